@@ -1,0 +1,11 @@
+//! Nouns without behaviour of their own, shared by every room.
+
+pub mod now;
+pub mod pool;
+pub mod prng;
+pub mod slab;
+
+pub use now::Now;
+pub use pool::{Block, Pool};
+pub use prng::Prng;
+pub use slab::{Key, Slab};

@@ -1,0 +1,1 @@
+//! The subscriber's side: connect, subscribe, read typed ticks.

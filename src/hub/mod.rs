@@ -1,0 +1,1 @@
+//! The channels and subscriptions of one shard.

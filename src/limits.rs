@@ -1,0 +1,108 @@
+//! Every bound of the program, in one place, each with what happens when it is reached.
+//!
+//! Nothing here depends on anything else. Bounds that lean on each other are tied together by the
+//! compile-time assertions at the end, so that changing one alone fails the build.
+
+// ---- wire: what a peer may send ------------------------------------------------------------
+
+/// Bytes of an HTTP request or response head, end of head included. Beyond: 431, then closed.
+pub const HEAD_BYTES_MAX: usize = 8 * 1024;
+/// Header fields in one head. Beyond: 431, then closed.
+pub const HEAD_FIELDS_MAX: usize = 64;
+/// Bytes of the request target (RFC 9112 §3 asks for 8,000 at least where paths are long; ours are not).
+/// Beyond: 414, then closed.
+pub const TARGET_BYTES_MAX: usize = 4 * 1024;
+/// Bytes of one client message, all its fragments together. Beyond: close 1009.
+pub const MESSAGE_BYTES_MAX: usize = 64 * 1024;
+/// Payload bytes of a control frame (RFC 6455 §5.5). Beyond: close 1002.
+pub const CONTROL_BYTES_MAX: usize = 125;
+/// Bytes of a close reason: a control payload less the two bytes of the code. Ours are cut to fit.
+pub const CLOSE_REASON_BYTES_MAX: usize = CONTROL_BYTES_MAX - 2;
+/// Bytes of the longest frame header: 2, an 8-byte length, a 4-byte mask (RFC 6455 §5.2).
+pub const FRAME_HEADER_BYTES_MAX: usize = 14;
+
+// ---- market and dialect: what a message may say ---------------------------------------------
+
+/// Bytes of a channel name, `kind:symbol`. Longer: error 4004 for that name, or a bad source line.
+pub const CHANNEL_NAME_BYTES_MAX: usize = 64;
+/// Channels named in one request. Beyond: error 4000 for the request.
+pub const REQUEST_CHANNELS_MAX: usize = 1024;
+/// Digits of a decimal's mantissa that are kept. Longer text is a bad line.
+pub const DECIMAL_DIGITS_MAX: usize = 18;
+/// Levels on one side of a book. A line that would need more is a bad line.
+pub const BOOK_LEVELS_MAX: usize = 16 * 1024;
+/// Bytes of one line of a source. Longer: a bad line, skipped to its end.
+pub const SOURCE_LINE_BYTES_MAX: usize = 1024 * 1024;
+
+// ---- tape -----------------------------------------------------------------------------------
+
+/// Readers of one tape, so shards of one server. Beyond: refused at start.
+pub const SHARDS_MAX: usize = 256;
+/// Tracks of one tape, so wire formats at once. Beyond: refused at start.
+pub const TRACKS_MAX: usize = 8;
+/// Channels of one server. Beyond: the line that would open another is a bad line.
+pub const CHANNELS_MAX: usize = 64 * 1024;
+/// Kinds of channel (what stands before the colon). Beyond: as for channels.
+pub const KINDS_MAX: usize = 256;
+/// Records that the index holds unless the command line says otherwise; a power of two.
+pub const TAPE_RECORDS_DEFAULT: usize = 256 * 1024;
+/// Bytes of a track unless the command line says otherwise; a power of two.
+pub const TRACK_BYTES_DEFAULT: usize = 64 * 1024 * 1024;
+/// The least a track may be: what follows from [`FRAME_BYTES_MAX`].
+pub const TRACK_BYTES_MIN: usize = 16 * FRAME_BYTES_MAX;
+/// The part of the tape (one in so many) that the writer clears ahead of its head, so that it seldom waits.
+pub const TAPE_MARGIN_DIVISOR: u64 = 8;
+/// Bytes of one frame on the tape. A longer message is a bad line.
+pub const FRAME_BYTES_MAX: usize = 1024 * 1024;
+
+// ---- hub and connection ---------------------------------------------------------------------
+
+/// Subscriptions of one connection. Beyond: error 4005 for that channel.
+pub const SUBSCRIPTIONS_PER_CONNECTION_MAX: u32 = 1024;
+/// Tape ranges that a connection notes within one turn. Beyond: it is caught up from the tape.
+pub const RANGES_PER_TURN: usize = 4;
+/// Bytes of private replies that a connection may owe. Beyond [`OUTBOX_BYTES_PAUSE`] its commands wait unread.
+pub const OUTBOX_BYTES_MAX: usize = FRAME_BYTES_MAX + 2 * REPLY_BYTES_MAX;
+/// Bytes of unsent private replies at which a connection's input is no longer read until it reads ours.
+pub const OUTBOX_BYTES_PAUSE: usize = 16 * 1024;
+/// Bytes of one reply, which is at most an acknowledgement of [`REQUEST_CHANNELS_MAX`] channels.
+pub const REPLY_BYTES_MAX: usize = REQUEST_CHANNELS_MAX * 256;
+
+/// Connections of one shard unless the command line says otherwise. Beyond: 503 with `Retry-After`.
+pub const CONNECTIONS_PER_SHARD_DEFAULT: usize = 16 * 1024;
+/// Slots of a shard beyond its limit that exist only to answer 503. When these are taken too: closed unanswered.
+pub const REFUSALS_PER_SHARD: usize = 64;
+
+// ---- shard: time and turns --------------------------------------------------------------------
+
+/// From accept to a complete opening handshake. Beyond: closed (408 where a request had begun).
+pub const HANDSHAKE_MS: u64 = 5_000;
+/// Between our pings.
+pub const PING_INTERVAL_MS: u64 = 20_000;
+/// Without a byte from the peer, counted in pings sent. Beyond: close 4014.
+pub const PONG_MS: u64 = 60_000;
+/// From our close frame to the peer's. Beyond: the connection is dropped.
+pub const CLOSE_MS: u64 = 2_000;
+/// Before accepting again after the kernel refused a descriptor.
+pub const ACCEPT_PAUSE_MS: u64 = 50;
+/// Connections whose input is received in one batch.
+pub const RECV_BATCH: usize = 32;
+/// Bytes received from one connection in one go.
+pub const RECV_BYTES: usize = 16 * 1024;
+/// Sends handed to the kernel in one submission.
+pub const SEND_BATCH: usize = 2048;
+/// Records that one connection is caught up by before the next one has its turn.
+pub const CATCH_UP_RECORDS: usize = 1024;
+/// Bytes that one connection is caught up by before the next one has its turn.
+pub const CATCH_UP_BYTES: usize = 256 * 1024;
+
+// ---- how the bounds lean on each other --------------------------------------------------------
+
+const _: () = assert!(CLOSE_REASON_BYTES_MAX == 123);
+const _: () = assert!(HEAD_BYTES_MAX > TARGET_BYTES_MAX);
+const _: () = assert!(OUTBOX_BYTES_MAX > OUTBOX_BYTES_PAUSE + REPLY_BYTES_MAX);
+const _: () = assert!(PONG_MS >= 2 * PING_INTERVAL_MS);
+const _: () = assert!(TRACK_BYTES_DEFAULT >= TRACK_BYTES_MIN);
+const _: () = assert!(TRACK_BYTES_DEFAULT.is_power_of_two() && TAPE_RECORDS_DEFAULT.is_power_of_two());
+const _: () = assert!(CATCH_UP_BYTES >= RECV_BYTES);
+const _: () = assert!(FRAME_BYTES_MAX >= SOURCE_LINE_BYTES_MAX);

@@ -1,0 +1,1 @@
+//! The tape, the only queue.

@@ -85,16 +85,25 @@ pub const PONG_MS: u64 = 60_000;
 pub const CLOSE_MS: u64 = 2_000;
 /// Before accepting again after the kernel refused a descriptor.
 pub const ACCEPT_PAUSE_MS: u64 = 50;
+/// Completions that the shard's memory is made for; more in one turn are taken all the same.
+pub const COMPLETIONS_PER_TURN: usize = 4096;
 /// Connections whose input is received in one batch.
 pub const RECV_BATCH: usize = 32;
 /// Bytes received from one connection in one go.
 pub const RECV_BYTES: usize = 16 * 1024;
 /// Sends handed to the kernel in one submission.
 pub const SEND_BATCH: usize = 2048;
-/// Records that one connection is caught up by before the next one has its turn.
-pub const CATCH_UP_RECORDS: usize = 1024;
+/// Records of the tape that are looked at for one connection that catches up before the next has its turn.
+pub const CATCH_UP_RECORDS: usize = 4096;
 /// Bytes that one connection is caught up by before the next one has its turn.
 pub const CATCH_UP_BYTES: usize = 256 * 1024;
+/// Stretches of the tape that one send to a connection that catches up is made of (the kernel takes 1,024).
+pub const CATCH_UP_RANGES: usize = 256;
+/// Bytes that all connections of a shard together are caught up by in one turn, so that the tape's writer and the
+/// live connections do not wait long.
+pub const CATCH_UP_TURN_BYTES: usize = 8 * 1024 * 1024;
+/// Blocks of one outbox that one send is made of.
+pub const OUTBOX_PARTS: usize = 64;
 
 // ---- how the bounds lean on each other --------------------------------------------------------
 

@@ -1,11 +1,15 @@
 //! Nouns without behaviour of their own, shared by every room.
 
+pub mod census;
 pub mod now;
 pub mod pool;
 pub mod prng;
 pub mod slab;
+pub mod socket;
 
+pub use census::{Census, Orders};
 pub use now::Now;
 pub use pool::{Block, Pool};
 pub use prng::Prng;
 pub use slab::{Key, Slab};
+pub use socket::Socket;

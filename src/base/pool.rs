@@ -7,6 +7,14 @@
 #[derive(Debug, PartialEq, Eq)]
 pub struct Block(u32);
 
+impl Block {
+    /// Its number, below the pool's count.
+    #[must_use]
+    pub const fn index(&self) -> usize {
+        self.0 as usize
+    }
+}
+
 /// `count` blocks of `block_bytes` bytes.
 #[derive(Debug)]
 pub struct Pool {
@@ -54,7 +62,12 @@ impl Pool {
 
     /// The bytes of a block.
     pub fn bytes_mut(&mut self, block: &Block) -> &mut [u8] {
-        let start = block.0 as usize * self.block_bytes;
+        self.bytes_at_mut(block.index())
+    }
+
+    /// The bytes of the block of that [index](Block::index), for a chain that knows its last block by number.
+    pub fn bytes_at_mut(&mut self, index: usize) -> &mut [u8] {
+        let start = index * self.block_bytes;
         &mut self.bytes[start..start + self.block_bytes]
     }
 
@@ -69,6 +82,12 @@ impl Pool {
     #[must_use]
     pub fn block_bytes(&self) -> usize {
         self.block_bytes
+    }
+
+    /// Blocks that can still be taken.
+    #[must_use]
+    pub fn available(&self) -> usize {
+        self.count - self.in_use()
     }
 
     /// Blocks on loan.

@@ -14,13 +14,21 @@
 )]
 
 mod close;
+mod event;
 mod fault;
 mod header;
 mod mask;
+mod role;
+mod send;
+mod session;
 mod utf8;
 
 pub use close::{CloseCode, CloseFrame};
+pub use event::Event;
 pub use fault::Fault;
 pub use header::{Direction, FrameHeader, HeaderBytes, Opcode, server_header};
 pub use mask::unmask;
+pub use role::{Client, Role, Server};
+pub use send::{MaskingKey, Phase, Sender, Silenced};
+pub use session::{ClientSession, Decoder, ServerSession, Session};
 pub use utf8::{InvalidUtf8, Utf8};

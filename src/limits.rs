@@ -20,6 +20,9 @@ pub const CONTROL_BYTES_MAX: usize = 125;
 pub const CLOSE_REASON_BYTES_MAX: usize = CONTROL_BYTES_MAX - 2;
 /// Bytes of the longest frame header: 2, an 8-byte length, a 4-byte mask (RFC 6455 §5.2).
 pub const FRAME_HEADER_BYTES_MAX: usize = 14;
+/// Bytes of the longest frame header that a server sends: as above, unmasked. An encoder leaves this much room
+/// before a payload whose length it does not know yet.
+pub const SERVER_HEADER_BYTES_MAX: usize = FRAME_HEADER_BYTES_MAX - 4;
 
 // ---- market and dialect: what a message may say ---------------------------------------------
 

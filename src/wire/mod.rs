@@ -1,1 +1,34 @@
-//! RFC 6455, sans-IO.
+//! RFC 6455 and the HTTP/1.1 upgrade that begins it, sans-IO: bytes in, events out.
+//!
+//! Never opens a socket, reads a clock, starts a thread or knows what a message means. Whatever a peer sends
+//! ends in an event, a [`Fault`] or a refusal, and never in a panic.
+
+#![cfg_attr(
+    not(test),
+    deny(
+        clippy::indexing_slicing,
+        clippy::arithmetic_side_effects,
+        clippy::panic,
+        clippy::expect_used
+    )
+)]
+
+mod close;
+mod event;
+mod fault;
+mod header;
+mod mask;
+mod role;
+mod send;
+mod session;
+mod utf8;
+
+pub use close::{CloseCode, CloseFrame};
+pub use event::Event;
+pub use fault::Fault;
+pub use header::{Direction, FrameHeader, HeaderBytes, Opcode, server_header};
+pub use mask::unmask;
+pub use role::{Client, Role, Server};
+pub use send::{MaskingKey, Phase, Sender, Silenced};
+pub use session::{ClientSession, Decoder, ServerSession, Session};
+pub use utf8::{InvalidUtf8, Utf8};

@@ -1,0 +1,154 @@
+//! How large a tape is, and why one cannot be made.
+//!
+//! A shape is checked whole before any memory is reserved, so that a refusal names the sin and not a symptom.
+
+use super::mirror;
+use super::shared;
+use super::writer::Writer;
+use crate::limits::{SHARDS_MAX, TRACKS_MAX};
+use std::{fmt, io};
+
+/// The dimensions of a tape.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Shape {
+    /// Records of the index; a power of two.
+    pub records: usize,
+    /// Bytes of each track; powers of two, and multiples of the machine's page.
+    pub track_bytes: Vec<usize>,
+    /// Readers, so shards; at most [`SHARDS_MAX`].
+    pub readers: usize,
+}
+
+impl Shape {
+    /// Checks every dimension.
+    ///
+    /// # Errors
+    /// The first dimension that no tape can have.
+    pub fn check(&self) -> Result<(), TapeError> {
+        if !self.records.is_power_of_two() {
+            return Err(TapeError::Records {
+                records: self.records,
+            });
+        }
+        if !(1..=TRACKS_MAX).contains(&self.track_bytes.len()) {
+            return Err(TapeError::Tracks {
+                tracks: self.track_bytes.len(),
+            });
+        }
+        let page_bytes = mirror::page_bytes();
+        for (track, &bytes) in self.track_bytes.iter().enumerate() {
+            // A power of two that is at least a page is a multiple of it: pages are powers of two as well.
+            if !bytes.is_power_of_two() || bytes < page_bytes || bytes > isize::MAX as usize / 2 {
+                return Err(TapeError::TrackBytes {
+                    track,
+                    bytes,
+                    page_bytes,
+                });
+            }
+        }
+        if !(1..=SHARDS_MAX).contains(&self.readers) {
+            return Err(TapeError::Readers {
+                readers: self.readers,
+            });
+        }
+        Ok(())
+    }
+
+    /// Bytes of memory that a tape of this shape uses once every part of it has been touched: what a memory plan
+    /// has to set aside.
+    #[must_use]
+    pub fn bytes_max(&self) -> usize {
+        let tracks = self
+            .track_bytes
+            .iter()
+            .fold(0_usize, |sum, &b| sum.saturating_add(b));
+        let index = shared::index_bytes(self.track_bytes.len()).saturating_mul(self.records);
+        tracks
+            .saturating_add(index)
+            .saturating_add(shared::directory_bytes())
+            .saturating_add(Writer::bytes(self.readers))
+    }
+}
+
+/// Why a tape could not be made.
+#[derive(Debug)]
+pub enum TapeError {
+    /// The number of records is not a power of two.
+    Records {
+        /// What was asked for.
+        records: usize,
+    },
+    /// No track, or more than [`TRACKS_MAX`].
+    Tracks {
+        /// What was asked for.
+        tracks: usize,
+    },
+    /// The bytes of a track are not a power of two, less than a page, or more than can be mapped twice.
+    TrackBytes {
+        /// Which track.
+        track: usize,
+        /// What was asked for.
+        bytes: usize,
+        /// The machine's page.
+        page_bytes: usize,
+    },
+    /// No reader, or more than [`SHARDS_MAX`].
+    Readers {
+        /// What was asked for.
+        readers: usize,
+    },
+    /// The index or the directory does not fit the address space or what the process may reserve.
+    Memory {
+        /// What was asked for.
+        bytes: usize,
+    },
+    /// The operating system refused to map a track.
+    Map {
+        /// Which call failed.
+        call: &'static str,
+        /// What was asked for.
+        bytes: usize,
+        /// Why.
+        source: io::Error,
+    },
+}
+
+impl fmt::Display for TapeError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Records { records } => {
+                write!(
+                    f,
+                    "the tape's index must hold a power of two of records, not {records}"
+                )
+            }
+            Self::Tracks { tracks } => write!(f, "a tape has 1 to {TRACKS_MAX} tracks, not {tracks}"),
+            Self::TrackBytes {
+                track,
+                bytes,
+                page_bytes,
+            } => write!(
+                f,
+                "track {track} must be a power of two of bytes, at least one page ({page_bytes}), not {bytes}"
+            ),
+            Self::Readers { readers } => write!(f, "a tape has 1 to {SHARDS_MAX} readers, not {readers}"),
+            Self::Memory { bytes } => write!(f, "cannot reserve {bytes} bytes for the tape's index"),
+            Self::Map { call, bytes, source } => {
+                write!(f, "cannot map a track of {bytes} bytes: {call}: {source}")
+            }
+        }
+    }
+}
+
+impl std::error::Error for TapeError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Map { source, .. } => Some(source),
+            Self::Records { .. }
+            | Self::Tracks { .. }
+            | Self::TrackBytes { .. }
+            | Self::Readers { .. }
+            | Self::Memory { .. } => None,
+        }
+    }
+}

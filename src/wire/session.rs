@@ -1,0 +1,402 @@
+//! One end of an open WebSocket connection (RFC 6455 §5 to §7): bytes in, events out.
+//!
+//! Never touches a socket or a clock, never allocates, and owns no bytes: it works in the caller's buffer.
+//! Between two calls the front of that buffer is the payload of the message under way (unmasked, and valid
+//! UTF-8 as far as it goes), then what was not decoded yet.
+
+use super::{
+    Client, CloseFrame, Direction, Event, Fault, FrameHeader, Opcode, Phase, Role, Sender, Server, Utf8,
+    unmask,
+};
+use crate::limits::{CONTROL_BYTES_MAX, FRAME_HEADER_BYTES_MAX};
+use std::ops::Range;
+
+#[cfg(test)]
+mod tests;
+
+/// A session that accepts clients' frames.
+pub type ServerSession = Session<Server>;
+/// A session that accepts a server's frames.
+pub type ClientSession = Session<Client>;
+
+const _: () = assert!(size_of::<ServerSession>() <= 40 && size_of::<ClientSession>() <= 40);
+
+/// One end of an open connection, in at most 40 bytes.
+///
+/// The caller keeps the first [`held`](Self::held) bytes of a buffer from one call to the next, appends what
+/// it received, and calls [`decode`](Self::decode). Replies are written through the [`Sender`] that comes with
+/// each event, or through [`sender`](Self::sender) at any other time.
+///
+/// ```
+/// use tickwire::wire::{Event, ServerSession};
+/// let mut session = ServerSession::new(1024);
+/// // "Hello", masked (RFC 6455 §5.7), and the first byte of the next frame.
+/// let mut buffer = *b"\x81\x85\x37\xfa\x21\x3d\x7f\x9f\x4d\x51\x58\x89";
+/// let mut replies = Vec::new();
+/// let mut decoder = session.decode(&mut buffer);
+/// while let Some((event, sender)) = decoder.next()? {
+///     assert_eq!(event, Event::Text("Hello"));
+///     sender.text("Hi", &mut replies)?;
+/// }
+/// assert_eq!(decoder.finish(), 1);
+/// assert_eq!((buffer[0], &replies[..]), (0x89, &b"\x81\x02Hi"[..]));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug)]
+pub struct Session<R: Role> {
+    inbound: Inbound,
+    sender: Sender<R>,
+}
+
+/// How far the peer's stream has been decoded.
+#[derive(Debug)]
+struct Inbound {
+    /// Bytes behind the assembled payload that were not decoded yet.
+    undecoded: usize,
+    message_bytes_max: u32,
+    /// Payload bytes of the message under way that have arrived.
+    assembled: u32,
+    /// Payload bytes of the data frame under way that have not.
+    lacking: u32,
+    /// The masking key of the data frame under way, as it begins for the next byte.
+    mask: [u8; 4],
+    utf8: Utf8,
+    message: Message,
+    frame: Frame,
+}
+
+/// The message under way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Message {
+    None,
+    Text,
+    Binary,
+}
+
+/// The data frame under way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Frame {
+    /// A header comes next.
+    None,
+    /// More frames of the message follow this one.
+    Fragment,
+    /// The message ends with this frame.
+    Final,
+}
+
+impl<R: Role> Session<R> {
+    /// A session whose opening handshake is over, that fails the connection for a message of more than
+    /// `message_bytes_max` bytes.
+    #[must_use]
+    pub const fn new(message_bytes_max: u32) -> Self {
+        Self {
+            inbound: Inbound {
+                undecoded: 0,
+                message_bytes_max,
+                assembled: 0,
+                lacking: 0,
+                mask: [0; 4],
+                utf8: Utf8::new(),
+                message: Message::None,
+                frame: Frame::None,
+            },
+            sender: Sender::new(),
+        }
+    }
+
+    /// Decodes `buffer`, whose first [`held`](Self::held) bytes are as the last decoder left them and whose
+    /// rest is newly received.
+    ///
+    /// # Panics
+    /// When `buffer` is shorter than what is held: the caller lost bytes of the stream.
+    pub fn decode<'d>(&'d mut self, buffer: &'d mut [u8]) -> Decoder<'d, R> {
+        assert!(buffer.len() >= self.held(), "the buffer begins with what is held");
+        Decoder {
+            read: self.inbound.assembled as usize,
+            start: 0,
+            inbound: &mut self.inbound,
+            sender: &mut self.sender,
+            buffer,
+        }
+    }
+
+    /// Writes to the peer.
+    pub const fn sender(&mut self) -> &mut Sender<R> {
+        &mut self.sender
+    }
+
+    /// Bytes at the front of the buffer that the next call to [`decode`](Self::decode) must find there.
+    #[must_use]
+    pub const fn held(&self) -> usize {
+        self.inbound.held()
+    }
+
+    /// How far the closing handshake has come.
+    #[must_use]
+    pub const fn phase(&self) -> Phase {
+        self.sender.phase()
+    }
+
+    /// A buffer of this many bytes always has room for more when a decoder has been drained: the longest
+    /// message, and the longest control frame between its fragments.
+    #[must_use]
+    pub const fn buffer_bytes_min(message_bytes_max: u32) -> usize {
+        (message_bytes_max as usize).saturating_add(FRAME_HEADER_BYTES_MAX.saturating_add(CONTROL_BYTES_MAX))
+    }
+}
+
+impl Inbound {
+    const fn held(&self) -> usize {
+        (self.assembled as usize).saturating_add(self.undecoded)
+    }
+
+    /// Begins a data frame, where the order of frames (§5.4) and the length of the message allow it.
+    fn begin(&mut self, header: &FrameHeader) -> Result<(), Fault> {
+        let begun = match (header.opcode, self.message) {
+            // §5.4: a continuation continues something...
+            (Opcode::Continuation, Message::None) => return Err(Fault::ContinuationWithoutMessage),
+            (Opcode::Continuation, message @ (Message::Text | Message::Binary)) => message,
+            // §5.4: ...and the fragments of two messages are not interleaved.
+            (_, Message::Text | Message::Binary) => return Err(Fault::MessageInterrupted),
+            (Opcode::Text, Message::None) => Message::Text,
+            (_, Message::None) => Message::Binary,
+        };
+        // §10.4: the limit holds for a frame and for the message put together, before a byte of it is kept.
+        let frame_bytes = u32::try_from(header.payload_bytes).map_err(|_| Fault::MessageTooBig)?;
+        match self.assembled.checked_add(frame_bytes) {
+            Some(message_bytes) if message_bytes <= self.message_bytes_max => {}
+            Some(_) | None => return Err(Fault::MessageTooBig),
+        }
+        if self.message == Message::None {
+            self.utf8 = Utf8::new();
+        }
+        self.message = begun;
+        self.frame = if header.fin { Frame::Final } else { Frame::Fragment };
+        self.lacking = frame_bytes;
+        self.mask = header.mask.unwrap_or_default();
+        Ok(())
+    }
+}
+
+/// Decodes what one buffer holds: call [`next`](Self::next) until it gives `None`, then
+/// [`finish`](Self::finish).
+///
+/// Stopping earlier loses nothing: what was not decoded is held for the next decoder, which may run without a
+/// new byte. Dropping a decoder finishes it.
+#[derive(Debug)]
+#[must_use = "a decoder does nothing until `next` is called"]
+pub struct Decoder<'d, R: Role> {
+    inbound: &'d mut Inbound,
+    sender: &'d mut Sender<R>,
+    buffer: &'d mut [u8],
+    /// Where the payload of the message under way begins; it ends at or before `read`.
+    start: usize,
+    /// Where the bytes begin that were not decoded yet.
+    read: usize,
+}
+
+impl<R: Role> Decoder<'_, R> {
+    /// The next message or control frame, and the sender to answer it with; `None` when the buffer holds no
+    /// other whole one, or nothing more is to be read.
+    ///
+    /// # Errors
+    /// How the peer broke the protocol. The session has then failed: it reads nothing more, and all that can
+    /// be sent is `sender().close(Some(fault.into()), …)`.
+    #[expect(
+        clippy::should_implement_trait,
+        reason = "an event borrows from the decoder, which no iterator's item can"
+    )]
+    pub fn next(&mut self) -> Result<Option<(Event<'_>, &mut Sender<R>)>, Fault> {
+        let found = match self.advance() {
+            Ok(Some(found)) => found,
+            Ok(None) => return Ok(None),
+            Err(fault) => {
+                self.sender.fail();
+                return Err(fault);
+            }
+        };
+        let payload = self.buffer.get(found.payload).unwrap_or_default();
+        let event = match found.kind {
+            Kind::Text => simdutf8::basic::from_utf8(payload)
+                .map(Event::Text)
+                .map_err(|_| Fault::InvalidUtf8),
+            Kind::Binary => Ok(Event::Binary(payload)),
+            Kind::Ping => Ok(Event::Ping(payload)),
+            Kind::Pong => Ok(Event::Pong(payload)),
+            Kind::Close => CloseFrame::decode(payload).map(Event::Close),
+        };
+        match event {
+            Ok(Event::Close(_)) => self.sender.close_received(),
+            Ok(_) => {}
+            Err(_) => self.sender.fail(),
+        }
+        event.map(|event| Some((event, &mut *self.sender)))
+    }
+
+    /// Moves what must be kept to the front of the buffer, and says how many bytes that is: the next
+    /// [`Session::held`].
+    #[must_use = "the next call to `decode` expects these bytes at the front of its buffer"]
+    pub fn finish(mut self) -> usize {
+        self.settle();
+        self.inbound.held()
+    }
+
+    /// Decodes up to the end of the next whole message or control frame.
+    fn advance(&mut self) -> Result<Option<Found>, Fault> {
+        while matches!(self.sender.phase(), Phase::Open | Phase::CloseSent) {
+            if self.inbound.frame != Frame::None {
+                if let Some(found) = self.take_payload()? {
+                    return Ok(Some(found));
+                }
+                if self.inbound.frame != Frame::None {
+                    return Ok(None);
+                }
+                continue;
+            }
+            let unread = self.buffer.get(self.read..).unwrap_or_default();
+            let Some((header, header_bytes)) = FrameHeader::decode(unread, R::INBOUND)? else {
+                return Ok(None);
+            };
+            match header.opcode {
+                Opcode::Continuation | Opcode::Text | Opcode::Binary => {
+                    self.inbound.begin(&header)?;
+                    self.read = self.read.saturating_add(header_bytes);
+                    if self.inbound.assembled == 0 {
+                        self.start = self.read;
+                    }
+                }
+                Opcode::Close => return Ok(self.take_control(Kind::Close, &header, header_bytes)),
+                Opcode::Ping => return Ok(self.take_control(Kind::Ping, &header, header_bytes)),
+                Opcode::Pong => return Ok(self.take_control(Kind::Pong, &header, header_bytes)),
+            }
+        }
+        Ok(None)
+    }
+
+    /// Takes what has arrived of a data frame's payload; gives the message when that was the end of it.
+    fn take_payload(&mut self) -> Result<Option<Found>, Fault> {
+        let inbound = &mut *self.inbound;
+        let unread = self.buffer.get_mut(self.read..).unwrap_or_default();
+        let lacking = inbound.lacking as usize;
+        let whole = unread.len() >= lacking;
+        let arrived = match unread.get_mut(..lacking) {
+            Some(frame_end) => frame_end,
+            None => unread,
+        };
+        let arrived_bytes = arrived.len();
+        let read = self.read.saturating_add(arrived_bytes);
+        if self.sender.phase() == Phase::CloseSent {
+            // §1.4: what the peer says after our close frame is discarded, unmasked or not.
+            inbound.assembled = 0;
+        } else {
+            if R::INBOUND == Direction::ToServer {
+                inbound.mask = unmask(arrived, inbound.mask);
+            }
+            // A message that is whole is validated when it is handed out; what must wait is validated now, so
+            // that bad text fails at once (§8.1).
+            if inbound.message == Message::Text && !(whole && inbound.frame == Frame::Final) {
+                inbound.utf8.push(arrived).map_err(|_| Fault::InvalidUtf8)?;
+            }
+            let end = self.start.saturating_add(inbound.assembled as usize);
+            if end != self.read {
+                self.buffer.copy_within(self.read..read, end);
+            }
+            // The sum is at most `message_bytes_max`, as `begin` saw to.
+            inbound.assembled = inbound.assembled.saturating_add(narrow(arrived_bytes));
+        }
+        self.read = read;
+        inbound.lacking = inbound.lacking.saturating_sub(narrow(arrived_bytes));
+        Ok(if whole { self.end_frame() } else { None })
+    }
+
+    /// Ends a data frame; gives the message when it was the last one of it, and the message is wanted.
+    fn end_frame(&mut self) -> Option<Found> {
+        let inbound = &mut *self.inbound;
+        let last = std::mem::replace(&mut inbound.frame, Frame::None) == Frame::Final;
+        if !last {
+            return None;
+        }
+        let end = self
+            .start
+            .saturating_add(std::mem::take(&mut inbound.assembled) as usize);
+        let kind = match std::mem::replace(&mut inbound.message, Message::None) {
+            Message::None => return None,
+            Message::Text => Kind::Text,
+            Message::Binary => Kind::Binary,
+        };
+        (self.sender.phase() == Phase::Open).then_some(Found {
+            kind,
+            payload: self.start..end,
+        })
+    }
+
+    /// Takes a control frame, once it is whole: until then it waits as it came.
+    fn take_control(&mut self, kind: Kind, header: &FrameHeader, header_bytes: usize) -> Option<Found> {
+        let start = self.read.saturating_add(header_bytes);
+        let end = start.saturating_add(usize::try_from(header.payload_bytes).ok()?);
+        let payload = self.buffer.get_mut(start..end)?;
+        if let Some(key) = header.mask {
+            unmask(payload, key);
+        }
+        self.read = end;
+        Some(Found {
+            kind,
+            payload: start..end,
+        })
+    }
+
+    /// Brings the buffer into the state that [`Session`] describes. Doing it twice does no more.
+    fn settle(&mut self) {
+        let inbound = &mut *self.inbound;
+        let mut unread = self.read..self.buffer.len();
+        match self.sender.phase() {
+            Phase::Open => {}
+            Phase::CloseSent => inbound.assembled = 0,
+            Phase::CloseReceived | Phase::Failed | Phase::Closed => {
+                inbound.assembled = 0;
+                unread.start = unread.end;
+            }
+        }
+        let assembled = inbound.assembled as usize;
+        if self.start > 0 && assembled > 0 {
+            let end = self.start.saturating_add(assembled);
+            self.buffer.copy_within(self.start..end, 0);
+        }
+        inbound.undecoded = unread.len();
+        if unread.start != assembled {
+            self.buffer.copy_within(unread, assembled);
+        }
+        let held = inbound.held();
+        self.buffer = std::mem::take(&mut self.buffer)
+            .get_mut(..held)
+            .unwrap_or_default();
+        (self.start, self.read) = (0, assembled);
+    }
+}
+
+impl<R: Role> Drop for Decoder<'_, R> {
+    fn drop(&mut self) {
+        self.settle();
+    }
+}
+
+/// Where in the buffer an event lies.
+#[derive(Debug)]
+struct Found {
+    kind: Kind,
+    payload: Range<usize>,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Kind {
+    Text,
+    Binary,
+    Ping,
+    Pong,
+    Close,
+}
+
+/// A count of bytes that the message limit, 32 bits wide, has already bounded.
+fn narrow(bytes: usize) -> u32 {
+    u32::try_from(bytes).unwrap_or(u32::MAX)
+}

@@ -80,6 +80,10 @@ pub const REFUSALS_PER_SHARD: usize = 64;
 
 /// From accept to a complete opening handshake. Beyond: closed (408 where a request had begun).
 pub const HANDSHAKE_MS: u64 = 5_000;
+/// What a client that was refused for want of room is told to wait, in seconds.
+pub const RETRY_AFTER_S: u32 = 1;
+/// Commands of one connection within one second. Beyond: error 4006 for the command, which is not carried out.
+pub const COMMANDS_PER_SECOND_MAX: u16 = 50;
 /// Between our pings.
 pub const PING_INTERVAL_MS: u64 = 20_000;
 /// Without a byte from the peer, counted in pings sent. Beyond: close 4014.

@@ -112,6 +112,31 @@ pub const CATCH_UP_TURN_BYTES: usize = 8 * 1024 * 1024;
 /// Blocks of one outbox that one send is made of.
 pub const OUTBOX_PARTS: usize = 64;
 
+// ---- ring: the kernel boundary of one shard -----------------------------------------------------
+
+/// Slices of one send. Beyond: a mistake of the caller's, which panics (the kernel's own bound is 1,024).
+pub const SEND_PARTS_MAX: usize = 64;
+/// Entries of a ring's submission queue; a power of two. When full: submitted, then filled again.
+pub const SUBMISSION_ENTRIES: u32 = 4096;
+/// Entries of a ring's completion queue; a power of two. Beyond: the kernel keeps the rest in its own memory,
+/// ends multishot accepts, and hands over what it kept on the next wait.
+pub const COMPLETION_ENTRIES: u32 = 64 * 1024;
+/// Completions that one wait collects before it stops asking for more. Beyond: they come with the next wait.
+pub const WAIT_COMPLETIONS: usize = 4096;
+/// Times in a row that the kernel may take nothing of a submission. Beyond: the ring is broken, its shard ends.
+pub const SUBMIT_STALLS_MAX: u32 = 100_000;
+/// Connections that the kernel completes ahead of accept, per listener. Beyond: it drops their SYNs, and they retry.
+pub const LISTEN_BACKLOG: u32 = 4096;
+/// Bytes of a socket's send buffer in the kernel (which doubles it for its own overhead). Beyond: sends are short.
+pub const SOCKET_SEND_BYTES: u32 = 128 * 1024;
+/// Bytes of that buffer that may be unsent (`TCP_NOTSENT_LOWAT`). Beyond: sends are short, and ticks wait in user
+/// space, where they can still be conflated.
+pub const SOCKET_UNSENT_BYTES: u32 = 64 * 1024;
+/// Descriptors of a process besides connections and rings: standard streams, files, sources, the admin listener.
+pub const DESCRIPTORS_APART: u64 = 256;
+/// Descriptors of a shard besides its connections: ring, listener, doorbell and a spare for each.
+pub const DESCRIPTORS_PER_SHARD: u64 = 6;
+
 // ---- how the bounds lean on each other --------------------------------------------------------
 
 const _: () = assert!(CLOSE_REASON_BYTES_MAX == 123);
@@ -122,3 +147,8 @@ const _: () = assert!(TRACK_BYTES_DEFAULT >= TRACK_BYTES_MIN);
 const _: () = assert!(TRACK_BYTES_DEFAULT.is_power_of_two() && TAPE_RECORDS_DEFAULT.is_power_of_two());
 const _: () = assert!(CATCH_UP_BYTES >= RECV_BYTES);
 const _: () = assert!(FRAME_BYTES_MAX >= SOURCE_LINE_BYTES_MAX);
+const _: () = assert!(SEND_PARTS_MAX >= RANGES_PER_TURN + 1);
+const _: () = assert!(SUBMISSION_ENTRIES.is_power_of_two() && COMPLETION_ENTRIES.is_power_of_two());
+const _: () =
+    assert!(COMPLETION_ENTRIES >= 2 * SUBMISSION_ENTRIES && SUBMISSION_ENTRIES as usize >= SEND_BATCH);
+const _: () = assert!(SOCKET_UNSENT_BYTES <= SOCKET_SEND_BYTES);

@@ -1,1 +1,183 @@
-//! The kernel boundary.
+//! The kernel boundary of one shard: sockets, readiness, time and the doorbell, behind one trait.
+//!
+//! Nothing here knows what the bytes mean, and nothing is ever in flight: every transfer from or into
+//! borrowed memory is over when the call that made it returns, so no buffer is owned by an operation.
+//! Invariant: what the kernel reports is delivered once, by [`Ring::wait`], in whatever call it was reaped.
+//!
+//! Two implementations, held to one contract by one test suite: [`UringRing`] on `io_uring`, and [`SimRing`], a
+//! seeded simulator on virtual time that injects every fault the contract allows.
+//!
+//! The life of a socket: [`Completion::Accepted`] → any number of [`Ring::arm`], [`Completion::Ready`], receives and
+//! sends → [`Ring::shutdown`] → every armed poll reports → [`Ring::close`]. Closing earlier would neither send a
+//! FIN nor free the socket, because the armed poll still holds it.
+
+pub mod batch;
+pub mod descriptors;
+pub mod errno;
+pub mod listener;
+pub mod probe;
+pub mod uring;
+
+use crate::base::{Key, Now};
+
+pub use batch::{Batch, Short, ShortCause};
+pub use errno::Errno;
+pub use listener::{ListenError, ListenerOptions, listen};
+pub use probe::{Capabilities, Unavailable, probe};
+pub use uring::{UringBuilder, UringOptions, UringRing};
+
+/// One shard's way to the kernel. Belongs to one thread.
+pub trait Ring {
+    /// What other threads wake this ring with.
+    type Doorbell: Bell;
+
+    /// Submits what is queued, waits until something happens or the monotonic clock reaches `deadline_ns`, and
+    /// appends what happened to `completions`. `None` waits for ever; a deadline that has passed only polls.
+    /// The only reading of the clock on the data path.
+    ///
+    /// May return early with nothing (a signal, a moment without memory): callers loop anyway.
+    ///
+    /// # Errors
+    /// When the ring is broken for good: the kernel lost completions, or refuses the ring itself. Nothing more
+    /// will come of it; the shard must end. A ring that broke within another method says so here.
+    fn wait(&mut self, deadline_ns: Option<u64>, completions: &mut Vec<Completion>) -> Result<Now, Errno>;
+
+    /// Accepts connections on the ring's listener until [`Completion::AcceptStopped`].
+    ///
+    /// # Panics
+    /// When it is accepting already.
+    fn accept(&mut self);
+
+    /// Stops listening for good: the kernel refuses new connections and resets those not yet accepted, and an
+    /// ongoing [`Ring::accept`] reports [`Completion::AcceptStopped`]. Harmless when repeated.
+    fn stop_listening(&mut self);
+
+    /// Arms a one-shot poll. A key may have one poll that watches for reading and one that watches for writing
+    /// ([`Interest::ReadWrite`] is both), so that a client whose send was cut can be watched for room while its
+    /// read poll stays armed.
+    fn arm(&mut self, key: Key, socket: Socket, interest: Interest);
+
+    /// Receives from `sockets[i]`, without waiting, into `buffer[i * lane_bytes..][..lane_bytes]`. `received` is
+    /// cleared and gets one entry a socket, in order: `Ok(0)` is the end of the stream, an
+    /// [`Errno::would_block`] is nothing yet.
+    ///
+    /// # Panics
+    /// When `buffer` is shorter than all lanes together, or a lane is empty.
+    fn recv_batch(
+        &mut self,
+        sockets: &[Socket],
+        buffer: &mut [u8],
+        lane_bytes: usize,
+        received: &mut Vec<Result<usize, Errno>>,
+    );
+
+    /// Sends without waiting; when this returns nothing is in flight and the batch's bytes are free. `short` is
+    /// cleared and gets one entry for each send that did not go out whole, in no order. Sends are made in the
+    /// order of the batch; a socket should have one at most, since a later one would be tried after a short one.
+    fn send_batch(&mut self, batch: &Batch<'_>, short: &mut Vec<Short>);
+
+    /// Ends both directions of a connection. What was sent is still delivered; every armed poll reports.
+    fn shutdown(&mut self, socket: Socket);
+
+    /// Gives the socket back. Only when no poll is armed on it: see the module's life of a socket.
+    fn close(&mut self, socket: Socket);
+
+    /// What other threads wake this ring with.
+    fn doorbell(&self) -> Self::Doorbell;
+
+    /// What the ring has counted since it started.
+    fn counters(&self) -> Counters;
+}
+
+/// Wakes a ring from another thread. Several rings before the ring looks are one [`Completion::Doorbell`].
+pub trait Bell: Clone + Send + Sync {
+    /// Makes the ring's present or next [`Ring::wait`] return.
+    fn ring(&self);
+}
+
+/// A connection as its ring names it: a descriptor or an index, good until [`Ring::close`].
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub struct Socket(u32);
+
+impl Default for Socket {
+    /// A socket that no ring ever hands out; every call on it fails.
+    fn default() -> Self {
+        Self(u32::MAX)
+    }
+}
+
+/// What a one-shot poll watches for. Hangups and errors are always reported.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Interest {
+    /// Bytes to receive, or the end of the peer's stream.
+    Read,
+    /// Either of both.
+    ReadWrite,
+    /// Room to send.
+    Write,
+}
+
+impl Interest {
+    /// Whether it watches for something to receive.
+    #[must_use]
+    pub const fn reads(self) -> bool {
+        matches!(self, Self::Read | Self::ReadWrite)
+    }
+
+    /// Whether it watches for room to send.
+    #[must_use]
+    pub const fn writes(self) -> bool {
+        matches!(self, Self::Write | Self::ReadWrite)
+    }
+}
+
+/// What a poll saw. A hint: by the time it is acted upon, a transfer may still find nothing.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Readiness {
+    /// Something to receive: bytes or the end of the stream.
+    pub read: bool,
+    /// Room to send.
+    pub write: bool,
+    /// The connection is over in both directions, or failed, or cannot be watched.
+    pub hangup: bool,
+}
+
+/// What happened.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Completion {
+    /// A connection was accepted; its socket belongs to the caller now.
+    Accepted {
+        /// The new connection.
+        socket: Socket,
+    },
+    /// Accepting ended, after every connection already reported. The caller calls [`Ring::accept`] again:
+    /// at once after [`Errno::OVERFLOW`], after a pause when the kernel is short of something.
+    AcceptStopped {
+        /// Why.
+        errno: Errno,
+    },
+    /// A poll fired and is no longer armed.
+    Ready {
+        /// As given to [`Ring::arm`].
+        key: Key,
+        /// As given to [`Ring::arm`]: tells which poll of the key this was.
+        interest: Interest,
+        /// What it saw.
+        readiness: Readiness,
+    },
+    /// Somebody rang.
+    Doorbell,
+}
+
+/// What a ring has counted; each only grows.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Counters {
+    /// Calls into the kernel.
+    pub enters: u64,
+    /// Completions that belong to nothing this ring asked for; ignored.
+    pub strays: u64,
+    /// Times the completion queue was found to have overflowed.
+    pub overflows: u64,
+    /// Times the kernel took none of what was submitted, for want of memory or room.
+    pub stalls: u64,
+}

@@ -1,0 +1,66 @@
+#![expect(
+    unsafe_code,
+    reason = "the few system calls that neither std nor io_uring offers for a bare descriptor"
+)]
+//! The system calls besides `io_uring`: eventfd, shutdown, close, resource limits.
+//!
+//! Never keeps a pointer. Each call is one line of C with its errors turned into [`Errno`].
+
+use crate::ring::Errno;
+use std::fs::File;
+use std::io;
+use std::os::fd::{FromRawFd, OwnedFd, RawFd};
+
+/// A counter that a thread can poll and any thread can add to.
+pub(super) fn eventfd() -> Result<File, Errno> {
+    // SAFETY: takes two integers and touches no memory of ours.
+    let fd = unsafe { libc::eventfd(0, libc::EFD_CLOEXEC | libc::EFD_NONBLOCK) };
+    if fd < 0 {
+        return Err(last());
+    }
+    // SAFETY: the descriptor is open, and nobody but this line knows it.
+    let owned = unsafe { OwnedFd::from_raw_fd(fd) };
+    Ok(File::from(owned))
+}
+
+/// Ends both directions of a socket. Errors (not connected any more) mean that it is ended already.
+pub(super) fn shutdown(fd: RawFd) {
+    // SAFETY: takes two integers; a descriptor that is not a socket is an error, not a fault.
+    let _ended = unsafe { libc::shutdown(fd, libc::SHUT_RDWR) };
+}
+
+/// Gives a descriptor back. Errors are reports about earlier writes; the descriptor is gone all the same.
+pub(super) fn close(fd: RawFd) {
+    // SAFETY: takes an integer; the caller owns the descriptor by the contract of `Ring::close`.
+    let _closed = unsafe { libc::close(fd) };
+}
+
+/// The soft and hard limit of descriptors of this process.
+pub(in crate::ring) fn descriptor_limit() -> Result<(u64, u64), Errno> {
+    let mut limit = libc::rlimit {
+        rlim_cur: 0,
+        rlim_max: 0,
+    };
+    // SAFETY: writes one rlimit, which lives for the whole call.
+    let result = unsafe { libc::getrlimit(libc::RLIMIT_NOFILE, &raw mut limit) };
+    if result < 0 {
+        Err(last())
+    } else {
+        Ok((limit.rlim_cur, limit.rlim_max))
+    }
+}
+
+/// Sets the soft limit of descriptors of this process, and keeps the hard one.
+pub(in crate::ring) fn set_descriptor_limit(soft: u64, hard: u64) -> Result<(), Errno> {
+    let limit = libc::rlimit {
+        rlim_cur: soft,
+        rlim_max: hard,
+    };
+    // SAFETY: reads one rlimit, which lives for the whole call.
+    let result = unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, &raw const limit) };
+    if result < 0 { Err(last()) } else { Ok(()) }
+}
+
+fn last() -> Errno {
+    Errno::of(&io::Error::last_os_error())
+}

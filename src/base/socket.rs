@@ -1,8 +1,15 @@
 //! A socket's name.
 
-/// Names a socket to the ring that accepted it, and to nobody else.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+/// A connection as its ring names it: a descriptor or an index, good until the ring closes it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Socket(u32);
+
+impl Default for Socket {
+    /// A socket that no ring ever hands out; every call on it fails.
+    fn default() -> Self {
+        Self(u32::MAX)
+    }
+}
 
 impl Socket {
     /// The socket that its ring calls `raw`.

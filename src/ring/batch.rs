@@ -163,14 +163,14 @@ mod tests {
     #[test]
     fn parts_belong_to_the_send_they_were_pushed_with() {
         let mut batch = Batch::new();
-        assert_eq!(batch.push(Socket(1), [&b"a"[..], b"", b"bc"]), 0);
-        assert_eq!(batch.push(Socket(2), []), 1);
-        assert_eq!(batch.push(Socket(3), [&b"def"[..]]), 2);
+        assert_eq!(batch.push(Socket::new(1), [&b"a"[..], b"", b"bc"]), 0);
+        assert_eq!(batch.push(Socket::new(2), []), 1);
+        assert_eq!(batch.push(Socket::new(3), [&b"def"[..]]), 2);
         let sends: Vec<(Socket, Vec<u8>)> = batch
             .iter()
             .map(|(socket, parts)| (socket, parts.iter().flat_map(|part| part.to_vec()).collect()))
             .collect();
-        let want = [(1, &b"abc"[..]), (2, b""), (3, b"def")].map(|(s, b)| (Socket(s), b.to_vec()));
+        let want = [(1, &b"abc"[..]), (2, b""), (3, b"def")].map(|(s, b)| (Socket::new(s), b.to_vec()));
         assert_eq!(sends, want);
         assert!(batch.send(3).is_none());
         batch.clear();
@@ -185,7 +185,7 @@ mod tests {
         for turn in 0_u8..3 {
             let bytes = vec![turn; 16];
             let mut borrowing = batch.recycle();
-            borrowing.push(Socket(0), [&bytes[..8], &bytes[8..]]);
+            borrowing.push(Socket::new(0), [&bytes[..8], &bytes[8..]]);
             batch = borrowing.recycle();
         }
         assert!(batch.is_empty());
@@ -200,7 +200,7 @@ mod tests {
     #[should_panic(expected = "at most")]
     fn a_send_of_too_many_parts_is_refused() {
         let bytes = [0_u8; SEND_PARTS_MAX + 1];
-        Batch::new().push(Socket(0), bytes.chunks(1));
+        Batch::new().push(Socket::new(0), bytes.chunks(1));
     }
 
     #[test]

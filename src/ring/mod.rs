@@ -20,6 +20,8 @@ pub mod uring;
 
 use crate::base::{Key, Now};
 
+pub use crate::base::Socket;
+
 pub use batch::{Batch, Short, ShortCause};
 pub use errno::Errno;
 pub use listener::{ListenError, ListenerOptions, listen};
@@ -93,17 +95,6 @@ pub trait Ring {
 pub trait Bell: Clone + Send + Sync {
     /// Makes the ring's present or next [`Ring::wait`] return.
     fn ring(&self);
-}
-
-/// A connection as its ring names it: a descriptor or an index, good until [`Ring::close`].
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-pub struct Socket(u32);
-
-impl Default for Socket {
-    /// A socket that no ring ever hands out; every call on it fails.
-    fn default() -> Self {
-        Self(u32::MAX)
-    }
 }
 
 /// What a one-shot poll watches for. Hangups and errors are always reported.

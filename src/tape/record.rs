@@ -49,7 +49,7 @@ impl fmt::Display for Position {
 }
 
 /// One of the tape's byte rings, so one wire format; tracks are numbered from 0 in the order of the shape.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Track(u8);
 
 impl Track {
@@ -106,12 +106,28 @@ pub enum Class {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[repr(u8)]
 pub enum RecordKind {
-    /// A message as it was published.
+    /// A message as it was published, which adds to those before it: a trade, a book's delta.
     Live,
+    /// A message as it was published, which stands for all before it: a quote, a book's snapshot.
+    State,
     /// The channel's state written again, under the `seq` of its newest message; not for live subscribers.
     Image,
     /// No bytes: keeps the place (`seq`) of an append channel on the tape.
     Mark,
+}
+
+impl RecordKind {
+    /// Whether it is a message, to be sent to live subscribers.
+    #[must_use]
+    pub const fn is_live(self) -> bool {
+        matches!(self, Self::Live | Self::State)
+    }
+
+    /// Whether it stands for all of its channel's records before it.
+    #[must_use]
+    pub const fn is_image(self) -> bool {
+        matches!(self, Self::State | Self::Image)
+    }
 }
 
 /// One entry of the index.
@@ -130,8 +146,9 @@ pub struct Record {
     pub ts_ns: u64,
     /// When it was published here, in nanoseconds since the Unix epoch.
     pub pt_ns: u64,
-    /// The channel's record before this one, of any kind. [`Position::NONE`] when there is none or it had fallen
-    /// off when this record was written; it may fall off later, so compare it with the tail before following it.
+    /// The channel's record before this one; behind an image or a mark, the channel's last message before it.
+    /// [`Position::NONE`] when there is none. It may have fallen off the tape, even before this record was written:
+    /// compare it with the tail before following it.
     pub previous: Position,
 }
 

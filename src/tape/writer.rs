@@ -55,6 +55,7 @@ impl Writer {
         let id = self.end.declare(name, class).ok_or(DeclareError::Channels)?;
         self.channels.push(Channel {
             newest: Position::NONE,
+            newest_message: Position::NONE,
             class,
         });
         debug_assert_eq!(
@@ -78,11 +79,7 @@ impl Writer {
     /// [`FRAME_BYTES_MAX`](crate::limits::FRAME_BYTES_MAX) or than its track.
     pub fn append(&mut self, entry: Entry, frames: &[&[u8]]) -> Result<Position, Full> {
         let channel = &mut self.channels[entry.channel.index()];
-        let previous = if channel.newest < self.end.tail() {
-            Position::NONE
-        } else {
-            channel.newest
-        };
+        let previous = if entry.kind.is_live() { channel.newest } else { channel.newest_message };
         let record = Record {
             channel: entry.channel,
             class: channel.class,
@@ -94,6 +91,9 @@ impl Writer {
         };
         let position = self.end.append(record, frames)?;
         channel.newest = position;
+        if entry.kind.is_live() {
+            channel.newest_message = position;
+        }
         Ok(position)
     }
 
@@ -249,5 +249,6 @@ impl std::error::Error for DeclareError {}
 #[derive(Clone, Copy, Debug)]
 struct Channel {
     newest: Position,
+    newest_message: Position,
     class: Class,
 }

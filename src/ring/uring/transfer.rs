@@ -104,7 +104,7 @@ fn message(parts: &[IoSlice<'_>]) -> libc::msghdr {
 impl Socket {
     /// The descriptor; -1, which the kernel refuses, for a socket of no ring.
     pub(super) fn fd(self) -> RawFd {
-        RawFd::try_from(self.0).unwrap_or(-1)
+        RawFd::try_from(self.raw()).unwrap_or(-1)
     }
 }
 

@@ -68,7 +68,7 @@ fn operations(queue: &Queue) -> Result<(), Unavailable> {
 /// room, and a receive, whether it finds something or not.
 fn sends_are_inline(queue: &mut Queue) -> Result<bool, Errno> {
     let (near, far) = UnixStream::pair().map_err(|error| Errno::of(&error))?;
-    let [near, far] = [&near, &far].map(|stream| Socket(stream.as_raw_fd().cast_unsigned()));
+    let [near, far] = [&near, &far].map(|stream| Socket::new(stream.as_raw_fd().cast_unsigned()));
     let big = vec![0_u8; BIG_BYTES];
     let mut lane = [0_u8; 1];
 

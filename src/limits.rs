@@ -12,6 +12,8 @@ pub const HEAD_FIELDS_MAX: usize = 64;
 /// Bytes of the request target (RFC 9112 §3 asks for 8,000 at least where paths are long; ours are not).
 /// Beyond: 414, then closed.
 pub const TARGET_BYTES_MAX: usize = 4 * 1024;
+/// Subprotocols that a client offers at once. Beyond: 400, then closed.
+pub const PROTOCOLS_OFFERED_MAX: usize = 32;
 /// Bytes of one client message, all its fragments together. Beyond: close 1009.
 pub const MESSAGE_BYTES_MAX: usize = 64 * 1024;
 /// Payload bytes of a control frame (RFC 6455 §5.5). Beyond: close 1002.

@@ -1,0 +1,10 @@
+//! The opening handshake (RFC 6455 §4), from either end.
+//!
+//! Never decides what is served: which path, origin and subprotocol will do is the caller's to say.
+
+mod key;
+mod offer;
+mod upgrade;
+
+pub use offer::{Accepted, Offer, OfferFault, Rejection};
+pub use upgrade::{Protocol, Upgrade};

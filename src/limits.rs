@@ -34,8 +34,12 @@ pub const CHANNEL_NAME_BYTES_MAX: usize = 64;
 pub const REQUEST_CHANNELS_MAX: usize = 1024;
 /// Digits of a decimal's mantissa that are kept. Longer text is a bad line.
 pub const DECIMAL_DIGITS_MAX: usize = 18;
+/// The power of ten of a number that goes on the tape lies between its negative and itself. Beyond: a bad line.
+pub const DECIMAL_EXPONENT_MAX: u8 = 18;
+/// Bytes of the longest such number's text: a sign, a point, and digits and zeros on either side of it.
+pub const DECIMAL_TEXT_BYTES_MAX: usize = 2 + DECIMAL_DIGITS_MAX + DECIMAL_EXPONENT_MAX as usize;
 /// Levels on one side of a book. A line that would need more is a bad line.
-pub const BOOK_LEVELS_MAX: usize = 16 * 1024;
+pub const BOOK_LEVELS_MAX: usize = 6_000;
 /// Bytes of one line of a source. Longer: a bad line, skipped to its end.
 pub const SOURCE_LINE_BYTES_MAX: usize = 1024 * 1024;
 /// Bytes of a venue's name for a trade. Longer: a bad line.

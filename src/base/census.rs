@@ -33,7 +33,10 @@ pub struct Gauge(AtomicU64);
 impl Gauge {
     /// Adds `amount`. Only the owning thread calls this.
     pub fn add(&self, amount: u64) {
-        self.0.store(self.0.load(Ordering::Relaxed).wrapping_add(amount), Ordering::Relaxed);
+        self.0.store(
+            self.0.load(Ordering::Relaxed).wrapping_add(amount),
+            Ordering::Relaxed,
+        );
     }
 
     /// Sets it. Only the owning thread calls this.

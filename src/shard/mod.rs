@@ -1,1 +1,230 @@
-//! The event loop.
+//! The event loop of one core: where the ring, the tape, the hub and the connections meet.
+//!
+//! A shard owns its listener, its connections and their subscriptions, and shares nothing with the other shards
+//! but the tape. It never waits for a client, for another shard or for the writer.
+//!
+//! One [`turn`](Shard::turn) is the whole program:
+//!
+//! | step | file | what happens |
+//! |---|---|---|
+//! | 1 | | wait for the kernel or the doorbell; the only clock reading |
+//! | 2 | `broadcast` | pin the tape; each new record → hub → ranges → one send per live client |
+//! | 3 | `dispatch`, `receive`, `admission`, `converse` | completions → connections → commands → hub → replies |
+//! | 4 | `expire` | handshakes, pings, closes that are due |
+//! | 5 | `flush`, `catch_up` | replies go out; clients that are behind get their next slice; let go of the tape |
+//!
+//! Ticks go before commands: they are what a turn is late for, and a command then finds the hub exactly at the
+//! end of the pinned tape, so that a subscription's image is certainly there to be read.
+
+mod admission;
+mod broadcast;
+mod catch_up;
+mod commands;
+mod converse;
+mod dispatch;
+mod expire;
+pub mod fan_out;
+mod farewell;
+mod flush;
+mod outgoing;
+mod receive;
+pub mod wheel;
+
+pub mod site;
+#[cfg(test)]
+mod tests;
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use crate::base::{Census, Key, Now, Orders};
+use crate::connection::{Connections, Pools};
+use crate::hub::Hub;
+use crate::limits;
+use crate::ring::{Completion, Errno, Ring};
+use crate::tape::{Parked, Reader};
+use catch_up::CatchUp;
+use fan_out::FanOut;
+use flush::Pushed;
+use outgoing::Outgoing;
+use receive::Intake;
+pub use site::Site;
+use wheel::Wheel;
+
+/// One shard.
+#[derive(Debug)]
+pub struct Shard<R: Ring> {
+    ring: R,
+    tape: Reader,
+    hub: Hub,
+    connections: Connections,
+    timers: Wheel,
+    site: Site,
+    census: Arc<Census>,
+    orders: Arc<Orders>,
+    completions: Vec<Completion>,
+    expired: Vec<u32>,
+    intake: Intake,
+    fan_out: FanOut,
+    outgoing: Outgoing,
+    /// Connections that are owed something and can be sent it.
+    owing: Vec<Key>,
+    pushed: Pushed,
+    catch_up: CatchUp,
+    catching_up: VecDeque<Key>,
+    life: Life,
+    /// Whether the tape had news when the last turn ended.
+    busy: bool,
+}
+
+/// Whether a shard takes connections.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Life {
+    /// It accepts.
+    Open,
+    /// It accepts again at this time: the kernel was short of something.
+    Paused { until_ns: u64 },
+    /// It was told to stop and waits until this time for its clients to part.
+    Draining { until_ns: u64 },
+    /// It has hung up on everyone left and waits until this time for the kernel to report their last polls.
+    HungUp { until_ns: u64 },
+    /// It has nothing left to do.
+    Over,
+}
+
+/// How large a shard is.
+#[derive(Clone, Copy, Debug)]
+pub struct Size {
+    /// Connections that it serves at once.
+    pub connections: usize,
+    /// Subscriptions of all of them together.
+    pub subscriptions: usize,
+    /// Blocks of its pools.
+    pub pools: Pools,
+}
+
+impl<R: Ring> Shard<R> {
+    /// A shard that accepts on `ring`'s listener and serves what `tape` holds.
+    pub fn new(
+        mut ring: R,
+        tape: Reader,
+        size: Size,
+        site: Site,
+        census: Arc<Census>,
+        orders: Arc<Orders>,
+    ) -> Self {
+        let slots = size.connections + limits::REFUSALS_PER_SHARD;
+        ring.accept();
+        Self {
+            ring,
+            tape,
+            hub: Hub::new(&site::KINDS, slots, size.subscriptions),
+            connections: Connections::new(slots, size.pools),
+            timers: Wheel::with_capacity(slots),
+            site: Site {
+                connections_max: size.connections,
+                ..site
+            },
+            census,
+            orders,
+            completions: Vec::with_capacity(limits::COMPLETIONS_PER_TURN),
+            expired: Vec::new(),
+            intake: Intake::new(),
+            fan_out: FanOut::with_capacity(slots),
+            outgoing: Outgoing::new(),
+            owing: Vec::with_capacity(slots),
+            pushed: Vec::with_capacity(limits::SEND_BATCH),
+            catch_up: CatchUp::default(),
+            catching_up: VecDeque::with_capacity(slots),
+            life: Life::Open,
+            busy: false,
+        }
+    }
+
+    /// Runs until it has been told to stop and every connection is closed.
+    ///
+    /// # Errors
+    /// When the ring is broken for good.
+    pub fn run(&mut self) -> Result<(), Errno> {
+        while !self.is_over() {
+            self.turn()?;
+        }
+        Ok(())
+    }
+
+    /// Does everything that is to be done now.
+    ///
+    /// # Errors
+    /// When the ring is broken for good.
+    pub fn turn(&mut self) -> Result<(), Errno> {
+        let now = self.ring.wait(self.deadline_ns(), &mut self.completions)?; // 1 reap; the only clock
+        self.broadcast(); // 2 pin; records → hub → ranges → one send per live client
+        self.dispatch(now); // 3 completions → connections → hub
+        self.expire(now); // 4 handshake, ping, close
+        self.flush(now); // 5 replies, and those who catch up; unpin
+        Ok(())
+    }
+
+    /// Whether it has stopped.
+    #[must_use]
+    pub fn is_over(&self) -> bool {
+        self.life == Life::Over
+    }
+
+    /// The ring, for what it has counted.
+    #[must_use]
+    pub fn ring(&self) -> &R {
+        &self.ring
+    }
+
+    /// Checks what must hold between turns. For tests: it walks everything.
+    ///
+    /// # Panics
+    /// When it does not hold.
+    pub fn invariants(&self) {
+        self.hub.invariants(self.connections.slots.keys());
+        for key in self.connections.slots.keys() {
+            let Some(connection) = self.connections.slots.get(key) else {
+                continue;
+            };
+            assert!(
+                !self.hub.is_live(key) || connection.outbox.is_empty(),
+                "a live client is owed nothing, or its ticks would overtake its replies"
+            );
+            assert!(
+                connection.outbox.is_empty() || connection.is_blocked(),
+                "what is owed waits for nothing but the socket"
+            );
+        }
+    }
+
+    /// When the next turn must begin at the latest.
+    fn deadline_ns(&self) -> Option<u64> {
+        if self.busy || !self.owing.is_empty() || !self.catching_up.is_empty() || self.intake.is_waiting() {
+            return Some(0);
+        }
+        let own = match self.life {
+            Life::Open => None,
+            Life::Paused { until_ns } | Life::Draining { until_ns } | Life::HungUp { until_ns } => {
+                Some(until_ns)
+            }
+            Life::Over => Some(0),
+        };
+        own.into_iter().chain(self.timers.next_ns()).min()
+    }
+
+    /// Lets go of the tape, unless it has news: then the next turn does not wait.
+    fn unpin(&mut self) {
+        self.busy = self.tape.park(self.hub.cursor()) == Parked::Busy;
+    }
+
+    fn count(&self) {
+        self.census.connections.set(self.connections.slots.len() as u64);
+        self.census.subscribers.set(u64::from(self.hub.subscribers()));
+    }
+}
+
+/// Milliseconds from now, as a deadline.
+fn after_ms(now: Now, ms: u64) -> u64 {
+    now.mono_ns + ms * crate::base::now::NS_PER_MS
+}

@@ -79,7 +79,11 @@ impl Writer {
     /// [`FRAME_BYTES_MAX`](crate::limits::FRAME_BYTES_MAX) or than its track.
     pub fn append(&mut self, entry: Entry, frames: &[&[u8]]) -> Result<Position, Full> {
         let channel = &mut self.channels[entry.channel.index()];
-        let previous = if entry.kind.is_live() { channel.newest } else { channel.newest_message };
+        let previous = if entry.kind.is_live() {
+            channel.newest
+        } else {
+            channel.newest_message
+        };
         let record = Record {
             channel: entry.channel,
             class: channel.class,

@@ -291,7 +291,9 @@ impl UringRing {
     fn accepted(&mut self, result: i32, more: bool) {
         let ended = match u32::try_from(result) {
             Ok(fd) => {
-                self.backlog.push(Completion::Accepted { socket: Socket::new(fd) });
+                self.backlog.push(Completion::Accepted {
+                    socket: Socket::new(fd),
+                });
                 // The kernel ends a multishot without an error of its own only when its completions overflow.
                 Errno::OVERFLOW
             }

@@ -1,0 +1,40 @@
+//! What a connection is doing.
+//!
+//! ```text
+//!            ┌────────────► Refused ───────┐
+//! Handshake ─┤                             ├─► Flushing ─► Down ─► (slot free)
+//!            └─► Open ─► Closing ──────────┘
+//! ```
+//!
+//! From every stage a broken socket or an expired deadline leads straight to `Down`.
+
+use crate::wire::HeadScan;
+
+/// A connection's stage of life. Each stage but `Open` has a deadline in the shard's timers.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Stage {
+    /// Its request head is arriving.
+    Handshake {
+        /// How far that has been searched for its end.
+        scan: HeadScan,
+        /// It was accepted beyond the limit, only to be told so.
+        surplus: bool,
+    },
+    /// It speaks the protocol.
+    #[default]
+    Open,
+    /// Our close frame is on its way; the peer's has not come.
+    Closing,
+    /// Nothing more is read; when what is owed has gone out it is shut down.
+    Flushing,
+    /// Shut down; its slot is free when the kernel has reported the last poll.
+    Down,
+}
+
+impl Stage {
+    /// Whether what the peer sends still matters.
+    #[must_use]
+    pub fn reads(self) -> bool {
+        matches!(self, Self::Handshake { .. } | Self::Open | Self::Closing)
+    }
+}

@@ -1,0 +1,230 @@
+//! Bytes that a connection is owed and that only it is owed: replies, pongs, the close frame, the rest of a frame
+//! that was cut short. A chain of blocks from one pool.
+//!
+//! An empty outbox holds no block, and an idle connection's is empty.
+
+use crate::base::{Block, Pool};
+use crate::limits;
+
+/// One connection's chain.
+#[derive(Debug, Default)]
+pub struct Outbox {
+    first: Option<Block>,
+    last: u32,
+    /// Bytes of the first block that have gone out.
+    sent: u32,
+    bytes: u32,
+}
+
+/// The blocks of all outboxes of a shard.
+#[derive(Debug)]
+pub struct Outboxes {
+    pool: Pool,
+    /// What follows each block in its chain.
+    next: Vec<Option<Block>>,
+}
+
+/// A connection is owed more than it may be, or the shard has no block left. What was owed before is untouched.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OutboxFull;
+
+impl Outboxes {
+    /// `count` blocks of `block_bytes` each.
+    #[must_use]
+    pub fn new(block_bytes: usize, count: usize) -> Self {
+        Self {
+            pool: Pool::new(block_bytes, count),
+            next: Vec::with_capacity(count),
+        }
+    }
+
+    /// Adds `bytes` to what `outbox` owes, all of them or none.
+    ///
+    /// # Errors
+    /// When that is more than [`limits::OUTBOX_BYTES_MAX`], or more than the pool has.
+    pub fn append(&mut self, outbox: &mut Outbox, mut bytes: &[u8]) -> Result<(), OutboxFull> {
+        let block_bytes = self.pool.block_bytes();
+        let used = outbox.used_of_last(block_bytes);
+        let needed = bytes
+            .len()
+            .saturating_sub(block_bytes - used)
+            .div_ceil(block_bytes);
+        if outbox.len() + bytes.len() > limits::OUTBOX_BYTES_MAX || needed > self.pool.available() {
+            return Err(OutboxFull);
+        }
+        if let Some(index) = outbox.last_index()
+            && used < block_bytes
+        {
+            let take = bytes.len().min(block_bytes - used);
+            self.pool.bytes_at_mut(index)[used..used + take].copy_from_slice(&bytes[..take]);
+            outbox.grow(take);
+            bytes = &bytes[take..];
+        }
+        for piece in bytes.chunks(block_bytes) {
+            let block = self.pool.take().ok_or(OutboxFull)?;
+            self.pool.bytes_mut(&block)[..piece.len()].copy_from_slice(piece);
+            self.link(outbox, block);
+            outbox.grow(piece.len());
+        }
+        Ok(())
+    }
+
+    /// The first `parts_max` stretches of what `outbox` owes, in order.
+    pub fn parts<'a>(&'a self, outbox: &'a Outbox, parts_max: usize) -> impl Iterator<Item = &'a [u8]> {
+        let block_bytes = self.pool.block_bytes();
+        let mut block = outbox.first.as_ref();
+        let (mut start, mut left) = (outbox.sent as usize, outbox.len());
+        std::iter::from_fn(move || {
+            let present = block?;
+            let end = block_bytes.min(start + left);
+            let part = &self.pool.bytes(present)[start..end];
+            (start, left) = (0, left - part.len());
+            block = self.next[present.index()].as_ref();
+            Some(part)
+        })
+        .take(parts_max)
+    }
+
+    /// `bytes` bytes have gone out.
+    ///
+    /// # Panics
+    /// When that is more than `outbox` owes.
+    pub fn consume(&mut self, outbox: &mut Outbox, bytes: usize) {
+        let block_bytes = self.pool.block_bytes();
+        assert!(bytes <= outbox.len(), "no more goes out than is owed");
+        outbox.bytes -= small(bytes);
+        let mut passed = outbox.sent as usize + bytes;
+        while let Some(block) = outbox
+            .first
+            .take_if(|_| passed >= block_bytes || outbox.bytes == 0)
+        {
+            outbox.first = self.next[block.index()].take();
+            passed = passed.saturating_sub(block_bytes);
+            self.pool.give(block);
+        }
+        outbox.sent = if outbox.first.is_some() { small(passed) } else { 0 };
+    }
+
+    /// Forgets what `outbox` owes.
+    pub fn clear(&mut self, outbox: &mut Outbox) {
+        self.consume(outbox, outbox.len());
+    }
+
+    /// Blocks in use by all outboxes.
+    #[must_use]
+    pub fn blocks_in_use(&self) -> usize {
+        self.pool.in_use()
+    }
+
+    fn link(&mut self, outbox: &mut Outbox, block: Block) {
+        let index = block.index();
+        while self.next.len() <= index {
+            self.next.push(None);
+        }
+        match outbox.last_index() {
+            Some(last) => self.next[last] = Some(block),
+            None => outbox.first = Some(block),
+        }
+        outbox.last = small(index);
+    }
+}
+
+impl Outbox {
+    /// Bytes owed.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.bytes as usize
+    }
+
+    /// Whether nothing is owed.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.bytes == 0
+    }
+
+    fn last_index(&self) -> Option<usize> {
+        self.first.is_some().then_some(self.last as usize)
+    }
+
+    /// How much of the last block is taken; all of it where there is no block, so that a new one is due.
+    fn used_of_last(&self, block_bytes: usize) -> usize {
+        if self.first.is_none() {
+            return block_bytes;
+        }
+        match (self.sent as usize + self.len()) % block_bytes {
+            0 => block_bytes,
+            used => used,
+        }
+    }
+
+    fn grow(&mut self, bytes: usize) {
+        self.bytes += small(bytes);
+    }
+}
+
+fn small(bytes: usize) -> u32 {
+    u32::try_from(bytes).unwrap_or(u32::MAX)
+}
+
+const _: () = assert!(limits::OUTBOX_BYTES_MAX < u32::MAX as usize);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn owed(outboxes: &Outboxes, outbox: &Outbox) -> Vec<u8> {
+        outboxes.parts(outbox, usize::MAX).flatten().copied().collect()
+    }
+
+    #[test]
+    fn a_full_pool_leaves_what_was_owed_untouched() {
+        let mut outboxes = Outboxes::new(4, 2);
+        let mut outbox = Outbox::default();
+        outboxes.append(&mut outbox, b"abcdef").unwrap();
+        assert_eq!(outboxes.append(&mut outbox, b"ghi"), Err(OutboxFull));
+        outboxes.append(&mut outbox, b"gh").unwrap();
+        assert_eq!(owed(&outboxes, &outbox), b"abcdefgh");
+        outboxes.clear(&mut outbox);
+        assert_eq!((outboxes.blocks_in_use(), outbox.is_empty()), (0, true));
+    }
+
+    #[test]
+    fn a_connection_is_never_owed_more_than_its_limit() {
+        let mut outboxes = Outboxes::new(64 * 1024, 64);
+        let mut outbox = Outbox::default();
+        outboxes
+            .append(&mut outbox, &vec![0; limits::OUTBOX_BYTES_MAX])
+            .unwrap();
+        assert_eq!(outboxes.append(&mut outbox, b"x"), Err(OutboxFull));
+    }
+
+    proptest! {
+        #[test]
+        fn two_outboxes_of_one_pool_behave_as_two_byte_queues(
+            ops in prop::collection::vec((any::<bool>(), prop::option::of(0_usize..20), 0_usize..30), 0..60),
+        ) {
+            let mut outboxes = Outboxes::new(8, 12);
+            let mut boxes = [Outbox::default(), Outbox::default()];
+            let mut oracle = [Vec::new(), Vec::new()];
+            let mut next = 0_u8;
+            for (which, append, consume) in ops {
+                let (outbox, queue) = (&mut boxes[usize::from(which)], &mut oracle[usize::from(which)]);
+                if let Some(count) = append {
+                    let bytes: Vec<u8> = (0..count).map(|_| { next = next.wrapping_add(1); next }).collect();
+                    if outboxes.append(outbox, &bytes).is_ok() { queue.extend(bytes); }
+                } else {
+                    let count = consume.min(queue.len());
+                    outboxes.consume(outbox, count);
+                    queue.drain(..count);
+                }
+                for (outbox, queue) in boxes.iter().zip(&oracle) {
+                    prop_assert_eq!(&owed(&outboxes, outbox), queue);
+                    prop_assert_eq!(outbox.len(), queue.len());
+                }
+            }
+            for outbox in &mut boxes { outboxes.clear(outbox); }
+            prop_assert_eq!(outboxes.blocks_in_use(), 0);
+        }
+    }
+}

@@ -1,0 +1,85 @@
+//! What a shard knows of one channel.
+
+use super::topic::Topic;
+use crate::tape::{Class, Position, Record, RecordKind};
+
+/// One channel as of the hub's cursor.
+#[derive(Debug)]
+pub struct Channel {
+    name: Box<str>,
+    class: Class,
+    kind: u32,
+    seq: u64,
+    newest: Position,
+    image: Position,
+    topic: Topic,
+}
+
+impl Channel {
+    pub(super) fn new(name: &str, class: Class, kind: u32) -> Self {
+        Self {
+            name: name.into(),
+            class,
+            kind,
+            seq: 0,
+            newest: Position::NONE,
+            image: Position::NONE,
+            topic: Topic::default(),
+        }
+    }
+
+    pub(super) fn observe(&mut self, position: Position, record: &Record) {
+        self.newest = position;
+        self.seq = record.seq;
+        let is_image = match self.class {
+            Class::Append => false,
+            Class::Replace => true,
+            Class::Book => record.kind == RecordKind::Image,
+        };
+        if is_image {
+            self.image = position;
+        }
+    }
+
+    /// Its name, `kind:symbol`.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// How its records relate to each other.
+    #[must_use]
+    pub fn class(&self) -> Class {
+        self.class
+    }
+
+    /// The sequence number of its newest record; 0 before the first.
+    #[must_use]
+    pub fn seq(&self) -> u64 {
+        self.seq
+    }
+
+    /// Its newest record of any kind.
+    #[must_use]
+    pub fn newest(&self) -> Position {
+        self.newest
+    }
+
+    /// The newest record that stands for all before it; [`Position::NONE`] where the class has no such thing.
+    #[must_use]
+    pub fn image(&self) -> Position {
+        self.image
+    }
+
+    pub(super) fn kind(&self) -> u32 {
+        self.kind
+    }
+
+    pub(super) fn topic(&self) -> &Topic {
+        &self.topic
+    }
+
+    pub(super) fn topic_mut(&mut self) -> &mut Topic {
+        &mut self.topic
+    }
+}

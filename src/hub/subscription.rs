@@ -1,0 +1,203 @@
+//! The entry that ties one client to one topic: 16 bytes out of a pool, linked into the client's own list.
+//!
+//! The other end is the client's place in the topic's dense list; each end knows where the other is, so ending
+//! a subscription moves two entries and walks nothing but the client's own list.
+
+use super::topic::TopicId;
+use crate::tape::ChannelId;
+
+/// One client's subscriptions: the head of a list in the pool.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Subscriptions {
+    first: u32,
+    len: u32,
+}
+
+impl Subscriptions {
+    /// No subscription.
+    pub(super) const NONE: Self = Self { first: NONE, len: 0 };
+
+    pub(super) const fn len(&self) -> u32 {
+        self.len
+    }
+}
+
+/// Why a client is not subscribed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SubscribeError {
+    /// No channel or kind of that name exists.
+    Unknown,
+    /// The client is at [`SUBSCRIPTIONS_PER_CONNECTION_MAX`](crate::limits::SUBSCRIPTIONS_PER_CONNECTION_MAX).
+    TooMany,
+    /// The shard's pool of subscriptions is used up.
+    Overloaded,
+}
+
+/// Why a client's subscription was not ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum UnsubscribeError {
+    /// It has no such subscription.
+    NotSubscribed,
+}
+
+/// Where in the pool a subscription lives.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Index(u32);
+
+/// One subscription.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Subscription {
+    topic: u32,
+    place: u32,
+    next: u32,
+    joining: bool,
+}
+
+const _: () = assert!(size_of::<Subscription>() == 16);
+
+impl Subscription {
+    pub(super) fn topic(&self) -> TopicId {
+        if self.topic == ALL {
+            TopicId::All
+        } else if self.topic & KIND != 0 {
+            TopicId::Kind(self.topic & !KIND)
+        } else {
+            TopicId::Channel(ChannelId::new(self.topic))
+        }
+    }
+
+    pub(super) fn place(&self) -> u32 {
+        self.place
+    }
+
+    /// Whether it belongs to the client's present join: see [`catch_up`](super::catch_up).
+    pub(super) fn joining(&self) -> bool {
+        self.joining
+    }
+}
+
+/// Every subscription of a shard, at most as many as it was made for.
+#[derive(Debug)]
+pub(super) struct Pool {
+    entries: Vec<Subscription>,
+    capacity: usize,
+    free: u32,
+    in_use: usize,
+}
+
+impl Pool {
+    pub(super) fn with_capacity(capacity: usize) -> Self {
+        let capacity = capacity.min(NONE as usize);
+        Self {
+            entries: Vec::with_capacity(capacity),
+            capacity,
+            free: NONE,
+            in_use: 0,
+        }
+    }
+
+    /// Adds a subscription, the newest of its client; `None` when the pool is used up.
+    pub(super) fn push(&mut self, mine: &mut Subscriptions, topic: TopicId, place: u32) -> Option<Index> {
+        let entry = Subscription {
+            topic: pack(topic),
+            place,
+            next: mine.first,
+            joining: true,
+        };
+        let index = if self.free != NONE {
+            let index = self.free;
+            self.free = self.entries[index as usize].next;
+            self.entries[index as usize] = entry;
+            index
+        } else if self.entries.len() < self.capacity {
+            self.entries.push(entry);
+            u32::try_from(self.entries.len() - 1).ok()?
+        } else {
+            return None;
+        };
+        mine.first = index;
+        mine.len += 1;
+        self.in_use += 1;
+        Some(Index(index))
+    }
+
+    /// Takes the client's subscription to `topic` out and says where in the topic it stood.
+    pub(super) fn remove(&mut self, mine: &mut Subscriptions, topic: TopicId) -> Option<u32> {
+        let packed = pack(topic);
+        let (mut before, mut at) = (NONE, mine.first);
+        while at != NONE {
+            let entry = self.entries[at as usize];
+            if entry.topic == packed {
+                if before == NONE {
+                    mine.first = entry.next;
+                } else {
+                    self.entries[before as usize].next = entry.next;
+                }
+                self.release(mine, at);
+                return Some(entry.place);
+            }
+            (before, at) = (at, entry.next);
+        }
+        None
+    }
+
+    /// Takes any subscription of the client out and says what it was.
+    pub(super) fn pop(&mut self, mine: &mut Subscriptions) -> Option<(TopicId, u32)> {
+        let entry = *self.entries.get(mine.first as usize)?;
+        let at = mine.first;
+        mine.first = entry.next;
+        self.release(mine, at);
+        Some((entry.topic(), entry.place))
+    }
+
+    /// A subscription has moved within its topic.
+    pub(super) fn relocate(&mut self, index: Index, place: u32) {
+        self.entries[index.0 as usize].place = place;
+    }
+
+    /// Ends the client's join: none of its subscriptions is joining any more.
+    pub(super) fn settle(&mut self, mine: &Subscriptions) {
+        let mut at = mine.first;
+        while let Some(entry) = self.entries.get_mut(at as usize) {
+            entry.joining = false;
+            at = entry.next;
+        }
+    }
+
+    pub(super) fn find(&self, mine: &Subscriptions, topic: TopicId) -> Option<&Subscription> {
+        let packed = pack(topic);
+        self.iter(mine).find(|entry| entry.topic == packed)
+    }
+
+    pub(super) fn iter<'a>(&'a self, mine: &Subscriptions) -> impl Iterator<Item = &'a Subscription> + 'a {
+        let mut at = mine.first;
+        std::iter::from_fn(move || {
+            let entry = self.entries.get(at as usize)?;
+            at = entry.next;
+            Some(entry)
+        })
+    }
+
+    pub(super) fn in_use(&self) -> usize {
+        self.in_use
+    }
+
+    fn release(&mut self, mine: &mut Subscriptions, at: u32) {
+        self.entries[at as usize].next = self.free;
+        self.free = at;
+        self.in_use -= 1;
+        mine.len -= 1;
+    }
+}
+
+fn pack(topic: TopicId) -> u32 {
+    match topic {
+        TopicId::All => ALL,
+        TopicId::Kind(kind) => KIND | kind,
+        TopicId::Channel(channel) => channel.number(),
+    }
+}
+
+const NONE: u32 = u32::MAX;
+const ALL: u32 = u32::MAX;
+const KIND: u32 = 1 << 31;

@@ -1,0 +1,187 @@
+//! The door: request heads become open connections, or are told why not.
+
+use super::converse::{Desk, Verdict};
+use super::site::{FEED_PATH, HEALTH_PATH, PROTOCOLS};
+use super::{Shard, after_ms};
+use crate::base::{Key, Now};
+use crate::connection::{Connection, Stage};
+use crate::dialect::native_json::{Command, CommandError, Hello, HelloLimits};
+use crate::limits;
+use crate::ring::Ring;
+use crate::wire::{Protocol, Refusal, Request, Upgrade, write_ok};
+
+impl Desk<'_> {
+    /// Reads what has arrived of a request head, and answers it once it is whole. What follows it is heard at
+    /// once: a client need not wait for our answer.
+    pub(super) fn greet(
+        &mut self,
+        key: Key,
+        connection: &mut Connection,
+        bytes: &mut [u8],
+    ) -> (usize, Verdict) {
+        let Stage::Handshake { scan, surplus } = &mut connection.stage else {
+            return (0, Verdict::GoOn);
+        };
+        let surplus = *surplus;
+        self.site.frame.clear();
+        let head_bytes = match Request::parse(bytes, scan) {
+            Ok(None) => return (bytes.len(), Verdict::GoOn),
+            Ok(Some((request, head_bytes))) => match self.answer(key, request, surplus) {
+                Answer::Open => head_bytes,
+                Answer::Say => return (0, self.say(connection, Verdict::Finish)),
+                Answer::Refuse(refusal) => return (0, self.refuse(connection, refusal)),
+            },
+            Err(refusal) => return (0, self.refuse(connection, refusal)),
+        };
+        connection.stage = Stage::Open;
+        let opened = self.say(connection, Verdict::Opened);
+        if !matches!(opened, Verdict::Opened) {
+            return (0, opened);
+        }
+        let (held, verdict) = self.converse(key, connection, &mut bytes[head_bytes..]);
+        bytes.copy_within(head_bytes..head_bytes + held, 0);
+        (
+            held,
+            if matches!(verdict, Verdict::GoOn) {
+                opened
+            } else {
+                verdict
+            },
+        )
+    }
+
+    /// Writes the answer to a request into the scratch, unless it is refused.
+    fn answer(&mut self, key: Key, request: Request<'_>, surplus: bool) -> Answer {
+        match request.target().path() {
+            HEALTH_PATH if request.method() != "GET" => Answer::Refuse(Refusal::MethodNotAllowed),
+            HEALTH_PATH => {
+                write_ok("ok\n", &mut self.site.frame);
+                Answer::Say
+            }
+            FEED_PATH => self
+                .open(key, request, surplus)
+                .map_or_else(Answer::Refuse, |()| Answer::Open),
+            _ => Answer::Refuse(Refusal::NotFound),
+        }
+    }
+
+    fn open(&mut self, key: Key, request: Request<'_>, surplus: bool) -> Result<(), Refusal> {
+        let upgrade = Upgrade::parse(request)?;
+        let protocol = choose(&upgrade)?;
+        if surplus {
+            return Err(Refusal::Overloaded {
+                retry_after_s: limits::RETRY_AFTER_S,
+            });
+        }
+        upgrade.accept(protocol, &mut self.site.frame);
+        self.hello();
+        match Command::from_query(request.target().query()) {
+            Ok(None) => {}
+            Ok(Some(command)) => self.obey(key, &command),
+            Err(CommandError { code, message, .. }) => self.error(None, code, &message),
+        }
+        Ok(())
+    }
+
+    /// The first message: who we are and what we allow.
+    fn hello(&mut self) {
+        self.site.opened += 1;
+        let name = format!("{}-{:x}", self.site.shard, self.site.opened);
+        let hello = Hello {
+            connection: &name,
+            epoch: &self.site.epoch,
+            time_ns: self.now.wall_ns,
+            heartbeat_ms: None,
+            limits: HelloLimits {
+                subscriptions: limits::SUBSCRIPTIONS_PER_CONNECTION_MAX,
+                message_bytes: limits::MESSAGE_BYTES_MAX as u64,
+                requests_per_s: Some(limits::COMMANDS_PER_SECOND_MAX.into()),
+            },
+        };
+        self.site.text.clear();
+        hello.write_to(&mut self.site.text);
+        self.frame_text();
+    }
+
+    fn refuse(&mut self, connection: &mut Connection, refusal: Refusal) -> Verdict {
+        self.site.frame.clear();
+        refusal.write(&mut self.site.frame);
+        self.say(
+            connection,
+            if matches!(refusal, Refusal::Overloaded { .. }) {
+                Verdict::Refused
+            } else {
+                Verdict::Finish
+            },
+        )
+    }
+
+    /// What is in the scratch is owed to the connection; one that cannot even be owed that is dropped.
+    fn say(&mut self, connection: &mut Connection, verdict: Verdict) -> Verdict {
+        match self.outboxes.append(&mut connection.outbox, &self.site.frame) {
+            Ok(()) => verdict,
+            Err(_) => Verdict::HangUp,
+        }
+    }
+}
+
+impl<R: Ring> Shard<R> {
+    /// A handshake took too long. Whoever has begun a request is told so.
+    pub(super) fn refuse_late(&mut self, key: Key, now: Now) {
+        let Some(connection) = self.connections.slots.get_mut(key) else {
+            return;
+        };
+        let silent = matches!(connection.stage, Stage::Handshake { scan, .. } if scan == Default::default());
+        if silent {
+            return self.hang_up(key);
+        }
+        self.refuse(key, Refusal::RequestTimeout, now);
+    }
+
+    /// Answers a request head, whole or not, with why it gets no connection.
+    pub(super) fn refuse(&mut self, key: Key, refusal: Refusal, now: Now) {
+        let Some(connection) = self.connections.slots.get_mut(key) else {
+            return;
+        };
+        self.site.frame.clear();
+        refusal.write(&mut self.site.frame);
+        if self
+            .connections
+            .outboxes
+            .append(&mut connection.outbox, &self.site.frame)
+            .is_err()
+        {
+            return self.hang_up(key);
+        }
+        self.finish(key, now);
+    }
+
+    /// The connection is open: from now on its timer is for pings.
+    pub(super) fn opened(&mut self, key: Key, now: Now) {
+        self.timers
+            .set(key.slot(), after_ms(now, limits::PING_INTERVAL_MS));
+    }
+}
+
+/// What a request comes to.
+enum Answer {
+    /// A connection; the scratch holds what it is told first.
+    Open,
+    /// The response in the scratch.
+    Say,
+    /// This refusal.
+    Refuse(Refusal),
+}
+
+/// The language to speak: the client's first choice among ours, and ours where it has none.
+fn choose<'b>(upgrade: &Upgrade<'b>) -> Result<Option<Protocol<'b>>, Refusal> {
+    let spoken = upgrade
+        .protocols()
+        .find(|protocol| PROTOCOLS.contains(&protocol.name()));
+    match spoken {
+        None if upgrade.protocols().next().is_some() => {
+            Err(Refusal::ProtocolUnsupported { supported: PROTOCOLS })
+        }
+        spoken => Ok(spoken),
+    }
+}

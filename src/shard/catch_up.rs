@@ -1,0 +1,187 @@
+//! Clients that are behind: each gets its next slice of the tape, in turn, until it is live again.
+
+use super::Shard;
+use super::converse::close_code;
+use super::outgoing::{Cut, cut};
+use crate::base::{Key, Now};
+use crate::connection::Stage;
+use crate::dialect::Code;
+use crate::hub::{Lost, Place, Range, Wanted};
+use crate::limits;
+use crate::ring::{Ring, Short, ShortCause};
+
+/// Memory for one submission of slices, used again by the next.
+#[derive(Debug, Default)]
+pub(super) struct CatchUp {
+    wanted: Wanted,
+    ranges: Vec<Range>,
+    slices: Vec<Slice>,
+}
+
+/// What one client is sent in one submission.
+#[derive(Clone, Copy, Debug)]
+struct Slice {
+    key: Key,
+    /// Where it stood before.
+    before: Place,
+    /// Its ranges, and how many of them are its join's.
+    first: usize,
+    end: usize,
+    joined: usize,
+}
+
+impl<R: Ring> Shard<R> {
+    /// The client waits to be caught up, unless its socket is full: then `ready` puts it in the queue.
+    pub(super) fn queue(&mut self, key: Key) {
+        if let Some(connection) = self.connections.slots.get_mut(key)
+            && !connection.queued
+            && !connection.is_blocked()
+        {
+            connection.queued = true;
+            self.catching_up.push_back(key);
+        }
+    }
+
+    pub(super) fn queue_if_behind(&mut self, key: Key) {
+        if !self.hub.is_live(key) {
+            self.queue(key);
+        }
+    }
+
+    /// Gives everyone in the queue a slice, as far as the turn's bytes go.
+    pub(super) fn catch_up(&mut self, now: Now) {
+        let mut waiting = self.catching_up.len();
+        let mut bytes = limits::CATCH_UP_TURN_BYTES;
+        while waiting > 0 && bytes > 0 {
+            let (served, cut_bytes) = self.cut_slices(waiting, bytes, now);
+            waiting -= served;
+            bytes = bytes.saturating_sub(cut_bytes);
+            self.send_slices();
+        }
+    }
+
+    /// Cuts slices for one submission; says how many clients it took from the queue and how many bytes they get.
+    fn cut_slices(&mut self, waiting: usize, bytes_max: usize, now: Now) -> (usize, usize) {
+        let (mut served, mut bytes) = (0, 0);
+        while served < waiting && bytes < bytes_max && self.catch_up.slices.len() < limits::SEND_BATCH {
+            let Some(key) = self.catching_up.pop_front() else {
+                break;
+            };
+            served += 1;
+            let Some(connection) = self.connections.slots.get_mut(key) else {
+                continue;
+            };
+            connection.queued = false;
+            if connection.stage != Stage::Open || connection.is_blocked() || !connection.outbox.is_empty() {
+                continue;
+            }
+            let before = self.hub.place(key);
+            let first = self.catch_up.ranges.len();
+            let CatchUp { wanted, ranges, .. } = &mut self.catch_up;
+            match self.hub.catch_up(key, &self.tape, wanted, ranges) {
+                Err(lost) => self.lose(key, &lost, now),
+                Ok(_) if ranges.len() == first => self.advance(key),
+                Ok(joined) => {
+                    bytes += ranges[first..]
+                        .iter()
+                        .map(|range| range.bytes as usize)
+                        .sum::<usize>();
+                    let end = ranges.len();
+                    self.catch_up.slices.push(Slice {
+                        key,
+                        before,
+                        first,
+                        end,
+                        joined,
+                    });
+                }
+            }
+        }
+        (served, bytes)
+    }
+
+    /// Submits the slices and settles where everyone stands.
+    fn send_slices(&mut self) {
+        let mut batch = self.outgoing.batch();
+        for slice in &self.catch_up.slices {
+            let track = self.hub.track(slice.key);
+            let socket = self
+                .connections
+                .slots
+                .get(slice.key)
+                .map(|connection| connection.socket);
+            let parts = self.catch_up.ranges[slice.first..slice.end].iter();
+            batch.push(
+                socket.unwrap_or_default(),
+                parts.map(|part| self.tape.bytes(track, part.start, part.bytes as usize)),
+            );
+        }
+        self.ring.send_batch(&batch, &mut self.outgoing.short);
+        self.outgoing.keep(batch);
+        for index in 0..self.outgoing.short.len() {
+            let short = self.outgoing.short[index];
+            self.cut_slice(self.catch_up.slices[short.index as usize], &short);
+        }
+        let sent = self.catch_up.slices.len() - self.outgoing.short.len();
+        self.census.sends.add(sent as u64);
+        for index in 0..self.catch_up.slices.len() {
+            self.advance(self.catch_up.slices[index].key);
+        }
+        self.catch_up.slices.clear();
+        self.catch_up.ranges.clear();
+    }
+
+    /// The client's socket did not take its whole slice: it goes on from where that was cut.
+    fn cut_slice(&mut self, slice: Slice, short: &Short) {
+        if let ShortCause::Broken(_) = short.cause {
+            return self.hang_up(slice.key);
+        }
+        self.census.sends_short.add(1);
+        let track = self.hub.track(slice.key);
+        let ranges = &self.catch_up.ranges[slice.first..slice.end];
+        let Some(Cut {
+            range,
+            next,
+            remainder,
+        }) = cut(&self.tape, track, ranges, short.sent)
+        else {
+            return;
+        };
+        if range < slice.joined {
+            self.hub.resume_join(slice.key, slice.before, next);
+        } else {
+            self.hub.resume_scan(slice.key, next);
+        }
+        self.owe_remainder(slice.key, track, remainder);
+        self.block(slice.key);
+    }
+
+    /// A client that has everything is live; any other waits for its next slice.
+    fn advance(&mut self, key: Key) {
+        let Some(connection) = self.connections.slots.get(key) else {
+            return;
+        };
+        if connection.stage != Stage::Open || connection.is_blocked() {
+            return;
+        }
+        if !self.hub.go_live(key) {
+            self.queue(key);
+        }
+        self.wake(key);
+    }
+
+    /// Closes a client whose socket is full if the tape has let go of what it still wants.
+    pub(super) fn check_lost(&mut self, key: Key, now: Now) {
+        if !self.hub.is_live(key)
+            && let Err(lost) = self.hub.check_lost(key, &self.tape, &mut self.catch_up.wanted)
+        {
+            self.lose(key, &lost, now);
+        }
+    }
+
+    fn lose(&mut self, key: Key, lost: &Lost, now: Now) {
+        self.census.lost.add(1);
+        let reason = format!("slow consumer: records of {} are gone", lost.channel);
+        self.close(key, close_code(Code::SlowConsumer), &reason, now);
+    }
+}

@@ -1,0 +1,201 @@
+//! An open connection's side of the talk: frames in, replies out.
+//!
+//! It works on borrowed parts of the shard, so that a message can be handled where it lies while the hub and the
+//! pool of replies change.
+
+use super::Shard;
+use super::site::Site;
+use crate::base::{Key, Now};
+use crate::connection::inbox::InboxesFull;
+use crate::connection::{Connection, Outboxes, Stage};
+use crate::dialect::Code;
+use crate::dialect::native_json::reply::write_error;
+use crate::dialect::native_json::{Command, CommandError};
+use crate::hub::Hub;
+use crate::limits;
+use crate::ring::Ring;
+use crate::wire::{CloseCode, Event, Opcode, Refusal, server_header};
+
+/// What is needed to answer a client.
+#[derive(Debug)]
+pub(super) struct Desk<'a> {
+    pub(super) hub: &'a mut Hub,
+    pub(super) outboxes: &'a mut Outboxes,
+    pub(super) site: &'a mut Site,
+    pub(super) now: Now,
+}
+
+/// How it goes on with a connection after it was heard.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Verdict {
+    /// As before.
+    GoOn,
+    /// It is open now.
+    Opened,
+    /// It was refused for want of room.
+    Refused,
+    /// It is shut down once it has what it is owed.
+    Finish,
+    /// It is closed for this.
+    Close(CloseCode, &'static str),
+    /// It is dropped.
+    HangUp,
+}
+
+impl Desk<'_> {
+    /// Handles what a connection has sent. Says how many bytes at the front of `bytes` are to be kept until more
+    /// arrive.
+    pub(super) fn hear(
+        &mut self,
+        key: Key,
+        connection: &mut Connection,
+        bytes: &mut [u8],
+    ) -> (usize, Verdict) {
+        match connection.stage {
+            Stage::Handshake { .. } => self.greet(key, connection, bytes),
+            Stage::Open | Stage::Closing => self.converse(key, connection, bytes),
+            Stage::Flushing | Stage::Down => (0, Verdict::GoOn),
+        }
+    }
+
+    /// Handles every whole message. A client that is owed too much waits with the rest of its commands until it
+    /// has read its replies.
+    pub(super) fn converse(
+        &mut self,
+        key: Key,
+        connection: &mut Connection,
+        bytes: &mut [u8],
+    ) -> (usize, Verdict) {
+        let Connection {
+            session,
+            outbox,
+            rate,
+            paused,
+            ..
+        } = connection;
+        let mut decoder = session.decode(bytes);
+        let verdict = loop {
+            if outbox.len() >= limits::OUTBOX_BYTES_PAUSE {
+                *paused = true;
+                break Verdict::GoOn;
+            }
+            self.site.frame.clear();
+            let event = match decoder.next() {
+                Ok(None) => break Verdict::GoOn,
+                Ok(Some((event, sender))) => {
+                    let sent = match event {
+                        Event::Text(text) => {
+                            if rate.admit(self.now.mono_ms(), limits::COMMANDS_PER_SECOND_MAX) {
+                                self.command(key, text);
+                            } else {
+                                self.error(None, Code::RateLimited, "more than 50 commands a second");
+                            }
+                            Ok(())
+                        }
+                        Event::Binary(_) => {
+                            break Verdict::Close(CloseCode::UNSUPPORTED_DATA, "commands are text messages");
+                        }
+                        Event::Ping(payload) => sender.pong(payload, &mut self.site.frame),
+                        Event::Pong(_) => Ok(()),
+                        Event::Close(frame) => sender.close(frame, &mut self.site.frame),
+                    };
+                    // What the closing handshake forbids is not sent; nothing is wrong with that.
+                    let _ = sent;
+                    matches!(event, Event::Close(_))
+                }
+                Err(fault) => {
+                    drop(decoder);
+                    let _ = session.sender().close(Some(fault.into()), &mut self.site.frame);
+                    let owed = self.outboxes.append(outbox, &self.site.frame);
+                    return (
+                        0,
+                        if owed.is_ok() {
+                            Verdict::Finish
+                        } else {
+                            Verdict::HangUp
+                        },
+                    );
+                }
+            };
+            if self.outboxes.append(outbox, &self.site.frame).is_err() {
+                break Verdict::Close(CloseCode::TRY_AGAIN_LATER, "out of memory for replies");
+            }
+            if event {
+                break Verdict::Finish;
+            }
+        };
+        (decoder.finish(), verdict)
+    }
+
+    /// Carries out one text message.
+    fn command(&mut self, key: Key, text: &str) {
+        match Command::parse(text) {
+            Ok(command) => self.obey(key, &command),
+            Err(CommandError { code, id, message }) => self.error(id, code, &message),
+        }
+    }
+
+    /// Answers that a request went wrong.
+    pub(super) fn error(&mut self, id: Option<u64>, code: Code, message: &str) {
+        self.site.text.clear();
+        write_error(&mut self.site.text, id, code, message);
+        self.frame_text();
+    }
+
+    /// Makes a frame of the message in the scratch.
+    pub(super) fn frame_text(&mut self) {
+        let header = server_header(Opcode::Text, self.site.text.len());
+        self.site.frame.extend_from_slice(header.as_slice());
+        self.site.frame.extend_from_slice(&self.site.text);
+    }
+}
+
+impl<R: Ring> Shard<R> {
+    /// Does what hearing a connection has come to. `kept` says whether what is left over found a place.
+    pub(super) fn conclude(&mut self, key: Key, verdict: Verdict, kept: Result<(), InboxesFull>, now: Now) {
+        match verdict {
+            Verdict::GoOn => {}
+            Verdict::Opened => self.opened(key, now),
+            Verdict::Refused => {
+                self.census.refused.add(1);
+                self.finish(key, now);
+            }
+            Verdict::Finish => self.finish(key, now),
+            Verdict::Close(code, reason) => self.close(key, code, reason, now),
+            Verdict::HangUp => self.hang_up(key),
+        }
+        if kept.is_err() {
+            self.no_room(key, now);
+        }
+        let Some(connection) = self.connections.slots.get(key) else {
+            return;
+        };
+        if !connection.outbox.is_empty() {
+            self.owe(key);
+        }
+        self.queue_if_behind(key);
+        self.watch(key);
+    }
+
+    /// The pools have no block for the beginning of a connection's message.
+    fn no_room(&mut self, key: Key, now: Now) {
+        match self.connections.slots.get(key).map(|connection| connection.stage) {
+            Some(Stage::Handshake { .. }) => {
+                self.refuse(
+                    key,
+                    Refusal::Overloaded {
+                        retry_after_s: limits::RETRY_AFTER_S,
+                    },
+                    now,
+                );
+            }
+            Some(_) => self.close(key, CloseCode::TRY_AGAIN_LATER, "out of memory for messages", now),
+            None => {}
+        }
+    }
+}
+
+/// A code of the native protocol as a close code.
+pub(super) fn close_code(code: Code) -> CloseCode {
+    CloseCode::new(code.value()).unwrap_or(CloseCode::INTERNAL_ERROR)
+}

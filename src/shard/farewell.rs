@@ -1,0 +1,129 @@
+//! How a connection ends: with a closing handshake where there is somebody to shake hands with, and in any case
+//! with its socket shut down, its polls reported, and its slot free.
+
+use super::{Life, Shard, after_ms};
+use crate::base::{Key, Now};
+use crate::connection::Stage;
+use crate::limits;
+use crate::ring::Ring;
+use crate::wire::{CloseCode, CloseFrame};
+
+impl<R: Ring> Shard<R> {
+    /// Begins the closing handshake. The client is sent nothing after our close frame.
+    pub(super) fn close(&mut self, key: Key, code: CloseCode, reason: &str, now: Now) {
+        let Some(connection) = self.connections.slots.get_mut(key) else {
+            return;
+        };
+        if connection.stage != Stage::Open {
+            return;
+        }
+        self.site.frame.clear();
+        let frame = CloseFrame { code, reason };
+        let written = connection
+            .session
+            .sender()
+            .close(Some(frame), &mut self.site.frame);
+        connection.stage = Stage::Closing;
+        let owed = self
+            .connections
+            .outboxes
+            .append(&mut connection.outbox, &self.site.frame);
+        if written.is_err() || owed.is_err() {
+            return self.hang_up(key);
+        }
+        self.part(key, now);
+    }
+
+    /// Nothing more is read from the connection; when what it is owed has gone out it is shut down.
+    pub(super) fn finish(&mut self, key: Key, now: Now) {
+        let Some(connection) = self.connections.slots.get_mut(key) else {
+            return;
+        };
+        connection.stage = Stage::Flushing;
+        self.connections.inboxes.clear(&mut connection.inbox);
+        self.part(key, now);
+    }
+
+    /// Ends the connection without another word.
+    pub(super) fn hang_up(&mut self, key: Key) {
+        let Some(connection) = self.connections.slots.get_mut(key) else {
+            return;
+        };
+        if connection.stage == Stage::Down {
+            return;
+        }
+        connection.stage = Stage::Down;
+        let (socket, idle) = (connection.socket, connection.armed.is_none());
+        self.connections.inboxes.clear(&mut connection.inbox);
+        self.connections.outboxes.clear(&mut connection.outbox);
+        self.hub.leave(key);
+        self.timers.cancel(key.slot());
+        self.ring.shutdown(socket);
+        if idle {
+            self.free(key);
+        }
+    }
+
+    /// Gives the socket and the slot back. Only when the kernel holds no poll for it.
+    pub(super) fn free(&mut self, key: Key) {
+        if let Some(connection) = self.connections.remove(key) {
+            debug_assert!(connection.armed.is_none() && connection.stage == Stage::Down);
+            self.ring.close(connection.socket);
+            self.count();
+        }
+    }
+
+    /// Does what it was told.
+    pub(super) fn obey(&mut self, now: Now) {
+        if !self.orders.is_draining() || self.is_draining() {
+            return;
+        }
+        self.life = Life::Draining {
+            until_ns: after_ms(now, limits::CLOSE_MS),
+        };
+        self.ring.stop_listening();
+        let keys: Vec<Key> = self.connections.slots.keys().collect();
+        for key in keys {
+            match self.connections.slots.get(key).map(|connection| connection.stage) {
+                Some(Stage::Open) => self.close(key, CloseCode::GOING_AWAY, "server is shutting down", now),
+                Some(Stage::Handshake { .. }) => self.hang_up(key),
+                Some(Stage::Closing | Stage::Flushing | Stage::Down) | None => {}
+            }
+        }
+    }
+
+    /// Draining ends when everyone has gone; whoever has not gone in time is hung up on.
+    pub(super) fn drain(&mut self, now: Now) {
+        match self.life {
+            Life::Open | Life::Paused { .. } | Life::Over => return,
+            Life::Draining { until_ns } if until_ns <= now.mono_ns => {
+                let keys: Vec<Key> = self.connections.slots.keys().collect();
+                for key in keys {
+                    self.hang_up(key);
+                }
+                self.life = Life::HungUp {
+                    until_ns: after_ms(now, limits::CLOSE_MS),
+                };
+            }
+            Life::HungUp { until_ns } if until_ns <= now.mono_ns => self.life = Life::Over,
+            Life::Draining { .. } | Life::HungUp { .. } => {}
+        }
+        if self.connections.slots.is_empty() {
+            self.life = Life::Over;
+        }
+    }
+
+    pub(super) fn is_draining(&self) -> bool {
+        matches!(
+            self.life,
+            Life::Draining { .. } | Life::HungUp { .. } | Life::Over
+        )
+    }
+
+    /// The client is no subscriber any more, and has so long to part.
+    fn part(&mut self, key: Key, now: Now) {
+        self.hub.leave(key);
+        self.timers.set(key.slot(), after_ms(now, limits::CLOSE_MS));
+        self.owe(key);
+    }
+}

@@ -1,0 +1,153 @@
+//! Up and out: what connections are owed goes to their sockets.
+
+use super::Shard;
+use crate::base::{Key, Now};
+use crate::connection::Stage;
+use crate::hub::Range;
+use crate::limits;
+use crate::ring::{Ring, ShortCause};
+use crate::tape::Track;
+use crate::wire::CloseCode;
+
+/// The connections whose replies are in one submission, and how many bytes of them.
+pub(super) type Pushed = Vec<(Key, usize)>;
+
+impl<R: Ring> Shard<R> {
+    /// Sends what is owed, catches up who is behind, and lets go of the tape.
+    pub(super) fn flush(&mut self, now: Now) {
+        self.send_replies();
+        self.catch_up(now);
+        // Catching up may have ended in farewells.
+        self.send_replies();
+        self.count();
+        self.unpin();
+    }
+
+    /// The connection is owed something, or can be sent something again.
+    pub(super) fn owe(&mut self, key: Key) {
+        if let Some(connection) = self.connections.slots.get_mut(key)
+            && !connection.owing
+        {
+            connection.owing = true;
+            self.owing.push(key);
+        }
+    }
+
+    /// The frame in the shard's scratch is owed to the connection. One that cannot even be owed it is closed.
+    pub(super) fn owe_frame(&mut self, key: Key, now: Now) {
+        let Some(connection) = self.connections.slots.get_mut(key) else {
+            return;
+        };
+        match self
+            .connections
+            .outboxes
+            .append(&mut connection.outbox, &self.site.frame)
+        {
+            Ok(()) => self.owe(key),
+            Err(_) => self.close(key, CloseCode::TRY_AGAIN_LATER, "out of memory for replies", now),
+        }
+    }
+
+    /// The rest of a frame that was cut is owed, so that the stream stays whole whatever becomes of the tape. A
+    /// connection that cannot be owed it can only be dropped.
+    pub(super) fn owe_remainder(&mut self, key: Key, track: Track, rest: Range) {
+        let Some(connection) = self.connections.slots.get_mut(key) else {
+            return;
+        };
+        let bytes = self.tape.bytes(track, rest.start, rest.bytes as usize);
+        if self
+            .connections
+            .outboxes
+            .append(&mut connection.outbox, bytes)
+            .is_err()
+        {
+            tracing::warn!("a connection was dropped: no memory for the rest of a frame");
+            self.hang_up(key);
+        }
+    }
+
+    fn send_replies(&mut self) {
+        while !self.owing.is_empty() {
+            let mut pushed = std::mem::take(&mut self.pushed);
+            self.push_replies(&mut pushed);
+            for short in 0..self.outgoing.short.len() {
+                let short = self.outgoing.short[short];
+                let (key, bytes) = &mut pushed[short.index as usize];
+                *bytes = short.sent;
+                match short.cause {
+                    ShortCause::Broken(_) => self.hang_up(*key),
+                    ShortCause::Full => self.block(*key),
+                }
+            }
+            for (key, bytes) in pushed.drain(..) {
+                self.replied(key, bytes);
+            }
+            self.pushed = pushed;
+        }
+    }
+
+    /// Submits the replies of up to a batch of connections.
+    fn push_replies(&mut self, pushed: &mut Pushed) {
+        let mut batch = self.outgoing.batch();
+        let first = self.owing.len().saturating_sub(limits::SEND_BATCH);
+        for &key in &self.owing[first..] {
+            let Some(connection) = self.connections.slots.get_mut(key) else {
+                continue;
+            };
+            connection.owing = false;
+            if connection.is_blocked() || connection.stage == Stage::Down {
+                continue;
+            }
+            pushed.push((key, 0));
+        }
+        self.owing.truncate(first);
+        for (key, bytes) in &mut *pushed {
+            let Some(connection) = self.connections.slots.get(*key) else {
+                continue;
+            };
+            let parts = self
+                .connections
+                .outboxes
+                .parts(&connection.outbox, limits::OUTBOX_PARTS);
+            batch.push(connection.socket, parts.inspect(|part| *bytes += part.len()));
+        }
+        self.ring.send_batch(&batch, &mut self.outgoing.short);
+        self.outgoing.keep(batch);
+    }
+
+    /// So many bytes of what the connection is owed have gone out.
+    fn replied(&mut self, key: Key, bytes: usize) {
+        let Some(connection) = self.connections.slots.get_mut(key) else {
+            return;
+        };
+        if connection.stage == Stage::Down {
+            return;
+        }
+        self.connections.outboxes.consume(&mut connection.outbox, bytes);
+        if !connection.outbox.is_empty() {
+            if !connection.is_blocked() {
+                return self.owe(key);
+            }
+            // Its ticks must wait behind its replies.
+            if self.hub.is_live(key) {
+                self.hub.fall_behind(key, self.hub.cursor());
+            }
+            return;
+        }
+        if connection.stage == Stage::Flushing {
+            return self.hang_up(key);
+        }
+        self.queue_if_behind(key);
+        self.wake(key);
+    }
+
+    /// A connection whose input waits unread is heard again, unless it is still to wait.
+    pub(super) fn wake(&mut self, key: Key) {
+        let Some(connection) = self.connections.slots.get(key) else {
+            return;
+        };
+        if connection.paused && connection.outbox.is_empty() && !self.hub.is_joining(key) {
+            self.intake.push(key);
+        }
+    }
+}

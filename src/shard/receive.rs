@@ -1,0 +1,173 @@
+//! Receiving: an idle client holds no buffer, so bytes land in the shard's own and are handled where they lie.
+//!
+//! A connection that has a block for the beginning of a message receives straight into that block. Nobody is
+//! received from more than once a turn, so a flood from one client costs the others one lane's worth of time.
+
+use super::Shard;
+use super::converse::Desk;
+use crate::base::{Key, Now, Socket};
+use crate::connection::{Connection, Inbox};
+use crate::limits;
+use crate::ring::{Errno, Ring};
+
+/// Who has something to say, and where it is put.
+#[derive(Debug)]
+pub(super) struct Intake {
+    waiting: Vec<Key>,
+    serving: Vec<Key>,
+    lanes: Box<[u8]>,
+    batch: Vec<Key>,
+    sockets: Vec<Socket>,
+    received: Vec<Result<usize, Errno>>,
+}
+
+impl Intake {
+    pub(super) fn new() -> Self {
+        Self {
+            waiting: Vec::with_capacity(limits::COMPLETIONS_PER_TURN),
+            serving: Vec::with_capacity(limits::COMPLETIONS_PER_TURN),
+            lanes: vec![0; limits::RECV_BATCH * limits::RECV_BYTES].into(),
+            batch: Vec::with_capacity(limits::RECV_BATCH),
+            sockets: Vec::with_capacity(limits::RECV_BATCH),
+            received: Vec::with_capacity(limits::RECV_BATCH),
+        }
+    }
+
+    /// The connection `key` has something to say.
+    pub(super) fn push(&mut self, key: Key) {
+        self.waiting.push(key);
+    }
+
+    /// Whether somebody waits to be heard.
+    pub(super) fn is_waiting(&self) -> bool {
+        !self.waiting.is_empty()
+    }
+}
+
+impl<R: Ring> Shard<R> {
+    /// Hears everyone who waits, once.
+    pub(super) fn receive(&mut self, now: Now) {
+        std::mem::swap(&mut self.intake.waiting, &mut self.intake.serving);
+        for index in 0..self.intake.serving.len() {
+            let key = self.intake.serving[index];
+            let Some(connection) = self.connections.slots.get_mut(key) else {
+                continue;
+            };
+            if !connection.stage.reads() {
+                continue;
+            }
+            if connection.outbox.len() >= limits::OUTBOX_BYTES_PAUSE || self.hub.is_joining(key) {
+                // It is asked to read first; `flush` wakes it.
+                connection.paused = true;
+                continue;
+            }
+            connection.paused = false;
+            if !matches!(connection.inbox, Inbox::Empty) {
+                self.receive_into_block(key, now);
+                continue;
+            }
+            self.intake.sockets.push(connection.socket);
+            self.intake.batch.push(key);
+            if self.intake.batch.len() == limits::RECV_BATCH {
+                self.receive_batch(now);
+            }
+        }
+        self.intake.serving.clear();
+        self.receive_batch(now);
+    }
+
+    /// Receives from everyone in the batch, each into a lane of the shard's own buffer.
+    fn receive_batch(&mut self, now: Now) {
+        let lane = limits::RECV_BYTES;
+        let Intake {
+            sockets,
+            lanes,
+            received,
+            ..
+        } = &mut self.intake;
+        if sockets.is_empty() {
+            return;
+        }
+        self.ring.recv_batch(sockets, lanes, lane, received);
+        sockets.clear();
+        for index in 0..self.intake.batch.len() {
+            let key = self.intake.batch[index];
+            match self.intake.received[index] {
+                Ok(0) => self.hang_up(key),
+                Ok(bytes) => {
+                    self.heard(key, now);
+                    let Some(connection) = self.connections.slots.get_mut(key) else {
+                        continue;
+                    };
+                    let bytes = &mut self.intake.lanes[index * lane..][..bytes];
+                    let mut desk = Desk {
+                        hub: &mut self.hub,
+                        outboxes: &mut self.connections.outboxes,
+                        site: &mut self.site,
+                        now,
+                    };
+                    let (held, verdict) = desk.hear(key, connection, bytes);
+                    let kept = self
+                        .connections
+                        .inboxes
+                        .keep(&mut connection.inbox, &bytes[..held]);
+                    self.conclude(key, verdict, kept, now);
+                }
+                Err(errno) if errno.would_block() => self.watch(key),
+                Err(_) => self.hang_up(key),
+            }
+        }
+        self.intake.batch.clear();
+    }
+
+    /// Receives from a connection into the block that holds the beginning of its message. What the block holds
+    /// may already be enough to go on with: the connection was paused.
+    fn receive_into_block(&mut self, key: Key, now: Now) {
+        let Some(connection) = self.connections.slots.get_mut(key) else {
+            return;
+        };
+        let Connection { inbox, socket, .. } = connection;
+        let mut inbox_taken = std::mem::take(inbox);
+        let socket = *socket;
+        let block = match self.connections.inboxes.block_mut(&mut inbox_taken) {
+            Ok(Some(block)) => block,
+            Ok(None) => return,
+            Err(full) => {
+                connection.inbox = inbox_taken;
+                return self.conclude(key, super::converse::Verdict::GoOn, Err(full), now);
+            }
+        };
+        let (bytes, held) = block;
+        let room = &mut bytes[held..];
+        let arrived = if room.is_empty() {
+            Ok(0)
+        } else {
+            let lane = room.len().min(limits::RECV_BYTES);
+            self.ring
+                .recv_batch(&[socket], room, lane, &mut self.intake.received);
+            match self.intake.received.first() {
+                Some(Ok(0)) | None => Err(()),
+                Some(Ok(bytes)) => Ok(*bytes),
+                Some(Err(errno)) if errno.would_block() => Ok(0),
+                Some(Err(_)) => Err(()),
+            }
+        };
+        let Ok(arrived) = arrived else {
+            connection.inbox = inbox_taken;
+            return self.hang_up(key);
+        };
+        let mut desk = Desk {
+            hub: &mut self.hub,
+            outboxes: &mut self.connections.outboxes,
+            site: &mut self.site,
+            now,
+        };
+        let (held, verdict) = desk.hear(key, connection, &mut bytes[..held + arrived]);
+        self.connections.inboxes.set_held(&mut inbox_taken, held);
+        connection.inbox = inbox_taken;
+        if arrived > 0 {
+            self.heard(key, now);
+        }
+        self.conclude(key, verdict, Ok(()), now);
+    }
+}

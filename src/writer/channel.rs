@@ -1,0 +1,75 @@
+//! What the writer knows of one channel: its number, and where its state is.
+
+use crate::market::{Book, ChannelClass, ChannelName};
+use crate::tape::{Position, RecordKind};
+
+/// One channel.
+#[derive(Debug)]
+pub(super) struct Channel {
+    name: Box<str>,
+    pub(super) class: ChannelClass,
+    /// The number of its newest message; 0 before the first.
+    pub(super) seq: u64,
+    /// When that happened.
+    pub(super) ts_ns: u64,
+    /// Its book, which stays empty where the class is another.
+    pub(super) book: Book,
+    /// Its newest record of any kind, and the newest that stands for all before it.
+    pub(super) newest: Position,
+    pub(super) image: Position,
+    /// How long that is, and what has been added to it since.
+    pub(super) image_bytes: usize,
+    delta_bytes: usize,
+    deltas: usize,
+}
+
+impl Channel {
+    pub(super) fn new(name: ChannelName<'_>, class: ChannelClass) -> Self {
+        Self {
+            name: name.as_str().into(),
+            class,
+            seq: 0,
+            ts_ns: 0,
+            book: Book::new(),
+            newest: Position::NONE,
+            image: Position::NONE,
+            image_bytes: 0,
+            delta_bytes: 0,
+            deltas: 0,
+        }
+    }
+
+    pub(super) fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Counts a delta of so many bytes, and says whether it is time for an image: when the deltas since the last
+    /// one are as long as that was, so that images at most double what a book takes of the tape and a newcomer is
+    /// sent at most twice the book.
+    pub(super) fn is_image_due(&mut self, bytes: usize) -> bool {
+        self.deltas += 1;
+        self.delta_bytes += bytes;
+        self.deltas >= DELTAS_MAX || (self.deltas >= DELTAS_MIN && self.delta_bytes >= self.image_bytes)
+    }
+
+    /// An image of so many bytes stands for everything up to now.
+    pub(super) fn begin_image(&mut self, bytes: usize, ts_ns: u64) {
+        self.image_bytes = bytes;
+        self.ts_ns = ts_ns;
+        self.delta_bytes = 0;
+        self.deltas = 0;
+    }
+
+    /// A record of the channel is on the tape.
+    pub(super) fn appended(&mut self, kind: RecordKind, position: Position) {
+        self.newest = position;
+        if kind.is_image() {
+            self.image = position;
+        }
+    }
+}
+
+/// A newcomer to a book is sent at most so many deltas behind its image.
+const DELTAS_MAX: usize = 512;
+/// A small book is not imaged at every other delta.
+const DELTAS_MIN: usize = 32;

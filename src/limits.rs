@@ -55,6 +55,20 @@ pub const TAPE_MARGIN_DIVISOR: u64 = 8;
 /// Bytes of one frame on the tape. A longer message is a bad line.
 pub const FRAME_BYTES_MAX: usize = 1024 * 1024;
 
+// ---- writer: sources ------------------------------------------------------------------------
+
+/// Bytes read from a source's file in one go.
+pub const SOURCE_READ_BYTES: usize = 64 * 1024;
+/// Bytes that a compressed capture is inflated by before its lines are delivered; the rest waits compressed.
+pub const SOURCE_INFLATE_BYTES: usize = 256 * 1024;
+/// Warnings about single lines of a source in one second. Beyond: counted, and the count is told later.
+pub const SOURCE_WARNINGS_PER_SECOND: u64 = 5;
+/// Depth deltas of a symbol that a capture remembers, so that a snapshot that was recorded late can be brought
+/// up to date. A snapshot that is older than all of them is a bad line.
+pub const CAPTURE_DELTAS_KEPT: usize = 64;
+/// Levels on one side of a simulated book. An order further away is cancelled.
+pub const SIM_BOOK_LEVELS: usize = 40;
+
 // ---- hub and connection ---------------------------------------------------------------------
 
 /// Subscriptions of one connection. Beyond: error 4005 for that channel.
@@ -106,3 +120,4 @@ const _: () = assert!(TRACK_BYTES_DEFAULT >= TRACK_BYTES_MIN);
 const _: () = assert!(TRACK_BYTES_DEFAULT.is_power_of_two() && TAPE_RECORDS_DEFAULT.is_power_of_two());
 const _: () = assert!(CATCH_UP_BYTES >= RECV_BYTES);
 const _: () = assert!(FRAME_BYTES_MAX >= SOURCE_LINE_BYTES_MAX);
+const _: () = assert!(SIM_BOOK_LEVELS <= BOOK_LEVELS_MAX);

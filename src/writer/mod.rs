@@ -1,1 +1,5 @@
 //! The one place that decides order.
+
+pub mod clock;
+pub mod runtime;
+pub mod source;

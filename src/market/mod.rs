@@ -5,4 +5,4 @@ pub mod tick;
 pub use tick::{BookUpdate, BookUpdateKind, Level, Quote, Side, Tick, Trade};
 
 pub mod decimal;
-pub use decimal::Decimal;
+pub use decimal::{Decimal, DecimalError};

@@ -20,8 +20,9 @@ use crate::limits::SOURCE_READ_BYTES;
 /// A descriptor being read from its beginning, or from where it stands, to its end.
 pub(super) struct Chunks {
     file: Rc<File>,
-    /// The offset of the next read; `None` reads from where the descriptor stands.
-    offset: Option<u64>,
+    /// Whether reads name their offset; else they go on from where the descriptor stands.
+    positioned: bool,
+    bytes_read: u64,
     reading: Option<Pin<Box<dyn Future<Output = BufResult<usize, Vec<u8>>>>>>,
     /// The last chunk; empty while a read is under way, which owns the memory then.
     chunk: Vec<u8>,
@@ -32,7 +33,7 @@ pub(super) struct Chunks {
 impl Chunks {
     /// Reads a file from its first byte.
     pub(super) fn from_start(file: File) -> Self {
-        Self::new(file, Some(0), None)
+        Self::new(file, true, None)
     }
 
     /// Reads from where the descriptor stands: a pipe, a terminal, a socket, or a file that was redirected here
@@ -44,13 +45,14 @@ impl Chunks {
         // Regular files are always ready, which epoll says by refusing them.
         let readiness = AsyncFd::with_interest(descriptor.try_clone()?, Interest::READABLE).ok();
         let file = File::from_std(std::fs::File::from(descriptor));
-        Ok(Self::new(file, None, readiness))
+        Ok(Self::new(file, false, readiness))
     }
 
-    fn new(file: File, offset: Option<u64>, readiness: Option<AsyncFd<OwnedFd>>) -> Self {
+    fn new(file: File, positioned: bool, readiness: Option<AsyncFd<OwnedFd>>) -> Self {
         Self {
             file: Rc::new(file),
-            offset,
+            positioned,
+            bytes_read: 0,
             reading: None,
             chunk: Vec::with_capacity(SOURCE_READ_BYTES),
             readiness,
@@ -72,9 +74,14 @@ impl Chunks {
         }
     }
 
-    /// The bytes of the last chunk.
+    /// The bytes of the last chunk; none while a read is under way.
     pub(super) fn chunk(&self) -> &[u8] {
         &self.chunk
+    }
+
+    /// Bytes read so far.
+    pub(super) fn bytes_read(&self) -> u64 {
+        self.bytes_read
     }
 
     async fn attempt(&mut self) -> io::Result<()> {
@@ -82,16 +89,13 @@ impl Chunks {
             let file = Rc::clone(&self.file);
             let mut chunk = std::mem::take(&mut self.chunk);
             chunk.clear();
-            let offset = self.offset.unwrap_or(WHERE_IT_STANDS);
+            let offset = if self.positioned { self.bytes_read } else { WHERE_IT_STANDS };
             Box::pin(async move { file.read_at(chunk, offset).await })
         });
         let (result, chunk) = reading.await;
         self.reading = None;
         self.chunk = chunk;
-        let read = result?;
-        if let Some(offset) = &mut self.offset {
-            *offset += read as u64;
-        }
+        self.bytes_read += result? as u64;
         Ok(())
     }
 
@@ -108,7 +112,7 @@ impl Chunks {
 impl fmt::Debug for Chunks {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Chunks")
-            .field("offset", &self.offset)
+            .field("bytes_read", &self.bytes_read)
             .field("reading", &self.reading.is_some())
             .finish_non_exhaustive()
     }

@@ -41,10 +41,10 @@ pub(super) const LISTED: [Instrument; 5] = [
         lot_units: 1,
         size_exponent: -5,
         anchor_ticks: 6_168_600,
-        volatility_milliticks: 30_000,
+        volatility_milliticks: 15_000,
         spacing_ticks: 30,
         order_lots: 8_000,
-        orders_per_second: 100,
+        orders_per_second: 112,
     },
     Instrument {
         symbol: "ETH-USD",
@@ -52,10 +52,10 @@ pub(super) const LISTED: [Instrument; 5] = [
         lot_units: 1,
         size_exponent: -4,
         anchor_ticks: 268_450,
-        volatility_milliticks: 5_000,
+        volatility_milliticks: 3_000,
         spacing_ticks: 6,
         order_lots: 9_000,
-        orders_per_second: 95,
+        orders_per_second: 108,
     },
     Instrument {
         symbol: "SOL-USD",
@@ -66,7 +66,7 @@ pub(super) const LISTED: [Instrument; 5] = [
         volatility_milliticks: 400,
         spacing_ticks: 1,
         order_lots: 25_000,
-        orders_per_second: 90,
+        orders_per_second: 104,
     },
     Instrument {
         symbol: "EUR-USD",
@@ -77,7 +77,7 @@ pub(super) const LISTED: [Instrument; 5] = [
         volatility_milliticks: 300,
         spacing_ticks: 1,
         order_lots: 500,
-        orders_per_second: 90,
+        orders_per_second: 100,
     },
     Instrument {
         symbol: "AAPL",
@@ -88,6 +88,6 @@ pub(super) const LISTED: [Instrument; 5] = [
         volatility_milliticks: 400,
         spacing_ticks: 1,
         order_lots: 120,
-        orders_per_second: 85,
+        orders_per_second: 95,
     },
 ];

@@ -238,8 +238,8 @@ impl Pit {
         let opposite = self.book.side(other(side)).best().map_or(best.ticks, |rung| rung.ticks);
         let inside = opposite + away(side, 1);
         let ticks = match self.prng.below(8) {
-            0 => inside,
-            1 | 2 => {
+            0 | 1 => inside,
+            2 => {
                 let fair = self.fair_milliticks / MILLI + away(side, 1);
                 worse(side, fair, inside)
             }
@@ -258,7 +258,8 @@ impl Pit {
 
     /// Somebody takes an order back, whole or in part, most often near the touch.
     fn cancel(&mut self, side: Side) {
-        if self.book.side(side).len() <= LEVELS_MIN {
+        let thin = self.book.side(side).len() < LEVELS_USUAL && self.prng.chance(1, 2);
+        if thin || self.book.side(side).len() <= LEVELS_MIN {
             return self.limit(side);
         }
         let rank = self.steps().unsigned_abs() - 1;

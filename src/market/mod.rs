@@ -1,8 +1,11 @@
-//! What is traded: decimals, trades, quotes and level-2 books.
+//! What is traded: decimals, trades, quotes, level-2 books and the channels that carry them.
 
+pub mod book;
+pub mod channel;
+pub mod decimal;
 pub mod tick;
 
-pub use tick::{BookUpdate, BookUpdateKind, Level, Quote, Side, Tick, Trade};
-
-pub mod decimal;
+pub use book::{Book, BookError, BookSide};
+pub use channel::{ChannelClass, ChannelName, ChannelNameError, Pattern};
 pub use decimal::{Decimal, DecimalError};
+pub use tick::{BookUpdate, BookUpdateKind, Level, Quote, Side, Tick, Trade};

@@ -144,7 +144,12 @@ mod tests {
             .zip(lines)
             .map(|(number, line)| (number, line.strip_suffix(b"\r").unwrap_or(line)))
             .filter(|(_, line)| !line.iter().all(u8::is_ascii_whitespace))
-            .map(|(number, line)| (number, (line.len() <= SOURCE_LINE_BYTES_MAX).then(|| line.to_vec())))
+            .map(|(number, line)| {
+                (
+                    number,
+                    (line.len() <= SOURCE_LINE_BYTES_MAX).then(|| line.to_vec()),
+                )
+            })
             .collect()
     }
 
@@ -163,7 +168,7 @@ mod tests {
         for chunk in chunks {
             lines.push(chunk);
             drain(&mut lines, &mut got);
-            assert!(lines.bytes.len() <= HELD_MAX + chunk.len());
+            assert!(lines.bytes.len() <= HELD_MAX.saturating_add(chunk.len()));
         }
         lines.finish();
         drain(&mut lines, &mut got);

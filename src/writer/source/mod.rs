@@ -19,7 +19,7 @@
 //! }
 //! ```
 
-//mod capture;
+mod capture;
 mod chunks;
 mod gzip;
 mod lines;
@@ -35,6 +35,7 @@ use std::path::PathBuf;
 use crate::base::Now;
 use crate::market::Tick;
 
+pub use capture::{Capture, Progress};
 pub use gzip::GzipError;
 pub use sim::{Market, Sim};
 pub use spec::{SEED_DEFAULT, SourceSpec, SpecError, Speed};
@@ -60,6 +61,68 @@ pub enum Next<'a> {
     Wait,
     /// There will be nothing more.
     End,
+}
+
+/// Where ticks come from.
+#[derive(Debug)]
+pub enum Source {
+    /// A simulated market.
+    Sim(Box<Sim>),
+    /// A recorded file.
+    Capture(Box<Capture>),
+}
+
+impl Source {
+    /// Opens what the command line named. `speed` is the pace of a capture and nothing to the others, which
+    /// have their own.
+    ///
+    /// # Errors
+    /// When a file or standard input cannot be opened.
+    pub async fn open(spec: &SourceSpec, speed: Speed) -> Result<Self, SourceError> {
+        Ok(match spec {
+            SourceSpec::Sim { seed } => Self::Sim(Box::new(Sim::new(*seed))),
+            SourceSpec::Capture { path } => Self::Capture(Box::new(Capture::open(path, speed).await?)),
+            SourceSpec::Stdin => unimplemented!(),
+        })
+    }
+
+    /// Lends the next event that is due at `now`, without waiting for anything.
+    pub fn next(&mut self, now: Now) -> Next<'_> {
+        match self {
+            Self::Sim(sim) => sim.next(now),
+            Self::Capture(capture) => capture.next(now),
+        }
+    }
+
+    /// Waits until [`Self::next`] may have something. May be dropped at any time: nothing is lost.
+    ///
+    /// # Errors
+    /// When the source cannot go on. Everything before the fault has been delivered, and [`Next::End`] follows.
+    pub async fn wait(&mut self, now: Now) -> Result<(), SourceError> {
+        match self {
+            Self::Sim(sim) => sim.wait(now).await,
+            Self::Capture(capture) => capture.wait(now).await?,
+        }
+        Ok(())
+    }
+
+    /// What was delivered, and what could not be.
+    #[must_use]
+    pub fn tally(&self) -> &Tally {
+        match self {
+            Self::Sim(sim) => sim.tally(),
+            Self::Capture(capture) => capture.tally(),
+        }
+    }
+
+    /// How far a source with an end has come.
+    #[must_use]
+    pub fn progress(&self) -> Option<Progress> {
+        match self {
+            Self::Capture(capture) => Some(capture.progress()),
+            Self::Sim(_) => None,
+        }
+    }
 }
 
 /// Why a source cannot be opened or cannot go on.

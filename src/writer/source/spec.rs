@@ -80,9 +80,15 @@ impl fmt::Display for SpecError {
                 f,
                 "unknown source {kind:?}; a source is sim, sim:SEED, capture:PATH or stdin"
             ),
-            Self::Seed(seed) => write!(f, "the seed {seed:?} is not a whole number from 0 to {}", u64::MAX),
+            Self::Seed(seed) => write!(
+                f,
+                "the seed {seed:?} is not a whole number from 0 to {}",
+                u64::MAX
+            ),
             Self::Path => f.write_str("capture needs the path of a file: capture:PATH"),
-            Self::StdinArgument(argument) => write!(f, "stdin takes nothing behind a colon, not {argument:?}"),
+            Self::StdinArgument(argument) => {
+                write!(f, "stdin takes nothing behind a colon, not {argument:?}")
+            }
             Self::Speed(speed) => write!(
                 f,
                 "the speed {speed:?} is neither \"max\" nor a number from 0.000001 to 1000000 (six decimals)"
@@ -215,7 +221,18 @@ mod tests {
             assert_eq!(speed.to_string(), text);
         }
         for text in [
-            "", "0", "0.0", "-1", "+1", "1.", ".5", "1e3", "0.0000001", "1000001", "NaN", "fast",
+            "",
+            "0",
+            "0.0",
+            "-1",
+            "+1",
+            "1.",
+            ".5",
+            "1e3",
+            "0.0000001",
+            "1000001",
+            "NaN",
+            "fast",
             "99999999999999999999",
         ] {
             assert_eq!(text.parse::<Speed>(), Err(SpecError::Speed(text.to_owned())));

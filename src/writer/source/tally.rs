@@ -6,7 +6,7 @@
 use std::fmt;
 
 use crate::base::Now;
-use crate::limits::SOURCE_WARNINGS_PER_SECOND;
+use crate::limits::{SOURCE_LINE_BYTES_MAX, SOURCE_WARNINGS_PER_SECOND};
 use crate::market::Tick;
 
 /// Why a line is bad, and what exactly was found.
@@ -78,6 +78,10 @@ impl BadLine {
             fault,
             detail: detail.into(),
         }
+    }
+
+    pub(super) fn too_long() -> Self {
+        Self::new(Fault::TooLong, format!("more than {SOURCE_LINE_BYTES_MAX} bytes"))
     }
 }
 

@@ -7,7 +7,12 @@
 //! Formats: Binance spot API documentation, "WebSocket Streams" (trade, bookTicker, diff. depth) and "Market Data
 //! endpoints" (order book).
 
-#![deny(clippy::indexing_slicing, clippy::arithmetic_side_effects, clippy::panic, clippy::expect_used)]
+#![deny(
+    clippy::indexing_slicing,
+    clippy::arithmetic_side_effects,
+    clippy::panic,
+    clippy::expect_used
+)]
 
 use std::fmt;
 
@@ -41,10 +46,21 @@ pub(super) enum Subject<'a> {
 /// What happened. The levels of a delta or snapshot are in the [`Levels`] given to [`parse`].
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) enum Body {
-    Trade { ts_ns: u64, id: u64, price: Decimal, size: Decimal, side: Side },
+    Trade {
+        ts_ns: u64,
+        id: u64,
+        price: Decimal,
+        size: Decimal,
+        side: Side,
+    },
     Quote(Quote),
-    Delta { ts_ns: u64, updates: Updates },
-    Snapshot { last_update: u64 },
+    Delta {
+        ts_ns: u64,
+        updates: Updates,
+    },
+    Snapshot {
+        last_update: u64,
+    },
 }
 
 /// The range of update numbers that a depth delta covers.
@@ -68,13 +84,31 @@ pub(super) fn parse<'a>(line: &'a [u8], levels: &mut Levels) -> Result<Message<'
     let (received_ns, json) = receive_time(line)?;
     let envelope: Envelope<'a> = from_json(json)?;
     let (subject, body) = match envelope {
-        Envelope { stream: Some(stream), data: Some(data), .. } => streamed(stream, data.get(), levels)?,
-        Envelope { stream: None, data: Some(data), .. } => {
+        Envelope {
+            stream: Some(stream),
+            data: Some(data),
+            ..
+        } => streamed(stream, data.get(), levels)?,
+        Envelope {
+            stream: None,
+            data: Some(data),
+            ..
+        } => {
             let rest: RestSnapshot<'a> = from_json(data.get())?;
             (Subject::Unnamed, snapshot(&rest, levels)?)
         }
-        Envelope { data: None, last_update_id: Some(last_update_id), bids: Some(bids), asks: Some(asks), stream } => {
-            let rest = RestSnapshot { last_update_id, bids, asks };
+        Envelope {
+            data: None,
+            last_update_id: Some(last_update_id),
+            bids: Some(bids),
+            asks: Some(asks),
+            stream,
+        } => {
+            let rest = RestSnapshot {
+                last_update_id,
+                bids,
+                asks,
+            };
             let subject = match stream {
                 Some(stream) => Subject::Stream(split_stream(stream)?.0),
                 None => Subject::Unnamed,
@@ -88,7 +122,11 @@ pub(super) fn parse<'a>(line: &'a [u8], levels: &mut Levels) -> Result<Message<'
             ));
         }
     };
-    Ok(Message { received_ns, subject, body })
+    Ok(Message {
+        received_ns,
+        subject,
+        body,
+    })
 }
 
 #[derive(Deserialize)]
@@ -174,7 +212,10 @@ fn receive_time(line: &str) -> Result<(u64, &str), BadLine> {
     let digits = !time.is_empty() && time.bytes().all(|byte| byte.is_ascii_digit());
     match time.parse() {
         Ok(time) if digits => Ok((time, json)),
-        _ => Err(BadLine::new(Fault::ReceiveTime, format!("{:?} is no time in nanoseconds", clip(time)))),
+        _ => Err(BadLine::new(
+            Fault::ReceiveTime,
+            format!("{:?} is no time in nanoseconds", clip(time)),
+        )),
     }
 }
 
@@ -190,7 +231,12 @@ fn streamed<'a>(stream: &'a str, data: &'a str, levels: &mut Levels) -> Result<(
             }
             depth(data, levels)?
         }
-        _ => return Err(BadLine::new(Fault::Kind, format!("the stream {:?} is not carried", clip(stream)))),
+        _ => {
+            return Err(BadLine::new(
+                Fault::Kind,
+                format!("the stream {:?} is not carried", clip(stream)),
+            ));
+        }
     };
     if !symbol.eq_ignore_ascii_case(stream_symbol) {
         let detail = format!("the stream {:?} carries symbol {:?}", clip(stream), clip(symbol));
@@ -200,9 +246,12 @@ fn streamed<'a>(stream: &'a str, data: &'a str, levels: &mut Levels) -> Result<(
 }
 
 fn split_stream(stream: &str) -> Result<(&str, &str), BadLine> {
-    stream
-        .split_once('@')
-        .ok_or_else(|| BadLine::new(Fault::Kind, format!("the stream {:?} is not carried", clip(stream))))
+    stream.split_once('@').ok_or_else(|| {
+        BadLine::new(
+            Fault::Kind,
+            format!("the stream {:?} is not carried", clip(stream)),
+        )
+    })
 }
 
 fn trade(data: &str) -> Result<(&str, Body), BadLine> {
@@ -213,7 +262,11 @@ fn trade(data: &str) -> Result<(&str, Body), BadLine> {
         price: number(message.price)?,
         size: size(message.size)?,
         // The maker rested in the book, so it was the other one who crossed the spread.
-        side: if message.buyer_is_maker { Side::Sell } else { Side::Buy },
+        side: if message.buyer_is_maker {
+            Side::Sell
+        } else {
+            Side::Buy
+        },
     };
     Ok((message.symbol, body))
 }
@@ -238,14 +291,19 @@ fn depth<'a>(data: &'a str, levels: &mut Levels) -> Result<(&'a str, Body), BadL
     levels.read(message.bids, message.asks)?;
     let body = Body::Delta {
         ts_ns: nanoseconds(message.time_ms)?,
-        updates: Updates { first: message.first, last: message.last },
+        updates: Updates {
+            first: message.first,
+            last: message.last,
+        },
     };
     Ok((message.symbol, body))
 }
 
 fn snapshot(rest: &RestSnapshot<'_>, levels: &mut Levels) -> Result<Body, BadLine> {
     levels.read(rest.bids, rest.asks)?;
-    Ok(Body::Snapshot { last_update: rest.last_update_id })
+    Ok(Body::Snapshot {
+        last_update: rest.last_update_id,
+    })
 }
 
 fn nanoseconds(ms: u64) -> Result<u64, BadLine> {
@@ -267,7 +325,11 @@ fn size(text: &str) -> Result<Decimal, BadLine> {
 
 fn from_json<'a, T: Deserialize<'a>>(json: &'a str) -> Result<T, BadLine> {
     serde_json::from_str(json).map_err(|error| {
-        let fault = if error.is_data() { Fault::Shape } else { Fault::Json };
+        let fault = if error.is_data() {
+            Fault::Shape
+        } else {
+            Fault::Json
+        };
         BadLine::new(fault, error.to_string())
     })
 }
@@ -286,7 +348,10 @@ impl Levels {
             into.clear();
             let mut bad = None;
             let mut json = serde_json::Deserializer::from_str(raw.get());
-            let side = SideSeed { levels: into, bad: &mut bad };
+            let side = SideSeed {
+                levels: into,
+                bad: &mut bad,
+            };
             if let Err(error) = side.deserialize(&mut json) {
                 return Err(bad.unwrap_or_else(|| BadLine::new(Fault::Shape, error.to_string())));
             }
@@ -320,9 +385,17 @@ impl<'de> Visitor<'de> for SideSeed<'_> {
     fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<(), A::Error> {
         while let Some((price, size_text)) = seq.next_element::<(&str, &str)>()? {
             let level = if self.levels.len() < BOOK_LEVELS_MAX {
-                number(price).and_then(|price| Ok(Level { price, size: size(size_text)? }))
+                number(price).and_then(|price| {
+                    Ok(Level {
+                        price,
+                        size: size(size_text)?,
+                    })
+                })
             } else {
-                Err(BadLine::new(Fault::Levels, format!("more than {BOOK_LEVELS_MAX} on one side")))
+                Err(BadLine::new(
+                    Fault::Levels,
+                    format!("more than {BOOK_LEVELS_MAX} on one side"),
+                ))
             };
             match level {
                 Ok(level) => self.levels.push(level),

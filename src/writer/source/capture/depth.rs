@@ -51,13 +51,27 @@ impl Depth {
     /// Notes a delta.
     pub(super) fn delta(&mut self, updates: Updates, levels: &Levels) -> Follows {
         let follows = match self.last {
-            Some(Last { update, snapshot: true }) if updates.last <= update => return Follows::Stale,
-            Some(Last { update, snapshot: true }) if updates.first <= update.saturating_add(1) => Follows::Directly,
-            Some(Last { update, snapshot: false }) if updates.first == update.saturating_add(1) => Follows::Directly,
-            Some(Last { update, .. }) => Follows::Gap { expected: update.saturating_add(1) },
+            Some(Last {
+                update,
+                snapshot: true,
+            }) if updates.last <= update => return Follows::Stale,
+            Some(Last {
+                update,
+                snapshot: true,
+            }) if updates.first <= update.saturating_add(1) => Follows::Directly,
+            Some(Last {
+                update,
+                snapshot: false,
+            }) if updates.first == update.saturating_add(1) => Follows::Directly,
+            Some(Last { update, .. }) => Follows::Gap {
+                expected: update.saturating_add(1),
+            },
             None => Follows::Directly,
         };
-        self.last = Some(Last { update: updates.last, snapshot: false });
+        self.last = Some(Last {
+            update: updates.last,
+            snapshot: false,
+        });
         if follows != Follows::Directly {
             self.kept.clear();
         }
@@ -69,13 +83,22 @@ impl Depth {
     pub(super) fn snapshot(&mut self, last_update: u64, levels: &mut Levels) -> Result<(), BadLine> {
         let newer = self.last.filter(|last| last.update > last_update);
         let Some(last) = newer else {
-            self.last = Some(Last { update: last_update, snapshot: true });
+            self.last = Some(Last {
+                update: last_update,
+                snapshot: true,
+            });
             self.kept.clear();
             return Ok(());
         };
-        let joins = |kept: &Kept| (kept.updates.first..=kept.updates.last.saturating_add(1)).contains(&(last_update.saturating_add(1)));
+        let joins = |kept: &Kept| {
+            (kept.updates.first..=kept.updates.last.saturating_add(1))
+                .contains(&(last_update.saturating_add(1)))
+        };
         if !self.kept.iter().any(joins) {
-            let detail = format!("it ends at update {last_update}; the book is at {} already", last.update);
+            let detail = format!(
+                "it ends at update {last_update}; the book is at {} already",
+                last.update
+            );
             return Err(BadLine::new(Fault::Snapshot, detail));
         }
         for kept in self.kept.iter().filter(|kept| kept.updates.last > last_update) {
@@ -86,8 +109,15 @@ impl Depth {
     }
 
     fn keep(&mut self, updates: Updates, levels: &Levels) {
-        let mut slot = if self.kept.len() == CAPTURE_DELTAS_KEPT { self.kept.pop_front() } else { None };
-        let kept = slot.get_or_insert_with(|| Kept { updates, levels: Levels::default() });
+        let mut slot = if self.kept.len() == CAPTURE_DELTAS_KEPT {
+            self.kept.pop_front()
+        } else {
+            None
+        };
+        let kept = slot.get_or_insert_with(|| Kept {
+            updates,
+            levels: Levels::default(),
+        });
         kept.updates = updates;
         kept.levels.bids.clone_from(&levels.bids);
         kept.levels.asks.clone_from(&levels.asks);

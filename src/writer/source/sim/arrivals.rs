@@ -134,8 +134,16 @@ mod tests {
         }
         let mut sorted = seconds.clone();
         sorted.sort_unstable();
-        assert!((90..115).contains(&sorted[1800]), "a calm second: {}", sorted[1800]);
-        assert!((700..1200).contains(&sorted[3599]), "the busiest second: {}", sorted[3599]);
+        assert!(
+            (90..115).contains(&sorted[1800]),
+            "a calm second: {}",
+            sorted[1800]
+        );
+        assert!(
+            (700..1200).contains(&sorted[3599]),
+            "the busiest second: {}",
+            sorted[3599]
+        );
         let busiest = instants.iter().max().copied().unwrap();
         assert!((120..260).contains(&busiest), "the busiest 10 ms: {busiest}");
         let mean = seconds.iter().sum::<u32>() / 3600;

@@ -135,7 +135,10 @@ impl Ladder {
     fn invariants(&self) {
         let worse_to_better = |pair: &[Rung]| pair[0].ticks * self.sign < pair[1].ticks * self.sign;
         assert!(self.rungs.windows(2).all(worse_to_better), "unsorted: {self:?}");
-        assert!(self.rungs.iter().all(|rung| rung.lots > 0), "an empty level: {self:?}");
+        assert!(
+            self.rungs.iter().all(|rung| rung.lots > 0),
+            "an empty level: {self:?}"
+        );
         assert!(self.rungs.len() <= SIM_BOOK_LEVELS, "too deep: {self:?}");
     }
 }

@@ -34,7 +34,9 @@ impl Market {
     pub fn new(seed: u64) -> Self {
         let mut seeds = Prng::new(seed);
         Self {
-            pits: LISTED.map(|instrument| Pit::new(instrument, seeds.next_u64())).into(),
+            pits: LISTED
+                .map(|instrument| Pit::new(instrument, seeds.next_u64()))
+                .into(),
             telling: 0,
         }
     }
@@ -105,7 +107,9 @@ impl Sim {
 
     /// Waits until the next event is due.
     pub async fn wait(&mut self, now: Now) {
-        let elapsed_ns = self.origin.map_or(0, |origin| now.mono_ns.saturating_sub(origin.mono_ns));
+        let elapsed_ns = self
+            .origin
+            .map_or(0, |origin| now.mono_ns.saturating_sub(origin.mono_ns));
         let wait_ns = self.market.due_ns().saturating_sub(elapsed_ns);
         tokio::time::sleep(Duration::from_nanos(wait_ns)).await;
     }

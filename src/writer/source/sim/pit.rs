@@ -235,7 +235,11 @@ impl Pit {
             return;
         };
         let full = own.len() > LEVELS_USUAL;
-        let opposite = self.book.side(other(side)).best().map_or(best.ticks, |rung| rung.ticks);
+        let opposite = self
+            .book
+            .side(other(side))
+            .best()
+            .map_or(best.ticks, |rung| rung.ticks);
         let inside = opposite + away(side, 1);
         let ticks = match self.prng.below(8) {
             0 | 1 => inside,
@@ -244,10 +248,20 @@ impl Pit {
                 worse(side, fair, inside)
             }
             3 | 4 => best.ticks,
-            _ => best.ticks + away(side, self.steps() * self.below(2 * self.instrument.spacing_ticks + 1)),
+            _ => {
+                best.ticks
+                    + away(
+                        side,
+                        self.steps() * self.below(2 * self.instrument.spacing_ticks + 1),
+                    )
+            }
         };
         // A full side takes no level behind its last one.
-        let ticks = if full { better(side, ticks, worst.ticks) } else { ticks };
+        let ticks = if full {
+            better(side, ticks, worst.ticks)
+        } else {
+            ticks
+        };
         let lots = self.lots();
         let rung = self.book.side_mut(side).add(ticks, lots);
         self.told.change(&self.instrument, side, rung);
@@ -263,8 +277,14 @@ impl Pit {
             return self.limit(side);
         }
         let rank = self.steps().unsigned_abs() - 1;
-        let rank = usize::try_from(rank).unwrap_or(0).min(self.book.side(side).len() - 1);
-        let lots = if self.prng.chance(3, 5) { i64::MAX } else { self.lots() };
+        let rank = usize::try_from(rank)
+            .unwrap_or(0)
+            .min(self.book.side(side).len() - 1);
+        let lots = if self.prng.chance(3, 5) {
+            i64::MAX
+        } else {
+            self.lots()
+        };
         if let Some((left, _)) = self.book.side_mut(side).take(rank, lots) {
             self.told.change(&self.instrument, side, left);
         }
@@ -279,7 +299,10 @@ impl Pit {
                 break;
             };
             wanted -= taken;
-            self.told.prints.push(Rung { ticks: left.ticks, lots: taken });
+            self.told.prints.push(Rung {
+                ticks: left.ticks,
+                lots: taken,
+            });
             self.told.change(&self.instrument, other(side), left);
         }
         self.told.aggressor = side;
@@ -288,7 +311,11 @@ impl Pit {
     /// The size of an order: mostly usual, now and then ten times that.
     fn lots(&mut self) -> i64 {
         let usual = 1 + self.below(2 * self.instrument.order_lots);
-        if self.prng.chance(1, 25) { 10 * usual } else { usual }
+        if self.prng.chance(1, 25) {
+            10 * usual
+        } else {
+            usual
+        }
     }
 
     /// 1, 2, 3, … each half as likely again as the one before is unlikely: geometric with mean 3.
@@ -349,7 +376,7 @@ impl Stage {
             Self::Print(index) if index >= told.prints.len() => Self::Book.settle(told),
             Self::Book if told.bids.is_empty() && told.asks.is_empty() => Self::Quote.settle(told),
             Self::Quote if !told.quote_changed => Self::Done,
-            stage => stage,
+            Self::Print(_) | Self::Book | Self::Quote | Self::Done => self,
         }
     }
 }

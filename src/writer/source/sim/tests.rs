@@ -24,9 +24,19 @@ impl Subscriber {
     fn trade(&mut self, trade: &Trade<'_>) {
         assert!(!self.quote_due, "a quote is told before the next trade");
         let (price, size) = (trade.price.mantissa(), trade.size.mantissa());
-        let levels = if trade.side == Side::Buy { &self.asks } else { &self.bids };
-        let untouched = levels.iter().filter(|(price, _)| !self.traded.contains_key(price));
-        let best = if trade.side == Side::Buy { untouched.min() } else { untouched.max() };
+        let levels = if trade.side == Side::Buy {
+            &self.asks
+        } else {
+            &self.bids
+        };
+        let untouched = levels
+            .iter()
+            .filter(|(price, _)| !self.traded.contains_key(price));
+        let best = if trade.side == Side::Buy {
+            untouched.min()
+        } else {
+            untouched.max()
+        };
         let (&best_price, &resting) = best.expect("somebody to trade with");
         assert_eq!(price, best_price, "a trade happens at the touch");
         assert!((1..=resting).contains(&size));
@@ -59,10 +69,16 @@ impl Subscriber {
     }
 
     fn quote(&mut self, quote: Quote) {
-        let (bid, ask) = (self.bids.last_key_value().unwrap(), self.asks.first_key_value().unwrap());
+        let (bid, ask) = (
+            self.bids.last_key_value().unwrap(),
+            self.asks.first_key_value().unwrap(),
+        );
         assert_eq!((quote.bid_price.mantissa(), quote.bid_size.mantissa()), pair(bid));
         assert_eq!((quote.ask_price.mantissa(), quote.ask_size.mantissa()), pair(ask));
-        assert!(self.quote_due, "a quote follows a change of the touch and nothing else");
+        assert!(
+            self.quote_due,
+            "a quote follows a change of the touch and nothing else"
+        );
         assert_ne!(self.quote, Some(quote), "a quote says something new");
         self.quote_due = false;
         self.quote = Some(quote);
@@ -96,7 +112,11 @@ fn apply(side: &mut BTreeMap<i64, i64>, levels: &[Level], snapshot: bool) -> BTr
         assert_ne!(old, size, "a level in a delta has changed");
         assert!(price > 0 && size >= 0 && (size > 0 || !snapshot));
         assert!(seen.insert(price, old - size).is_none(), "a level is told once");
-        if size == 0 { side.remove(&price) } else { side.insert(price, size) };
+        if size == 0 {
+            side.remove(&price)
+        } else {
+            side.insert(price, size)
+        };
     }
     seen.retain(|_, vanished| *vanished > 0);
     seen
@@ -131,10 +151,15 @@ fn check(seed: u64, events: usize) {
         let (instrument, book) = pit.book();
         let levels = |side| -> BTreeMap<i64, i64> {
             let rungs = book.side(side).iter();
-            rungs.map(|rung| (rung.ticks, rung.lots * instrument.lot_units)).collect()
+            rungs
+                .map(|rung| (rung.ticks, rung.lots * instrument.lot_units))
+                .collect()
         };
         let known = &subscribers[instrument.symbol];
-        assert_eq!((&known.bids, &known.asks), (&levels(Side::Buy), &levels(Side::Sell)));
+        assert_eq!(
+            (&known.bids, &known.asks),
+            (&levels(Side::Buy), &levels(Side::Sell))
+        );
     }
 }
 
@@ -183,7 +208,9 @@ fn the_rates_are_those_of_a_real_feed() {
     while let Some(event) = market.next(HOUR as u64 * SECOND_NS - 1) {
         let second = usize::try_from(event.ts_ns / SECOND_NS).unwrap();
         let (kind, symbol) = event.channel.split_once(':').unwrap();
-        let (total, seconds) = counts.entry(symbol.to_owned()).or_insert_with(|| (0, vec![0; HOUR]));
+        let (total, seconds) = counts
+            .entry(symbol.to_owned())
+            .or_insert_with(|| (0, vec![0; HOUR]));
         *total += 1;
         seconds[second] += 1;
         *kinds.entry(kind.to_owned()).or_default() += 1;
@@ -195,7 +222,10 @@ fn the_rates_are_those_of_a_real_feed() {
         assert!((5..=10).contains(&busiest), "{symbol}: {busiest} times the mean");
     }
     let per_trade = kinds["bbo"] * 10 / kinds["trade"];
-    assert!((15..=60).contains(&per_trade), "{per_trade} tenths of a quote a trade: {kinds:?}");
+    assert!(
+        (15..=60).contains(&per_trade),
+        "{per_trade} tenths of a quote a trade: {kinds:?}"
+    );
 }
 
 #[test]
@@ -213,7 +243,11 @@ fn prices_stay_near_where_they_began_and_move() {
     for instrument in LISTED {
         let (low, high) = seen[&format!("bbo:{}", instrument.symbol)];
         let anchor = instrument.anchor_ticks;
-        assert!(low > anchor * 98 / 100 && high < anchor * 102 / 100, "{}: {low} to {high}", instrument.symbol);
+        assert!(
+            low > anchor * 98 / 100 && high < anchor * 102 / 100,
+            "{}: {low} to {high}",
+            instrument.symbol
+        );
         assert!(high - low > 5, "{}: {low} to {high}", instrument.symbol);
     }
 }
@@ -233,14 +267,19 @@ fn prices_are_written_with_the_places_of_their_market() {
 
 #[test]
 fn real_time_starts_when_first_asked_and_catches_up_after_a_pause() {
-    let start = Now { mono_ns: 5_000, wall_ns: 1_700_000_000_000_000_000 };
+    let start = Now {
+        mono_ns: 5_000,
+        wall_ns: 1_700_000_000_000_000_000,
+    };
     let mut sim = Sim::new(1);
     let drain = |sim: &mut Sim, now: Now| {
         let mut events = 0;
         loop {
             match sim.next(now) {
                 Next::Event(event) => {
-                    assert!((start.wall_ns..=start.wall_ns + now.mono_ns - start.mono_ns).contains(&event.ts_ns));
+                    assert!(
+                        (start.wall_ns..=start.wall_ns + now.mono_ns - start.mono_ns).contains(&event.ts_ns)
+                    );
                     events += 1;
                 }
                 Next::Wait => return events,
@@ -249,7 +288,13 @@ fn real_time_starts_when_first_asked_and_catches_up_after_a_pause() {
         }
     };
     assert_eq!(drain(&mut sim, start), 2 * LISTED.len());
-    let later = Now { mono_ns: start.mono_ns + 10_000_000_000, ..start };
+    let later = Now {
+        mono_ns: start.mono_ns + 10_000_000_000,
+        ..start
+    };
     assert!(drain(&mut sim, later) > 1_000);
-    assert_eq!(sim.tally().books + sim.tally().quotes + sim.tally().trades, sim.tally().ticks());
+    assert_eq!(
+        sim.tally().books + sim.tally().quotes + sim.tally().trades,
+        sim.tally().ticks()
+    );
 }

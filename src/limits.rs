@@ -33,6 +33,16 @@ pub const DECIMAL_DIGITS_MAX: usize = 18;
 pub const BOOK_LEVELS_MAX: usize = 16 * 1024;
 /// Bytes of one line of a source. Longer: a bad line, skipped to its end.
 pub const SOURCE_LINE_BYTES_MAX: usize = 1024 * 1024;
+/// Bytes of a venue's name for a trade. Longer: a bad line.
+pub const TRADE_ID_BYTES_MAX: usize = 64;
+/// Bytes of the time that a `ping` wants back. Longer: error 4000.
+pub const PING_TIME_BYTES_MAX: usize = 64;
+/// Bytes, as JSON writes them, of a channel name in a reply. Longer, as only names that are none can be: cut.
+pub const REPLY_NAME_BYTES_MAX: usize = 96;
+/// Bytes, as JSON writes them, of what an acknowledgement says against one channel. Longer: cut.
+pub const ACK_REASON_BYTES_MAX: usize = 112;
+/// Bytes, as JSON writes them, of what an error says. Longer: cut.
+pub const ERROR_REASON_BYTES_MAX: usize = 512;
 
 // ---- tape -----------------------------------------------------------------------------------
 
@@ -119,5 +129,10 @@ const _: () = assert!(PONG_MS >= 2 * PING_INTERVAL_MS);
 const _: () = assert!(TRACK_BYTES_DEFAULT >= TRACK_BYTES_MIN);
 const _: () = assert!(TRACK_BYTES_DEFAULT.is_power_of_two() && TAPE_RECORDS_DEFAULT.is_power_of_two());
 const _: () = assert!(CATCH_UP_BYTES >= RECV_BYTES);
+// The worst acknowledgement: every channel refused. 40 bytes of an entry and 128 of the whole are syntax.
+const _: () = assert!(
+    REQUEST_CHANNELS_MAX * (REPLY_NAME_BYTES_MAX + ACK_REASON_BYTES_MAX + 40) + 128 <= REPLY_BYTES_MAX
+);
+const _: () = assert!(REPLY_NAME_BYTES_MAX >= CHANNEL_NAME_BYTES_MAX);
 const _: () = assert!(FRAME_BYTES_MAX >= SOURCE_LINE_BYTES_MAX);
 const _: () = assert!(SIM_BOOK_LEVELS <= BOOK_LEVELS_MAX);

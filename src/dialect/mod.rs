@@ -1,1 +1,8 @@
-//! The languages that clients speak.
+//! The languages that clients speak: for each a parser of commands and an encoder of ticks.
+//!
+//! Never decides: what a command does and who gets a tick is said elsewhere.
+
+pub mod code;
+pub mod native_json;
+
+pub use code::Code;

@@ -1,0 +1,261 @@
+//! What a client asks for.
+//!
+//! Never looks at what a channel's name says: whether it is one is told for each channel in the reply.
+//!
+//! Invariant: whatever the text, the answer is a command or an error with a code and a reason, and it carries the
+//! request's `id` wherever that could be read.
+
+#![deny(
+    clippy::indexing_slicing,
+    clippy::arithmetic_side_effects,
+    clippy::panic,
+    clippy::expect_used
+)]
+
+use std::borrow::Cow;
+use std::error::Error;
+use std::fmt;
+
+use serde::Deserializer;
+use serde::de::{SeqAccess, Visitor};
+use serde_json::value::RawValue;
+
+use super::fields::{self, Fields, ReadError};
+use crate::dialect::Code;
+use crate::limits::{PING_TIME_BYTES_MAX, REQUEST_CHANNELS_MAX};
+
+/// What a client asks for, as far as this version serves it.
+///
+/// ```
+/// use tickwire::dialect::{Code, native_json::Command};
+///
+/// let Command::Subscribe { id, channels } = Command::parse(r#"{"op":"sub","id":7,"ch":["trade:*"]}"#)? else {
+///     unreachable!("it says sub");
+/// };
+/// assert_eq!((id, channels.as_slice()), (Some(7), &["trade:*".into()][..]));
+///
+/// let error = Command::parse(r#"{"op":"sing","id":8}"#).unwrap_err();
+/// assert_eq!((error.code, error.id), (Code::UnknownOp, Some(8)));
+/// # Ok::<(), tickwire::dialect::native_json::CommandError>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Command<'a> {
+    /// `sub`: send what happens on these channels. Each is a name or a pattern, not checked yet.
+    Subscribe {
+        /// To be given back in the reply.
+        id: Option<u64>,
+        /// As the client wrote them; at most [`REQUEST_CHANNELS_MAX`].
+        channels: Vec<Cow<'a, str>>,
+    },
+    /// `unsub`: send no more of these channels.
+    Unsubscribe {
+        /// To be given back in the reply.
+        id: Option<u64>,
+        /// As the client wrote them; at most [`REQUEST_CHANNELS_MAX`].
+        channels: Vec<Cow<'a, str>>,
+    },
+    /// `list`: say what is subscribed.
+    List {
+        /// To be given back in the reply.
+        id: Option<u64>,
+    },
+    /// `ping`: answer with the time.
+    Ping {
+        /// To be given back in the reply.
+        id: Option<u64>,
+        /// The client's time, a JSON number to be given back digit for digit.
+        t0: Option<&'a str>,
+    },
+}
+
+impl<'a> Command<'a> {
+    /// Reads one text message.
+    ///
+    /// `ch` is an array of strings or a single one. `id` may be absent or null. Unknown fields are ignored.
+    ///
+    /// # Errors
+    /// [`Code::BadJson`] when it is not JSON, [`Code::UnknownOp`] when this version serves no such `op`, and
+    /// [`Code::BadRequest`] when a field is missing, there twice or ill-typed, or there are too many channels.
+    pub fn parse(text: &'a str) -> Result<Self, CommandError> {
+        let fields = fields::read(text, &["op", "id", "ch", "t0"]).map_err(|error| unread(&error))?;
+        let Fields {
+            values: [op, id, ch, t0],
+            twice,
+        } = fields;
+        let id = read_id(id)?;
+        Self::from_fields(id, twice, op, ch, t0).map_err(|(code, message)| CommandError { code, id, message })
+    }
+
+    /// The number that the reply gives back.
+    #[must_use]
+    pub const fn id(&self) -> Option<u64> {
+        match self {
+            Self::Subscribe { id, .. }
+            | Self::Unsubscribe { id, .. }
+            | Self::List { id }
+            | Self::Ping { id, .. } => *id,
+        }
+    }
+
+    fn from_fields(
+        id: Option<u64>,
+        twice: Option<&str>,
+        op: Option<&'a str>,
+        ch: Option<&'a str>,
+        t0: Option<&'a str>,
+    ) -> Result<Self, Fault> {
+        if let Some(name) = twice {
+            return Err(bad_request(format!("{name}: given twice")));
+        }
+        let op = op.ok_or_else(|| bad_request("op: missing".to_owned()))?;
+        let op = fields::string(op).ok_or_else(|| expected("op", "a string", op))?;
+        match &*op {
+            "sub" => Ok(Self::Subscribe {
+                id,
+                channels: read_channels(ch)?,
+            }),
+            "unsub" => Ok(Self::Unsubscribe {
+                id,
+                channels: read_channels(ch)?,
+            }),
+            "list" => Ok(Self::List { id }),
+            "ping" => Ok(Self::Ping {
+                id,
+                t0: t0.map(read_time).transpose()?,
+            }),
+            "snap" | "pub" | "auth" => Err((
+                Code::UnknownOp,
+                format!("op: this server does not serve {op:?}; it serves {OPS}"),
+            )),
+            other => Err((
+                Code::UnknownOp,
+                format!("op: {:?} is not known; this server serves {OPS}", cut(other)),
+            )),
+        }
+    }
+}
+
+/// Why a request is refused.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CommandError {
+    /// The code for the reply.
+    pub code: Code,
+    /// The request's own number, where it could be read.
+    pub id: Option<u64>,
+    /// What is wrong, and where.
+    pub message: String,
+}
+
+impl fmt::Display for CommandError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.code, self.message)
+    }
+}
+
+impl Error for CommandError {}
+
+/// What is wrong with a request whose `id` is known.
+type Fault = (Code, String);
+
+fn unread(error: &ReadError) -> CommandError {
+    let (code, message) = match error {
+        ReadError::NotAnObject => bad_request("expected a JSON object".to_owned()),
+        ReadError::NotJson(error) => (Code::BadJson, error.to_string()),
+    };
+    CommandError {
+        code,
+        id: None,
+        message,
+    }
+}
+
+fn read_id(id: Option<&str>) -> Result<Option<u64>, CommandError> {
+    match id {
+        None | Some("null") => Ok(None),
+        Some(value) => fields::unsigned(value).map(Some).ok_or_else(|| {
+            let (code, message) = expected("id", "an unsigned integer of 64 bits", value);
+            CommandError {
+                code,
+                id: None,
+                message,
+            }
+        }),
+    }
+}
+
+fn read_time(value: &str) -> Result<&str, Fault> {
+    if !value.starts_with(|first: char| first == '-' || first.is_ascii_digit()) {
+        return Err(expected("t0", "a number", value));
+    }
+    if value.len() > PING_TIME_BYTES_MAX {
+        return Err(bad_request(format!(
+            "t0: a number of {} bytes, at most {PING_TIME_BYTES_MAX} are given back",
+            value.len()
+        )));
+    }
+    Ok(value)
+}
+
+fn read_channels(ch: Option<&str>) -> Result<Vec<Cow<'_, str>>, Fault> {
+    let ch = ch.ok_or_else(|| bad_request("ch: missing".to_owned()))?;
+    if let Some(channel) = fields::string(ch) {
+        return Ok(vec![channel]);
+    }
+    let read = serde_json::Deserializer::from_str(ch).deserialize_seq(ChannelsVisitor);
+    read.unwrap_or_else(|_| Err(expected("ch", "an array of strings", ch)))
+}
+
+/// Reads the array to its end even when one of its elements is at fault: the fault is the value.
+struct ChannelsVisitor;
+
+impl<'de> Visitor<'de> for ChannelsVisitor {
+    type Value = Result<Vec<Cow<'de, str>>, Fault>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an array of strings")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Self::Value, A::Error> {
+        let mut channels = Vec::new();
+        let mut fault = None;
+        while let Some(value) = seq.next_element::<&'de RawValue>()? {
+            let place = channels.len();
+            match fields::string(value.get()) {
+                _ if fault.is_some() => {}
+                _ if place == REQUEST_CHANNELS_MAX => fault = Some(too_many_channels()),
+                None => fault = Some(expected(&format!("ch[{place}]"), "a string", value.get())),
+                Some(channel) => channels.push(channel),
+            }
+        }
+        Ok(fault.map_or(Ok(channels), Err))
+    }
+}
+
+fn expected(field: &str, what: &str, found: &str) -> Fault {
+    bad_request(format!("{field}: expected {what}, found {}", cut(found)))
+}
+
+pub(super) fn too_many_channels() -> Fault {
+    bad_request(format!("ch: more than {REQUEST_CHANNELS_MAX} channels"))
+}
+
+pub(super) const fn bad_request(message: String) -> Fault {
+    (Code::BadRequest, message)
+}
+
+/// The first characters of what a peer wrote, enough to recognise it by.
+fn cut(text: &str) -> Cow<'_, str> {
+    match text.char_indices().nth(FOUND_CHARS_MAX) {
+        None => Cow::Borrowed(text),
+        Some((at, _)) => Cow::Owned(format!("{}…", text.get(..at).unwrap_or_default())),
+    }
+}
+
+/// Characters of a peer's own text that an error shows it.
+const FOUND_CHARS_MAX: usize = 40;
+
+/// What this version serves, for those who asked for something else.
+const OPS: &str = "sub, unsub, list and ping";
+
+#[cfg(test)]
+mod tests;

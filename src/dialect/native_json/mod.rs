@@ -1,0 +1,19 @@
+//! `tickwire.v1.json`: the native language, as JSON text.
+//!
+//! Never keeps anything between two messages, and never reads a clock: times are arguments.
+
+pub mod command;
+pub mod encode;
+pub mod input;
+pub mod message;
+pub mod query;
+pub mod reply;
+
+mod fields;
+mod string;
+
+pub use command::{Command, CommandError};
+pub use encode::{Stamp, encode};
+pub use input::{Input, InputError};
+pub use message::{MessageError, ServerMessage};
+pub use reply::{Ack, Hello, HelloLimits, Pong};

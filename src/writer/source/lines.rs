@@ -58,19 +58,14 @@ impl Lines {
         self.cursor.ended = true;
     }
 
+    /// Whether [`Self::finish`] was called.
+    pub(super) fn ended(&self) -> bool {
+        self.cursor.ended()
+    }
+
     /// The bytes, and the cursor to walk them with.
     pub(super) fn split(&mut self) -> (&[u8], &mut Cursor) {
         (&self.bytes, &mut self.cursor)
-    }
-
-    /// The number of the last line that was cut, counted from 1, blank lines included.
-    pub(super) fn number(&self) -> u64 {
-        self.cursor.number
-    }
-
-    /// Whether [`Self::finish`] was called.
-    pub(super) fn ended(&self) -> bool {
-        self.cursor.ended
     }
 }
 
@@ -85,6 +80,16 @@ impl Cursor {
                 Line::Text(_) | Line::TooLong => return Some((self.number, line)),
             }
         }
+    }
+
+    /// The number of the last line that was cut, counted from 1, blank lines included.
+    pub(super) fn number(&self) -> u64 {
+        self.number
+    }
+
+    /// Whether the bytes end where they end for now.
+    pub(super) fn ended(&self) -> bool {
+        self.ended
     }
 
     fn cut<'a>(&mut self, bytes: &'a [u8]) -> Option<Line<'a>> {

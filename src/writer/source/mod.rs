@@ -25,7 +25,7 @@ mod gzip;
 mod lines;
 mod sim;
 mod spec;
-//mod stdin;
+mod stdin;
 mod tally;
 
 use std::fmt;
@@ -39,6 +39,7 @@ pub use capture::{Capture, Progress};
 pub use gzip::GzipError;
 pub use sim::{Market, Sim};
 pub use spec::{SEED_DEFAULT, SourceSpec, SpecError, Speed};
+pub use stdin::Stdin;
 pub use tally::{BadLine, Fault, Tally};
 
 /// One tick, on its channel, at its time. Borrows from its source until the next call.
@@ -70,6 +71,8 @@ pub enum Source {
     Sim(Box<Sim>),
     /// A recorded file.
     Capture(Box<Capture>),
+    /// Native input lines on standard input.
+    Stdin(Box<Stdin>),
 }
 
 impl Source {
@@ -82,7 +85,7 @@ impl Source {
         Ok(match spec {
             SourceSpec::Sim { seed } => Self::Sim(Box::new(Sim::new(*seed))),
             SourceSpec::Capture { path } => Self::Capture(Box::new(Capture::open(path, speed).await?)),
-            SourceSpec::Stdin => unimplemented!(),
+            SourceSpec::Stdin => Self::Stdin(Box::new(Stdin::open()?)),
         })
     }
 
@@ -91,6 +94,7 @@ impl Source {
         match self {
             Self::Sim(sim) => sim.next(now),
             Self::Capture(capture) => capture.next(now),
+            Self::Stdin(stdin) => stdin.next(now),
         }
     }
 
@@ -102,6 +106,7 @@ impl Source {
         match self {
             Self::Sim(sim) => sim.wait(now).await,
             Self::Capture(capture) => capture.wait(now).await?,
+            Self::Stdin(stdin) => stdin.wait().await?,
         }
         Ok(())
     }
@@ -112,6 +117,7 @@ impl Source {
         match self {
             Self::Sim(sim) => sim.tally(),
             Self::Capture(capture) => capture.tally(),
+            Self::Stdin(stdin) => stdin.tally(),
         }
     }
 
@@ -120,7 +126,7 @@ impl Source {
     pub fn progress(&self) -> Option<Progress> {
         match self {
             Self::Capture(capture) => Some(capture.progress()),
-            Self::Sim(_) => None,
+            Self::Sim(_) | Self::Stdin(_) => None,
         }
     }
 }

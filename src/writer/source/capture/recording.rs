@@ -145,7 +145,7 @@ impl Recording {
         while self.ready.is_none() {
             let Some((number, line)) = cursor.next(bytes) else {
                 self.drained = true;
-                if self.lines.ended() {
+                if cursor.ended() {
                     self.reporter.finish();
                 }
                 break;
@@ -161,7 +161,7 @@ impl Recording {
                 Err(bad) => self.reporter.bad_line(now, number, &bad),
             }
         }
-        self.reporter.tally.lines = self.lines.number();
+        self.reporter.tally.lines = cursor.number();
     }
 }
 

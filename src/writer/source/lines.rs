@@ -87,7 +87,7 @@ impl Cursor {
         self.number
     }
 
-    /// Whether the bytes end where they end for now.
+    /// Whether no more bytes come.
     pub(super) fn ended(&self) -> bool {
         self.ended
     }

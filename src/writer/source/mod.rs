@@ -6,17 +6,30 @@
 //!
 //! The loop of whoever drains a source:
 //!
-//! ```ignore
-//! loop {
-//!     match source.next(clock.now()) {
-//!         Next::Event(event) => sequencer.append(event).await, // waits while the tape is full
-//!         Next::Wait => {
-//!             doorbells.ring(); // what was appended is seen before this thread rests
-//!             source.wait(clock.now()).await?;
+//! ```no_run
+//! use tickwire::writer::clock::Clock;
+//! use tickwire::writer::runtime::runtime;
+//! use tickwire::writer::source::{Next, Source, SourceError, Speed};
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let spec = "sim:7".parse()?;
+//! runtime()?.block_on(async {
+//!     let clock = Clock::start();
+//!     let mut source = Source::open(&spec, Speed::REAL_TIME).await?;
+//!     loop {
+//!         match source.next(clock.now()) {
+//!             // Here it is appended to the tape. While the tape is full, wait with the event in hand.
+//!             Next::Event(event) => println!("{} {:?}", event.channel, event.tick),
+//!             // First whoever sleeps is told of what was appended, then this thread may rest.
+//!             Next::Wait => source.wait(clock.now()).await?,
+//!             Next::End => break,
 //!         }
-//!         Next::End => break,
 //!     }
-//! }
+//!     println!("{}", source.summary(clock.now().mono_ns));
+//!     Ok::<(), SourceError>(())
+//! })?;
+//! # Ok(())
+//! # }
 //! ```
 
 mod capture;
@@ -40,7 +53,7 @@ pub use gzip::GzipError;
 pub use sim::{Market, Sim};
 pub use spec::{SEED_DEFAULT, SourceSpec, SpecError, Speed};
 pub use stdin::Stdin;
-pub use tally::{BadLine, Fault, Tally};
+pub use tally::{BadLine, Fault, Summary, Tally};
 
 /// One tick, on its channel, at its time. Borrows from its source until the next call.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -58,7 +71,8 @@ pub struct Event<'a> {
 pub enum Next<'a> {
     /// The next event; it counts as delivered.
     Event(Event<'a>),
-    /// Nothing is due. Finish what should not wait, then call [`Source::wait`].
+    /// Nothing is due, or the source has worked for long enough without finding something. Finish what should not
+    /// wait, then call [`Source::wait`].
     Wait,
     /// There will be nothing more.
     End,
@@ -121,6 +135,16 @@ impl Source {
         }
     }
 
+    /// What to say at the end, after `elapsed_ns` nanoseconds.
+    #[must_use]
+    pub fn summary(&self, elapsed_ns: u64) -> Summary<'_> {
+        Summary {
+            tally: self.tally(),
+            elapsed_ns,
+            captured_ns: self.progress().map(|progress| progress.captured_ns()),
+        }
+    }
+
     /// How far a source with an end has come.
     #[must_use]
     pub fn progress(&self) -> Option<Progress> {
@@ -171,5 +195,35 @@ impl std::error::Error for SourceError {
             Self::Open { error, .. } | Self::Read { error, .. } | Self::Stdin(error) => Some(error),
             Self::Gzip(error) => Some(error),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::writer::clock::Clock;
+    use crate::writer::runtime::runtime;
+
+    #[test]
+    fn a_simulated_market_goes_on_as_its_time_comes() {
+        runtime().unwrap().block_on(async {
+            let clock = Clock::start();
+            let mut source = Source::open(&SourceSpec::Sim { seed: 3 }, Speed::Max)
+                .await
+                .unwrap();
+            let (mut events, mut waits) = (0, 0);
+            while events < 30 {
+                match source.next(clock.now()) {
+                    Next::Event(_) => events += 1,
+                    Next::Wait => {
+                        waits += 1;
+                        source.wait(clock.now()).await.unwrap();
+                    }
+                    Next::End => panic!("the market never closes"),
+                }
+            }
+            assert!(waits > 0, "more than its opening is not due at once");
+            assert_eq!((source.tally().ticks(), source.progress()), (30, None));
+        });
     }
 }

@@ -63,6 +63,17 @@ pub struct Tally {
     bad: [u64; Fault::ALL.len()],
 }
 
+/// A [`Tally`] and the time it took: what to say at the end.
+#[derive(Clone, Copy, Debug)]
+pub struct Summary<'a> {
+    /// The counts.
+    pub tally: &'a Tally,
+    /// How long it took, in nanoseconds.
+    pub elapsed_ns: u64,
+    /// How much recorded time was replayed, in nanoseconds.
+    pub captured_ns: Option<u64>,
+}
+
 /// A [`Tally`] that warns while it counts.
 #[derive(Debug, Default)]
 pub(super) struct Reporter {
@@ -155,7 +166,7 @@ impl Tally {
     }
 }
 
-/// One line for the end: `58,325 lines` and what became of them.
+/// One line: how many lines, and what became of them.
 impl fmt::Display for Tally {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.lines > 0 {
@@ -186,6 +197,17 @@ impl fmt::Display for Tally {
             write!(f, ", {} stale deltas", self.stale)?;
         }
         Ok(())
+    }
+}
+
+impl fmt::Display for Summary<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let seconds = |ns: u64| format!("{}.{:03} s", ns / 1_000_000_000, ns / 1_000_000 % 1_000);
+        write!(f, "{}, in {}", self.tally, seconds(self.elapsed_ns))?;
+        match self.captured_ns {
+            Some(ns) => write!(f, " ({} recorded)", seconds(ns)),
+            None => Ok(()),
+        }
     }
 }
 
@@ -266,6 +288,16 @@ mod tests {
         assert_eq!(
             reporter.tally.to_string(),
             "3 lines, 0 ticks (0 trades, 0 quotes, 0 books, 0 messages), 3 bad lines (not JSON: 2, bad name: 1)"
+        );
+        let tally = &Tally::default();
+        let summary = Summary {
+            tally,
+            elapsed_ns: 1_234_567_890,
+            captured_ns: Some(61_000_000_000),
+        };
+        assert_eq!(
+            summary.to_string(),
+            "0 ticks (0 trades, 0 quotes, 0 books, 0 messages), 0 bad lines, in 1.234 s (61.000 s recorded)"
         );
     }
 

@@ -120,7 +120,7 @@ impl Capture {
     /// What was delivered, and what could not be.
     #[must_use]
     pub fn tally(&self) -> &Tally {
-        &self.recording.reporter.tally
+        self.recording.tally()
     }
 
     /// How far the replay has come.
@@ -139,13 +139,12 @@ impl Capture {
 
     /// Brings new text, or the end.
     async fn fill(&mut self) -> Result<(), SourceError> {
-        let lines = &mut self.recording.lines;
+        let lines = self.recording.input();
         loop {
             let rest = self.chunks.chunk().get(self.decoded..).unwrap_or_default();
             let decoded = self.decoder.decode(rest, lines).map_err(SourceError::Gzip)?;
             self.decoded += decoded.consumed;
             if decoded.pushed {
-                self.recording.refilled();
                 // Text that needs no reading must not keep the thread from its other work.
                 tokio::task::yield_now().await;
                 return Ok(());
@@ -159,7 +158,6 @@ impl Capture {
             self.decoded = 0;
             if chunk.is_empty() {
                 self.decoder.finish(lines).map_err(SourceError::Gzip)?;
-                self.recording.refilled();
                 return Ok(());
             }
         }

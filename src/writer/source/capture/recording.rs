@@ -8,7 +8,7 @@ use std::fmt::Write as _;
 
 use super::super::lines::{Line, Lines};
 use super::super::tally::{BadLine, Fault, Reporter};
-use super::super::{Event, Next, Speed};
+use super::super::{Event, Next, Speed, Tally};
 use super::binance::{self, Body, Levels, Message, Subject, Updates};
 use super::depth::{Depth, Follows};
 use crate::base::Now;
@@ -18,13 +18,13 @@ use crate::market::{BookUpdate, BookUpdateKind, ChannelName, Tick, Trade};
 /// A recording being played.
 #[derive(Debug)]
 pub(super) struct Recording {
-    pub(super) lines: Lines,
-    pub(super) reporter: Reporter,
+    lines: Lines,
+    reporter: Reporter,
     player: Player,
     pace: Pace,
     /// The next event, if one was read and not delivered yet.
     ready: Option<Ready>,
-    /// No line is left in `lines`.
+    /// No whole line is left in `lines`.
     drained: bool,
     abandoned: bool,
 }
@@ -88,9 +88,10 @@ impl Recording {
         }
     }
 
-    /// Says that something was pushed to, or finished, the lines.
-    pub(super) fn refilled(&mut self) {
+    /// Where bytes go in.
+    pub(super) fn input(&mut self) -> &mut Lines {
         self.drained = false;
+        &mut self.lines
     }
 
     /// Gives up what is not a whole line: the file cannot be read on.
@@ -131,6 +132,11 @@ impl Recording {
     /// Whether only more bytes can bring more events.
     pub(super) fn needs_bytes(&self) -> bool {
         self.drained && self.ready.is_none() && !self.lines.ended() && !self.abandoned
+    }
+
+    /// What was delivered, and what could not be.
+    pub(super) fn tally(&self) -> &Tally {
+        &self.reporter.tally
     }
 
     /// From the first receive time to the last one delivered.

@@ -20,20 +20,18 @@ fn play(input: &[u8], chunk_bytes: usize) -> (Vec<String>, Tally) {
     let mut recording = Recording::new(Speed::Max);
     let mut events = Vec::new();
     for chunk in input.chunks(chunk_bytes) {
-        recording.lines.push(chunk);
-        recording.refilled();
+        recording.input().push(chunk);
         while let Next::Event(event) = recording.next(NOW) {
             events.push(format!("{event:?}"));
         }
         assert!(recording.needs_bytes());
     }
-    recording.lines.finish();
-    recording.refilled();
+    recording.input().finish();
     while let Next::Event(event) = recording.next(NOW) {
         events.push(format!("{event:?}"));
     }
     assert_eq!(recording.next(NOW), Next::End);
-    (events, recording.reporter.tally)
+    (events, recording.tally().clone())
 }
 
 fn delta(symbol: &str, first: u64, last: u64, bids: &str) -> String {
@@ -68,9 +66,8 @@ fn each_stream_becomes_its_tick() {
         r#"10 {"stream":"ethusdt@depth","data":{"E":13,"s":"ETHUSDT","U":5,"u":6,"b":[["1.0","2.50"],["0.9","0.00"]],"a":[]}}"#,
     );
     let mut recording = Recording::new(Speed::Max);
-    recording.lines.push(input.as_bytes());
-    recording.lines.finish();
-    recording.refilled();
+    recording.input().push(input.as_bytes());
+    recording.input().finish();
     let mut got = Vec::new();
     while let Next::Event(event) = recording.next(NOW) {
         let what = match event.tick {
@@ -103,7 +100,7 @@ fn each_stream_becomes_its_tick() {
             "book:ETHUSDT 13000000 Delta 2.50x1.0 0.00x0.9 |",
         ]
     );
-    let tally = &recording.reporter.tally;
+    let tally = recording.tally();
     assert_eq!(
         (
             tally.lines,
@@ -117,7 +114,32 @@ fn each_stream_becomes_its_tick() {
 }
 
 #[test]
-fn every_way_to_be_bad_is_told_apart() {
+fn what_is_not_a_line_of_a_capture_is_told_apart() {
+    let cases = [
+        ("{}", Fault::ReceiveTime),
+        (r#"x {"a":1}"#, Fault::ReceiveTime),
+        ("+1 {}", Fault::ReceiveTime),
+        ("99999999999999999999 {}", Fault::ReceiveTime),
+        ("1 {", Fault::Json),
+        ("1 {} {}", Fault::Json),
+        ("1 {}", Fault::Shape),
+        ("1 []", Fault::Shape),
+        (r#"1 {"stream":"a@trade"}"#, Fault::Shape),
+        (r#"1 {"lastUpdateId":1,"bids":[],"asks":[]}"#, Fault::Name),
+    ];
+    for (line, fault) in cases {
+        assert_eq!(bad(line), fault, "{line}");
+    }
+    assert_eq!(
+        bad(&("1 ".to_owned() + &"x".repeat(SOURCE_LINE_BYTES_MAX))),
+        Fault::TooLong
+    );
+    let (events, tally) = play(b"1 {\"stream\":\"\xff\"}\n", usize::MAX);
+    assert_eq!((events.len(), tally.bad(Fault::NotUtf8)), (0, 1));
+}
+
+#[test]
+fn every_way_for_a_message_to_be_bad_is_told_apart() {
     let trade = r#""s":"A","t":1,"p":"1","q":"1","T":1,"m":true"#;
     let depth = |levels: &str| {
         on(
@@ -127,15 +149,6 @@ fn every_way_to_be_bad_is_told_apart() {
     };
     let many = r#"["1","1"],"#.repeat(BOOK_LEVELS_MAX) + r#"["1","1"]"#;
     let cases = [
-        ("{}".to_owned(), Fault::ReceiveTime),
-        (r#"x {"a":1}"#.to_owned(), Fault::ReceiveTime),
-        ("+1 {}".to_owned(), Fault::ReceiveTime),
-        ("99999999999999999999 {}".to_owned(), Fault::ReceiveTime),
-        ("1 {".to_owned(), Fault::Json),
-        ("1 {} {}".to_owned(), Fault::Json),
-        ("1 {}".to_owned(), Fault::Shape),
-        ("1 []".to_owned(), Fault::Shape),
-        (r#"1 {"stream":"a@trade"}"#.to_owned(), Fault::Shape),
         (on("a@trade", r#""s":"A""#), Fault::Shape),
         (on("a@trade", &trade.replace("\"1\"", "1")), Fault::Shape),
         (
@@ -175,20 +188,10 @@ fn every_way_to_be_bad_is_told_apart() {
             Fault::Number,
         ),
         (depth(&many), Fault::Levels),
-        (
-            r#"1 {"lastUpdateId":1,"bids":[],"asks":[]}"#.to_owned(),
-            Fault::Name,
-        ),
-        (
-            "1 ".to_owned() + &"x".repeat(SOURCE_LINE_BYTES_MAX),
-            Fault::TooLong,
-        ),
     ];
     for (line, fault) in cases {
         assert_eq!(bad(&line), fault, "{}", line.get(..200).unwrap_or(&line));
     }
-    let (events, tally) = play(b"1 {\"stream\":\"\xff\"}\n", usize::MAX);
-    assert_eq!((events.len(), tally.bad(Fault::NotUtf8)), (0, 1));
 }
 
 #[test]
@@ -246,9 +249,8 @@ fn a_snapshot_takes_its_symbol_from_its_stream_or_from_the_file_that_has_only_on
 /// The book that a subscriber holds at the end, bids only.
 fn bids_after(lines: &[String]) -> (Vec<(String, String)>, Tally) {
     let mut recording = Recording::new(Speed::Max);
-    recording.lines.push(lines.join("\n").as_bytes());
-    recording.lines.finish();
-    recording.refilled();
+    recording.input().push(lines.join("\n").as_bytes());
+    recording.input().finish();
     let mut bids = std::collections::BTreeMap::new();
     while let Next::Event(event) = recording.next(NOW) {
         let Tick::Book(update) = event.tick else { continue };
@@ -264,7 +266,7 @@ fn bids_after(lines: &[String]) -> (Vec<(String, String)>, Tally) {
         .into_iter()
         .map(|(price, size)| (price, size.to_string()))
         .collect();
-    (bids, recording.reporter.tally)
+    (bids, recording.tally().clone())
 }
 
 #[test]
@@ -322,9 +324,8 @@ fn events_are_due_when_they_were_received_at_the_chosen_speed() {
         })
         .collect();
     let mut recording = Recording::new("2".parse().unwrap());
-    recording.lines.push(lines.join("\n").as_bytes());
-    recording.lines.finish();
-    recording.refilled();
+    recording.input().push(lines.join("\n").as_bytes());
+    recording.input().finish();
     let mut due = |mono_ns: u64| {
         let now = Now { mono_ns, wall_ns: 0 };
         let mut count = 0;
@@ -382,14 +383,12 @@ fn a_line_is_cut_at_every_byte_and_read_alike() {
         let mut recording = Recording::new(Speed::Max);
         let mut events = Vec::new();
         for part in [&input[..at], &input[at..]] {
-            recording.lines.push(part.as_bytes());
-            recording.refilled();
+            recording.input().push(part.as_bytes());
             while let Next::Event(event) = recording.next(NOW) {
                 events.push(format!("{event:?}"));
             }
         }
-        recording.lines.finish();
-        recording.refilled();
+        recording.input().finish();
         while let Next::Event(event) = recording.next(NOW) {
             events.push(format!("{event:?}"));
         }

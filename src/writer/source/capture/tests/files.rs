@@ -151,6 +151,21 @@ fn what_cannot_be_opened_or_read_says_which_and_why() {
 }
 
 #[test]
+fn a_capture_may_come_out_of_a_pipe() {
+    let (reader, mut writer) = std::io::pipe().unwrap();
+    writer.write_all(deltas(100).as_bytes()).unwrap();
+    drop(writer);
+    let path = format!("/proc/self/fd/{}", std::os::fd::AsRawFd::as_raw_fd(&reader));
+    // Whoever opens the path has an end of the same pipe, and reads to its end.
+    let (source, result) = replay(Path::new(&path), Speed::Max, &mut |_| {});
+    assert!(result.is_ok());
+    assert_eq!(
+        (source.tally().books, source.progress().unwrap().bytes_total),
+        (100, None)
+    );
+}
+
+#[test]
 fn an_empty_file_ends_at_once() {
     let temporary = Temporary::new("empty", b"");
     let (source, result) = replay(&temporary.0, Speed::REAL_TIME, &mut |_| panic!("no events"));

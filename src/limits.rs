@@ -70,9 +70,23 @@ pub const TRACK_BYTES_DEFAULT: usize = 64 * 1024 * 1024;
 /// The least a track may be: what follows from [`FRAME_BYTES_MAX`].
 pub const TRACK_BYTES_MIN: usize = 16 * FRAME_BYTES_MAX;
 /// The part of the tape (one in so many) that the writer clears ahead of its head, so that it seldom waits.
-pub const TAPE_MARGIN_DIVISOR: u64 = 8;
+pub const TAPE_MARGIN_DIVISOR: usize = 8;
 /// Bytes of one frame on the tape. A longer message is a bad line.
 pub const FRAME_BYTES_MAX: usize = 1024 * 1024;
+
+// ---- writer: sources ------------------------------------------------------------------------
+
+/// Bytes read from a source's file in one go.
+pub const SOURCE_READ_BYTES: usize = 64 * 1024;
+/// Bytes that a compressed capture is inflated by before its lines are delivered; the rest waits compressed.
+pub const SOURCE_INFLATE_BYTES: usize = 256 * 1024;
+/// Warnings about single lines of a source in one second. Beyond: counted, and the count is told later.
+pub const SOURCE_WARNINGS_PER_SECOND: u64 = 5;
+/// Depth deltas of a symbol that a capture remembers, so that a snapshot that was recorded late can be brought
+/// up to date. A snapshot that is older than all of them is a bad line.
+pub const CAPTURE_DELTAS_KEPT: usize = 64;
+/// Levels on one side of a simulated book. An order further away is cancelled.
+pub const SIM_BOOK_LEVELS: usize = 40;
 
 // ---- hub and connection ---------------------------------------------------------------------
 
@@ -168,8 +182,9 @@ const _: () = assert!(
 );
 const _: () = assert!(REPLY_NAME_BYTES_MAX >= CHANNEL_NAME_BYTES_MAX);
 const _: () = assert!(FRAME_BYTES_MAX >= SOURCE_LINE_BYTES_MAX);
-const _: () = assert!(SEND_PARTS_MAX >= RANGES_PER_TURN + 1);
+const _: () = assert!(SEND_PARTS_MAX > RANGES_PER_TURN);
 const _: () = assert!(SUBMISSION_ENTRIES.is_power_of_two() && COMPLETION_ENTRIES.is_power_of_two());
 const _: () =
     assert!(COMPLETION_ENTRIES >= 2 * SUBMISSION_ENTRIES && SUBMISSION_ENTRIES as usize >= SEND_BATCH);
 const _: () = assert!(SOCKET_UNSENT_BYTES <= SOCKET_SEND_BYTES);
+const _: () = assert!(SIM_BOOK_LEVELS <= BOOK_LEVELS_MAX);

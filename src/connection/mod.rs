@@ -122,7 +122,7 @@ pub struct Rate {
 impl Rate {
     /// Counts one command at `now_ms` and says whether there were at most `max` within this second.
     pub fn admit(&mut self, now_ms: u64, max: u16) -> bool {
-        let second = u32::try_from(now_ms / 1000 & u64::from(u32::MAX)).unwrap_or(0);
+        let second = u32::try_from((now_ms / 1000) & u64::from(u32::MAX)).unwrap_or(0);
         if second != self.second {
             *self = Self { second, count: 0 };
         }

@@ -83,3 +83,37 @@ impl fmt::Display for Code {
         write!(f, "{} {}", self.value(), self.reason())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::limits::CLOSE_REASON_BYTES_MAX;
+
+    /// As the protocol lists them.
+    const CODES: [(Code, u16); 16] = [
+        (Code::BadRequest, 4000),
+        (Code::BadJson, 4001),
+        (Code::UnknownOp, 4002),
+        (Code::NotAuthorised, 4003),
+        (Code::UnknownChannel, 4004),
+        (Code::TooManySubscriptions, 4005),
+        (Code::RateLimited, 4006),
+        (Code::Unauthenticated, 4007),
+        (Code::SlowConsumer, 4008),
+        (Code::ConnectionLimit, 4009),
+        (Code::BadSince, 4010),
+        (Code::MessageTooBig, 4011),
+        (Code::Idle, 4013),
+        (Code::PongTimeout, 4014),
+        (Code::Internal, 4500),
+        (Code::Overloaded, 4503),
+    ];
+
+    #[test]
+    fn values_and_reasons_are_fit_for_a_close_frame() {
+        for (code, value) in CODES {
+            assert_eq!(code.value(), value);
+            assert!(!code.reason().is_empty() && code.reason().len() <= CLOSE_REASON_BYTES_MAX);
+        }
+    }
+}

@@ -31,7 +31,7 @@ impl Wheel {
     pub fn with_capacity(capacity: usize) -> Self {
         Self {
             links: Vec::with_capacity(capacity),
-            buckets: vec![NONE; BUCKETS as usize],
+            buckets: vec![NONE; BUCKET_COUNT],
             tick: 1,
             armed: 0,
         }
@@ -122,7 +122,8 @@ const UNSET: Link = Link {
 const TICK_NS: u64 = 50 * NS_PER_MS;
 /// One turn is 25.6 seconds: longer than the interval between pings, so that an idle connection's timer is
 /// looked at once.
-const BUCKETS: u64 = 512;
+const BUCKETS: u64 = BUCKET_COUNT as u64;
+const BUCKET_COUNT: usize = 512;
 
 #[cfg(test)]
 mod tests {

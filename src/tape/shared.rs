@@ -180,6 +180,14 @@ impl WriteEnd {
         self.shared.records.len() - distance(self.tail.number(), self.head.number())
     }
 
+    pub(super) fn records(&self) -> usize {
+        self.shared.records.len()
+    }
+
+    pub(super) fn track_bytes(&self, track: Track) -> usize {
+        self.shared.lanes[track.index()].bytes.len()
+    }
+
     pub(super) fn free_bytes(&self, track: Track) -> usize {
         let used = distance(self.start(track.index(), self.tail), self.ends[track.index()]);
         self.shared.lanes[track.index()].bytes.len() - used

@@ -186,6 +186,21 @@ impl Writer {
         self.end.free_bytes(track)
     }
 
+    /// Records that fit in all.
+    #[must_use]
+    pub fn records(&self) -> usize {
+        self.end.records()
+    }
+
+    /// Bytes that fit on a track in all.
+    ///
+    /// # Panics
+    /// When there is no such track.
+    #[must_use]
+    pub fn track_bytes(&self, track: Track) -> usize {
+        self.end.track_bytes(track)
+    }
+
     /// Bytes that the writer's own notes and the words of so many readers take.
     pub(super) fn bytes(readers: usize) -> usize {
         CHANNELS_MAX * size_of::<Channel>() + Pins::bytes(readers)

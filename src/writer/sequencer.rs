@@ -108,7 +108,9 @@ impl Sequencer {
     pub fn settle(&mut self) -> Result<(), Pinned> {
         self.append_staged()?;
         while self.is_short_of_room() {
-            let Some((position, record)) = self.tape.oldest() else { break };
+            let Some((position, record)) = self.tape.oldest() else {
+                break;
+            };
             self.keep(position, &record);
             self.append_staged()?;
             self.tape.retire_oldest();
@@ -132,7 +134,10 @@ impl Sequencer {
             return Ok(id);
         }
         let class = ChannelClass::default_for_kind(name.kind());
-        let id = self.tape.declare(name.as_str(), tape_class(class)).map_err(PublishError::Declare)?;
+        let id = self
+            .tape
+            .declare(name.as_str(), tape_class(class))
+            .map_err(PublishError::Declare)?;
         self.ids.insert(name.as_str().into(), id);
         self.channels.push(Channel::new(name, class));
         Ok(id)
@@ -158,7 +163,9 @@ impl Sequencer {
     /// A book's delta changes the writer's own copy of the book, from which the images come. The first message of
     /// a book is always a snapshot, so that every delta has one before it.
     fn stage_book(&mut self, id: ChannelId, event: &Event<'_>) -> Result<(), PublishError> {
-        let Tick::Book(update) = event.tick else { return Ok(()) };
+        let Tick::Book(update) = event.tick else {
+            return Ok(());
+        };
         let channel = &mut self.channels[id.index()];
         let (bids, asks) = channel.book.level_counts();
         let levels = update.bids.len() + update.asks.len() + bids + asks;
@@ -169,9 +176,18 @@ impl Sequencer {
         let entry = self.entry(id, RecordKind::Live, seq, event.ts_ns);
         let snapshot = first || update.kind == BookUpdateKind::Snapshot;
         if snapshot {
-            self.channels[id.index()].book.apply(&update).map_err(PublishError::Book)?;
+            self.channels[id.index()]
+                .book
+                .apply(&update)
+                .map_err(PublishError::Book)?;
             self.channels[id.index()].seq = seq;
-            return self.stage_image(id, Entry { kind: RecordKind::State, ..entry });
+            return self.stage_image(
+                id,
+                Entry {
+                    kind: RecordKind::State,
+                    ..entry
+                },
+            );
         }
         let bytes = self.stage(entry, &event.tick)?;
         let channel = &mut self.channels[id.index()];
@@ -179,7 +195,13 @@ impl Sequencer {
         channel.seq = seq;
         channel.ts_ns = event.ts_ns;
         if channel.is_image_due(bytes) {
-            self.stage_image(id, Entry { kind: RecordKind::Image, ..entry })?;
+            self.stage_image(
+                id,
+                Entry {
+                    kind: RecordKind::Image,
+                    ..entry
+                },
+            )?;
         }
         Ok(())
     }
@@ -202,7 +224,12 @@ impl Sequencer {
         let start = self.frames.len();
         self.frames.resize(start + HEADER_BYTES_MAX, 0);
         let channel = self.channels[entry.channel.index()].name();
-        let stamp = Stamp { channel, seq: entry.seq, ts_ns: entry.ts_ns, pt_ns: entry.pt_ns };
+        let stamp = Stamp {
+            channel,
+            seq: entry.seq,
+            ts_ns: entry.ts_ns,
+            pt_ns: entry.pt_ns,
+        };
         encode(&mut self.frames, &stamp, tick);
         let payload = start + HEADER_BYTES_MAX;
         let header = server_header(Opcode::Text, self.frames.len() - payload);
@@ -213,21 +240,29 @@ impl Sequencer {
         if bytes > limits::FRAME_BYTES_MAX {
             return Err(PublishError::TooLong { bytes });
         }
-        self.staged.push(Staged { entry, frame: first..self.frames.len() });
+        self.staged.push(Staged {
+            entry,
+            frame: first..self.frames.len(),
+        });
         Ok(bytes)
     }
 
     fn append_staged(&mut self) -> Result<(), Pinned> {
         let mut appended = 0;
         let result = self.staged.iter().try_for_each(|staged| {
-            match self.tape.append(staged.entry, &[&self.frames[staged.frame.clone()]]) {
+            match self
+                .tape
+                .append(staged.entry, &[&self.frames[staged.frame.clone()]])
+            {
                 Ok(position) => {
                     self.channels[staged.entry.channel.index()].appended(staged.entry.kind, position);
                     appended += 1;
                     Ok(())
                 }
                 Err(Full::Pinned { reader }) => Err(Pinned { reader }),
-                Err(Full::Unretired) => unreachable!("the room ahead of the head holds an event and its image"),
+                Err(Full::Unretired) => {
+                    unreachable!("the room ahead of the head holds an event and its image")
+                }
             }
         });
         self.staged.drain(..appended);
@@ -250,15 +285,30 @@ impl Sequencer {
         };
         match channel.class {
             ChannelClass::Append if channel.newest == position => {
-                self.staged.push(Staged { entry: Entry { kind: RecordKind::Mark, ..kept }, frame: 0..0 });
+                self.staged.push(Staged {
+                    entry: Entry {
+                        kind: RecordKind::Mark,
+                        ..kept
+                    },
+                    frame: 0..0,
+                });
             }
             ChannelClass::Replace if channel.newest == position => {
                 let start = self.frames.len();
-                self.frames.extend_from_slice(self.tape.frame(NATIVE_JSON, position));
-                self.staged.push(Staged { entry: kept, frame: start..self.frames.len() });
+                self.frames
+                    .extend_from_slice(self.tape.frame(NATIVE_JSON, position));
+                self.staged.push(Staged {
+                    entry: kept,
+                    frame: start..self.frames.len(),
+                });
             }
             ChannelClass::Book if channel.image == position => {
-                let image = Entry { seq: channel.seq, ts_ns: channel.ts_ns, pt_ns: self.pt_ns, ..kept };
+                let image = Entry {
+                    seq: channel.seq,
+                    ts_ns: channel.ts_ns,
+                    pt_ns: self.pt_ns,
+                    ..kept
+                };
                 let staged = self.stage_image(record.channel, image);
                 debug_assert!(staged.is_ok(), "a book that was accepted fits into a frame");
             }
@@ -267,13 +317,19 @@ impl Sequencer {
     }
 
     fn is_short_of_room(&self) -> bool {
-        let records = self.tape.record_capacity();
+        let records = self.tape.records();
         self.tape.free_records() < (records / MARGIN_DIVISOR).max(4)
             || self.tape.free_bytes(NATIVE_JSON) < self.tape.track_bytes(NATIVE_JSON) / MARGIN_DIVISOR
     }
 
     fn entry(&self, channel: ChannelId, kind: RecordKind, seq: u64, ts_ns: u64) -> Entry {
-        Entry { channel, kind, seq, ts_ns, pt_ns: self.pt_ns }
+        Entry {
+            channel,
+            kind,
+            seq,
+            ts_ns,
+            pt_ns: self.pt_ns,
+        }
     }
 }
 
@@ -294,7 +350,7 @@ impl ImageBudget {
 }
 
 /// Why an event is refused.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum PublishError {
     /// Its channel has no proper name.
     Name(ChannelNameError),
@@ -326,14 +382,24 @@ impl fmt::Display for PublishError {
             Self::Kind { expected } => write!(f, "a channel of this kind holds {expected}"),
             Self::Precision => {
                 let places = limits::DECIMAL_EXPONENT_MAX;
-                write!(f, "a number has more than {places} digits before or behind its point")
+                write!(
+                    f,
+                    "a number has more than {places} digits before or behind its point"
+                )
             }
             Self::Declare(error) => error.fmt(f),
             Self::Book(error) => error.fmt(f),
             Self::TooLong { bytes } => {
-                write!(f, "the message would take {bytes} bytes of {}", limits::FRAME_BYTES_MAX)
+                write!(
+                    f,
+                    "the message would take {bytes} bytes of {}",
+                    limits::FRAME_BYTES_MAX
+                )
             }
-            Self::ImagesFull => write!(f, "the channels' states fill their part of the tape; give it a larger one"),
+            Self::ImagesFull => write!(
+                f,
+                "the channels' states fill their part of the tape; give it a larger one"
+            ),
         }
     }
 }
@@ -361,7 +427,11 @@ fn check_kind(name: ChannelName<'_>, tick: &Tick<'_>) -> Result<(), PublishError
         Tick::Book(update) => update.bids.iter().chain(update.asks).all(level),
         Tick::Message(_) => true,
     };
-    if printable { Ok(()) } else { Err(PublishError::Precision) }
+    if printable {
+        Ok(())
+    } else {
+        Err(PublishError::Precision)
+    }
 }
 
 fn tape_class(class: ChannelClass) -> Class {
@@ -381,7 +451,7 @@ const HEADER_BYTES_MAX: usize = 10;
 const IMAGES_DIVISOR: usize = 4;
 /// `["price","size"],`
 const LEVEL_BYTES_MAX: usize = 2 * limits::DECIMAL_TEXT_BYTES_MAX + 8;
-const MARGIN_DIVISOR: usize = limits::TAPE_MARGIN_DIVISOR as usize;
+const MARGIN_DIVISOR: usize = limits::TAPE_MARGIN_DIVISOR;
 
 const _: () = assert!(
     2 * limits::BOOK_LEVELS_MAX * LEVEL_BYTES_MAX + 1024 <= limits::FRAME_BYTES_MAX,

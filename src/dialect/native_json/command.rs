@@ -71,7 +71,7 @@ pub enum Command<'a> {
 impl<'a> Command<'a> {
     /// Reads one text message.
     ///
-    /// `ch` is an array of strings or a single one. `id` may be absent or null. Unknown fields are ignored.
+    /// `ch` is an array of strings or a single one. `id` and `t0` may be absent or null. Unknown fields are ignored.
     ///
     /// # Errors
     /// [`Code::BadJson`] when it is not JSON, [`Code::UnknownOp`] when this version serves no such `op`, and
@@ -121,7 +121,7 @@ impl<'a> Command<'a> {
             "list" => Ok(Self::List { id }),
             "ping" => Ok(Self::Ping {
                 id,
-                t0: t0.map(read_time).transpose()?,
+                t0: t0.filter(|t0| *t0 != "null").map(read_time).transpose()?,
             }),
             "snap" | "pub" | "auth" => Err((
                 Code::UnknownOp,

@@ -14,7 +14,7 @@
 //! A decimal is a string or a number, and its digits are kept as they are written: `"1.50"` and `1.50` are alike,
 //! and neither passes through a float. Sizes are not negative. `ts` is an integer of nanoseconds since the epoch, or
 //! such an integer in a string, for languages whose numbers are floats. `tid` is a string without escapes, or an
-//! unsigned integer.
+//! unsigned integer. What may be left out may also be `null`.
 //!
 //! Invariant: nothing of an input is copied from its line but the levels of a book.
 
@@ -71,6 +71,7 @@ impl<'a> Input<'a> {
             return Err(InputError::Twice { field });
         }
         let [ch, t, ts, px, sz, side, tid, bp, bs, ap, ask_size, k, b, a, data] = values;
+        let [ts, tid, b, a] = [ts, tid, b, a].map(|value| value.filter(|value| *value != "null"));
         let channel = plain(needed("ch", ch)?).ok_or(expected("ch", "a string without escapes"))?;
         let channel = ChannelName::parse(channel)?;
         let ts_ns = ts.map(read_time).transpose()?;

@@ -50,7 +50,6 @@ impl Hash for Decimal {
 }
 
 /// Compares where `coarse` has the larger exponent.
-#[cold]
 fn compare_scaled(coarse: Decimal, fine: Decimal) -> Ordering {
     let shift = i16::from(coarse.exponent) - i16::from(fine.exponent);
     if coarse.mantissa == 0 || shift > SHIFT_EXACT_MAX {
@@ -62,9 +61,10 @@ fn compare_scaled(coarse: Decimal, fine: Decimal) -> Ordering {
             sign.cmp(&0)
         };
     }
-    let scaled = i128::from(coarse.mantissa) * 10_i128.pow(u32::from(shift.unsigned_abs()));
+    let scaled = i128::from(coarse.mantissa) * i128::from(10_u64.pow(u32::from(shift.unsigned_abs())));
     scaled.cmp(&i128::from(fine.mantissa))
 }
 
-/// The largest power of ten that an `i128` can multiply any `i64` by: 2⁶³ × 10¹⁹ < 2¹²⁷, and 10¹⁹ > 2⁶³.
+/// The largest power of ten that fits a `u64`. It exceeds every mantissa, and times any of them fits an `i128`:
+/// 2⁶³ < 10¹⁹ < 2⁶⁴, and 2⁶³ × 10¹⁹ < 2¹²⁷.
 const SHIFT_EXACT_MAX: i16 = 19;

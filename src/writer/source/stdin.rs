@@ -4,6 +4,13 @@
 //! by the same operation of the ring: a read at the descriptor's own position, which a pipe and a terminal do not
 //! have and a file does. Invariant: a bad line costs itself and nothing else.
 
+#![deny(
+    clippy::indexing_slicing,
+    clippy::arithmetic_side_effects,
+    clippy::panic,
+    clippy::expect_used
+)]
+
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 

@@ -84,11 +84,11 @@ pub(super) struct Reporter {
 }
 
 impl BadLine {
+    /// A fault and what was found, cut short: the line's author may have chosen the words.
     pub(super) fn new(fault: Fault, detail: impl Into<String>) -> Self {
-        Self {
-            fault,
-            detail: detail.into(),
-        }
+        let mut detail = detail.into();
+        detail.truncate(detail.floor_char_boundary(DETAIL_BYTES_MAX));
+        Self { fault, detail }
     }
 
     pub(super) fn too_long() -> Self {
@@ -216,7 +216,7 @@ impl Reporter {
     pub(super) fn bad_line(&mut self, now: Now, number: u64, bad: &BadLine) {
         self.tally.bad[bad.fault as usize] += 1;
         if self.may_warn(now) {
-            tracing::warn!(line = number, fault = %bad.fault, detail = %bad.detail, "bad line skipped");
+            tracing::warn!(line = number, fault = %bad.fault, detail = bad.detail, "bad line skipped");
         }
     }
 
@@ -251,6 +251,8 @@ impl Reporter {
     }
 }
 
+/// Bytes of a stranger's words that the log repeats.
+const DETAIL_BYTES_MAX: usize = 200;
 const WINDOW_NS: u64 = 1_000_000_000;
 
 #[cfg(test)]
@@ -276,6 +278,14 @@ mod tests {
         assert_eq!(reporter.withheld, 1_000_000 - SOURCE_WARNINGS_PER_SECOND);
         reporter.gap(at(2 * WINDOW_NS), 1, "X", 1, 3);
         assert_eq!((reporter.withheld, reporter.warnings), (0, 1));
+    }
+
+    #[test]
+    fn a_long_detail_is_cut_between_two_characters() {
+        let bad = BadLine::new(Fault::Json, "é".repeat(DETAIL_BYTES_MAX) + "x");
+        assert_eq!(bad.detail, "é".repeat(DETAIL_BYTES_MAX / 2));
+        let odd = BadLine::new(Fault::Json, "x".to_owned() + &"é".repeat(DETAIL_BYTES_MAX));
+        assert_eq!(odd.detail.len(), DETAIL_BYTES_MAX - 1);
     }
 
     #[test]

@@ -56,6 +56,10 @@ fn each_request_of_the_protocol_is_read() {
             },
         ),
         (r#"{"op":"ping"}"#, Command::Ping { id: None, t0: None }),
+        (
+            r#"{"op":"ping","id":null,"t0":null}"#,
+            Command::Ping { id: None, t0: None },
+        ),
         // What no name may have is for the reply to say: here it is a string like any other.
         (
             r#"{"op":"sub","ch":["a\u003ab","\"",""]}"#,

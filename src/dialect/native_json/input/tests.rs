@@ -56,6 +56,28 @@ fn a_trade_is_read_from_strings_or_numbers_alike() {
 }
 
 #[test]
+fn what_may_be_left_out_may_be_null() {
+    let mut scratch = Vec::new();
+    let line = br#"{"ch":"trade:X","t":"trade","px":1,"sz":2,"side":"buy","ts":null,"tid":null}"#;
+    let input = Input::parse(line, &mut scratch).unwrap();
+    let Tick::Trade(trade) = input.tick else {
+        panic!("{input:?}")
+    };
+    assert_eq!((input.ts_ns, trade.id), (None, ""));
+    assert!(
+        Input::parse(
+            br#"{"ch":"a:b","t":"book","k":"delta","a":null,"b":[]}"#,
+            &mut Vec::new()
+        )
+        .is_ok()
+    );
+    assert_eq!(
+        words(br#"{"ch":"a:b","t":"book","k":"snap","a":null,"b":[]}"#),
+        "a: missing"
+    );
+}
+
+#[test]
 fn a_number_of_a_float_writer_is_exact() {
     let mut scratch = Vec::new();
     let line = br#"{"ch":"trade:X","t":"trade","px":1e-05,"sz":2.5E+3,"side":"buy"}"#;
@@ -184,7 +206,7 @@ fn each_fault_names_its_field_and_reason() {
         "\"now\"",
         "\"\"",
         "18446744073709551616",
-        "null",
+        "true",
         "\"+1\"",
     ] {
         let rest = format!(r#""px":1,"sz":1,"side":"buy","ts":{ts}"#);

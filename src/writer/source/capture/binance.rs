@@ -224,7 +224,8 @@ fn streamed<'a>(stream: &'a str, data: &'a str, levels: &mut Levels) -> Result<(
     let (symbol, body) = match kind {
         "trade" => trade(data)?,
         "bookTicker" => ticker(data)?,
-        _ if kind.starts_with("depth") => {
+        // Not `depth20` and its like: the top of a book cannot stand for the book.
+        _ if kind == "depth" || kind.starts_with("depth@") => {
             if from_json::<Probe>(data)?.last_update_id.is_some() {
                 let rest: RestSnapshot<'a> = from_json(data)?;
                 return Ok((Subject::Stream(stream_symbol), snapshot(&rest, levels)?));

@@ -3,6 +3,13 @@
 //! It never looks at a file's name. Invariant: what one call pushes is at most its input or one inflated
 //! window, so memory stays bounded however well a file compresses.
 
+#![deny(
+    clippy::indexing_slicing,
+    clippy::arithmetic_side_effects,
+    clippy::panic,
+    clippy::expect_used
+)]
+
 use super::super::gzip::{Gunzip, GzipError, MAGIC};
 use super::super::lines::Lines;
 

@@ -3,8 +3,15 @@
 //! It never holds a book. Binance numbers every update of a book; a delta covers the numbers `U` to `u`, and
 //! the next one begins at `u + 1`. A snapshot names the last number that it contains. It was recorded when it
 //! arrived, which is later than it was taken, so deltas that it does not contain may stand before it in the
-//! file; those are kept here for a while and laid over it. Invariant: what is delivered never takes a book back
-//! to an earlier update.
+//! file; those are kept here for a while and laid over it. Invariant: a snapshot never takes a book back to an
+//! earlier update, and the deltas that are kept follow each other without a gap.
+
+#![deny(
+    clippy::indexing_slicing,
+    clippy::arithmetic_side_effects,
+    clippy::panic,
+    clippy::expect_used
+)]
 
 use std::collections::VecDeque;
 
@@ -128,13 +135,10 @@ impl Depth {
 /// Applies the levels of a delta to those of a snapshot.
 fn overlay(snapshot: &mut Vec<Level>, delta: &[Level]) {
     for level in delta {
-        match snapshot.iter().position(|old| old.price == level.price) {
-            Some(index) if level.size.is_zero() => {
-                snapshot.remove(index);
-            }
-            Some(index) => snapshot[index] = *level,
-            None if level.size.is_zero() => {}
+        match snapshot.iter_mut().find(|old| old.price == level.price) {
+            Some(old) => *old = *level,
             None => snapshot.push(*level),
         }
     }
+    snapshot.retain(|level| !level.size.is_zero());
 }

@@ -246,7 +246,7 @@ impl Player {
                     .position(|symbol| symbol.name.eq_ignore_ascii_case(name))
                 {
                     Some(symbol) => Ok(symbol),
-                    None => self.new_symbol(name.to_uppercase()),
+                    None => self.new_symbol(name.to_ascii_uppercase()),
                 }
             }
             Subject::Unnamed if self.symbols.len() == 1 => Ok(0),

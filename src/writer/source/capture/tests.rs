@@ -157,6 +157,10 @@ fn every_way_for_a_message_to_be_bad_is_told_apart() {
         ),
         (on("a@kline_1m", trade), Fault::Kind),
         (on("nothing", trade), Fault::Kind),
+        (
+            on("a@depth20@100ms", r#""lastUpdateId":1,"bids":[],"asks":[]"#),
+            Fault::Kind,
+        ),
         (on("b@trade", trade), Fault::Name),
         (on("a b@trade", &trade.replace("\"A\"", "\"A B\"")), Fault::Name),
         (on("@trade", &trade.replace("\"A\"", "\"\"")), Fault::Name),
@@ -228,7 +232,7 @@ fn a_break_in_the_update_numbers_is_counted_per_symbol_and_the_book_goes_on() {
 fn a_snapshot_takes_its_symbol_from_its_stream_or_from_the_file_that_has_only_one() {
     let body = r#""lastUpdateId":9,"bids":[["1","2"]],"asks":[]"#;
     let lines = [
-        format!(r#"1 {{"stream":"a@depth20@100ms","data":{{{body}}}}}"#),
+        format!(r#"1 {{"stream":"a@depth@100ms","data":{{{body}}}}}"#),
         format!(r#"2 {{"stream":"a@depth","{}"#, &format!("{body}}}")[1..]),
         format!("3 {{{body}}}"),
         format!(r#"4 {{"data":{{{body}}}}}"#),

@@ -56,7 +56,7 @@ impl Market {
         self.pits[self.telling].tell()
     }
 
-    /// When the next event happens.
+    /// When the next event happens; 0 while the last order has something left to tell.
     #[must_use]
     pub fn due_ns(&self) -> u64 {
         if self.pits[self.telling].has_more() {

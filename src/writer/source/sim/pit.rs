@@ -235,25 +235,15 @@ impl Pit {
             return;
         };
         let full = own.len() > LEVELS_USUAL;
-        let opposite = self
-            .book
-            .side(other(side))
-            .best()
-            .map_or(best.ticks, |rung| rung.ticks);
-        let inside = opposite + away(side, 1);
+        let opposite = self.book.side(other(side)).best();
+        let inside = opposite.map_or(best.ticks, |rung| rung.ticks + away(side, 1));
         let ticks = match self.prng.below(8) {
             0 | 1 => inside,
-            2 => {
-                let fair = self.fair_milliticks / MILLI + away(side, 1);
-                worse(side, fair, inside)
-            }
+            2 => worse(side, self.fair_milliticks / MILLI + away(side, 1), inside),
             3 | 4 => best.ticks,
             _ => {
-                best.ticks
-                    + away(
-                        side,
-                        self.steps() * self.below(2 * self.instrument.spacing_ticks + 1),
-                    )
+                let distance = self.steps() * self.below(2 * self.instrument.spacing_ticks + 1);
+                best.ticks + away(side, distance)
             }
         };
         // A full side takes no level behind its last one.
@@ -318,7 +308,7 @@ impl Pit {
         }
     }
 
-    /// 1, 2, 3, … each half as likely again as the one before is unlikely: geometric with mean 3.
+    /// A number of steps: geometric with mean 3, at least 1 and at most 30.
     fn steps(&mut self) -> i64 {
         let mut steps = 1;
         while steps < 30 && self.prng.chance(2, 3) {

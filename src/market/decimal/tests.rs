@@ -275,6 +275,15 @@ fn the_widest_decimals_are_written_and_compared() {
     assert!(Decimal::new(-1, 127) < Decimal::new(i64::MIN, -128));
     assert!(Decimal::new(0, 127) > Decimal::new(i64::MIN, -128));
     assert_eq!(Decimal::new(0, 127), Decimal::ZERO);
+    assert!(
+        Decimal::new(9, 18) < Decimal::new(i64::MAX, 0) && Decimal::new(10, 18) > Decimal::new(i64::MAX, 0)
+    );
+    assert!(
+        Decimal::new(-9, 18) > Decimal::new(i64::MIN, 0) && Decimal::new(-10, 18) < Decimal::new(i64::MIN, 0)
+    );
+    assert!(
+        Decimal::new(1, 19) > Decimal::new(i64::MAX, 0) && Decimal::new(1, 20) > Decimal::new(i64::MAX, 0)
+    );
 }
 
 #[test]

@@ -240,6 +240,7 @@ impl<R: Role> Decoder<'_, R> {
     #[must_use = "the next call to `decode` expects these bytes at the front of its buffer"]
     pub fn finish(mut self) -> usize {
         self.settle();
+        self.invariants();
         self.inbound.held()
     }
 
@@ -373,7 +374,6 @@ impl<R: Role> Decoder<'_, R> {
             .get_mut(..held)
             .unwrap_or_default();
         (self.start, self.read) = (0, assembled);
-        self.invariants();
     }
 
     fn invariants(&self) {

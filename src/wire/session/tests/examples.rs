@@ -319,6 +319,8 @@ fn our_close_frame_in_the_middle_of_a_message_drops_what_was_held_of_it() {
     end.receive(&head, |_, _| unreachable!()).unwrap();
     assert_eq!(&end.buffer, b"half");
     end.session.sender().close(None, &mut Vec::new()).unwrap();
+    end.receive(b"", |_, _| unreachable!()).unwrap();
+    assert_eq!(end.session.held(), 0);
     let tail = masked(true, Opcode::Continuation, b"whole");
     end.receive(&tail, |_, _| unreachable!()).unwrap();
     assert_eq!(end.session.held(), 0);
@@ -343,6 +345,28 @@ fn a_fault_after_our_close_frame_leaves_nothing_to_say() {
     end.session.sender().close(None, &mut Vec::new()).unwrap();
     end.receive(b"\xff\xff", |_, _| unreachable!()).unwrap_err();
     assert_eq!(end.session.phase(), Phase::Closed);
+}
+
+#[test]
+fn a_message_that_is_whole_in_the_buffer_is_not_moved() {
+    let ping = masked(true, Opcode::Ping, b"before");
+    let mut buffer = [ping, masked(true, Opcode::Binary, &[7; 300])].concat();
+    let payload = buffer[buffer.len() - 300..].as_ptr();
+    let mut session = ServerSession::new(300);
+    let mut decoder = session.decode(&mut buffer);
+    decoder.next().unwrap();
+    let Some((Event::Binary(bytes), _)) = decoder.next().unwrap() else {
+        panic!("not a message")
+    };
+    assert_eq!((bytes, bytes.as_ptr()), (&[7; 300][..], payload));
+}
+
+#[test]
+#[should_panic(expected = "the buffer begins with what is held")]
+fn a_buffer_that_lost_what_is_held_is_refused() {
+    let mut session = ServerSession::new(10);
+    assert_eq!(session.decode(&mut [0x81]).finish(), 1);
+    let _ = session.decode(&mut []);
 }
 
 #[test]

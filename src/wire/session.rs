@@ -207,7 +207,9 @@ impl<R: Role> Decoder<'_, R> {
         reason = "an event borrows from the decoder, which no iterator's item can"
     )]
     pub fn next(&mut self) -> Result<Option<(Event<'_>, &mut Sender<R>)>, Fault> {
-        let found = match self.advance() {
+        let found = self.advance();
+        self.invariants();
+        let found = match found {
             Ok(Some(found)) => found,
             Ok(None) => return Ok(None),
             Err(fault) => {
@@ -238,6 +240,7 @@ impl<R: Role> Decoder<'_, R> {
     #[must_use = "the next call to `decode` expects these bytes at the front of its buffer"]
     pub fn finish(mut self) -> usize {
         self.settle();
+        self.invariants();
         self.inbound.held()
     }
 
@@ -371,6 +374,15 @@ impl<R: Role> Decoder<'_, R> {
             .get_mut(..held)
             .unwrap_or_default();
         (self.start, self.read) = (0, assembled);
+    }
+
+    fn invariants(&self) {
+        let inbound = &*self.inbound;
+        let end = self.start.saturating_add(inbound.assembled as usize);
+        debug_assert!(end <= self.read && self.read <= self.buffer.len());
+        debug_assert!(inbound.assembled.saturating_add(inbound.lacking) <= inbound.message_bytes_max);
+        debug_assert!(inbound.frame == Frame::None || inbound.message != Message::None);
+        debug_assert!(inbound.frame != Frame::None || inbound.lacking == 0);
     }
 }
 

@@ -300,6 +300,11 @@ mod tests {
             ("HTTP", &["SSH-2.0-x"], Rejection::StatusLine),
             ("Upgrade", &[], Rejection::Upgrade),
             ("Upgrade", &["Upgrade: websocket, h2c"], Rejection::Upgrade),
+            (
+                "Upgrade",
+                &["Upgrade: websocket", "Upgrade: websocket"],
+                Rejection::Upgrade,
+            ),
             ("Connection", &[], Rejection::Connection),
             ("Connection", &["Connection: close"], Rejection::Connection),
             ("Sec-WebSocket-A", &[], Rejection::Accept),

@@ -154,10 +154,12 @@ fn host(fields: Fields<'_>) -> Result<&str, Refusal> {
 
 /// A body would be read as frames, or as another request: neither is asked for (RFC 9112 §6, §11.2).
 fn check_no_body(fields: Fields<'_>) -> Result<(), Refusal> {
-    match (fields.sole("Transfer-Encoding"), fields.sole("Content-Length")) {
-        (Ok(None), Ok(None | Some(b"0"))) => Ok(()),
-        (Ok(_) | Err(_), Ok(_) | Err(_)) => Err(Refusal::Body),
+    let encoded = fields.sole("Transfer-Encoding") != Ok(None);
+    let empty = matches!(fields.sole("Content-Length"), Ok(None | Some(b"0")));
+    if encoded || !empty {
+        return Err(Refusal::Body);
     }
+    Ok(())
 }
 
 #[cfg(test)]

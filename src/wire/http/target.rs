@@ -91,8 +91,8 @@ impl<'b> Target<'b> {
 
     /// The values of every query parameter of this name, decoded; a parameter without `=` has an empty one.
     ///
-    /// A plus sign is a plus sign (RFC 3986), not a space as in forms: no value here contains a space, and
-    /// tokens in base64 do contain plus signs.
+    /// A plus sign is a plus sign (RFC 3986), not a space as in HTML forms: tokens in base64 contain it, and
+    /// who means a space can write `%20`.
     pub fn query_values<'n>(self, name: &'n str) -> impl Iterator<Item = Cow<'b, str>> + use<'b, 'n> {
         self.query
             .split('&')

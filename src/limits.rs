@@ -88,10 +88,15 @@ pub const CAPTURE_DELTAS_KEPT: usize = 64;
 /// Levels on one side of a simulated book. An order further away is cancelled.
 pub const SIM_BOOK_LEVELS: usize = 40;
 
+/// Events that the writer publishes amid a burst before it rings for sleeping shards.
+pub const EVENTS_PER_BELL: u64 = 64;
+
 // ---- hub and connection ---------------------------------------------------------------------
 
 /// Subscriptions of one connection. Beyond: error 4005 for that channel.
 pub const SUBSCRIPTIONS_PER_CONNECTION_MAX: u32 = 1024;
+/// Subscriptions that a shard has memory for, for each connection it serves. Beyond: error 4503 for that channel.
+pub const SUBSCRIPTIONS_PER_CONNECTION_PLANNED: usize = 16;
 /// Tape ranges that a connection notes within one turn. Beyond: it is caught up from the tape.
 pub const RANGES_PER_TURN: usize = 4;
 /// Bytes of private replies that a connection may owe. Beyond [`OUTBOX_BYTES_PAUSE`] its commands wait unread.

@@ -29,3 +29,11 @@ pub struct Site {
     /// Frames being written.
     pub(super) frame: Vec<u8>,
 }
+
+impl Site {
+    /// What the shard of that number tells its clients.
+    #[must_use]
+    pub fn new(shard: usize, epoch: Box<str>) -> Self {
+        Self { shard, epoch, ..Self::default() }
+    }
+}

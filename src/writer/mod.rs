@@ -1,9 +1,21 @@
-//! The one place that decides order.
+//! The one place that decides order: events come from a source, get their channel's next number, are encoded once
+//! and go on the tape.
+//!
+//! It runs on a thread of its own, on tokio-uring, because what it waits for is a few busy files and sockets. It
+//! waits for a shard only when that shard still reads what would be overwritten.
+//!
+//! - [`source`]: where events come from;
+//! - [`sequencer`]: numbers, encodes, appends, and keeps every channel's state on the tape;
+//! - [`feed`]: drains the one into the other;
+//! - [`runtime`], [`clock`]: what the thread stands on.
 
 mod channel;
 pub mod clock;
+pub mod feed;
 pub mod runtime;
 pub mod sequencer;
 pub mod source;
 
+pub use clock::Clock;
+pub use feed::{Feed, FeedEnd};
 pub use sequencer::{Pinned, PublishError, Sequencer};

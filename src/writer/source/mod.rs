@@ -112,6 +112,15 @@ impl Source {
         }
     }
 
+    /// The event lent last was refused: its line counts as bad, and a warning names it.
+    pub fn refuse(&mut self, now: Now, why: &impl fmt::Display) {
+        match self {
+            Self::Sim(sim) => sim.refuse(now, why),
+            Self::Capture(capture) => capture.refuse(now, why),
+            Self::Stdin(stdin) => stdin.refuse(now, why),
+        }
+    }
+
     /// Waits until [`Self::next`] may have something. May be dropped at any time: nothing is lost.
     ///
     /// # Errors

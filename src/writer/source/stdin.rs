@@ -11,6 +11,7 @@
     clippy::expect_used
 )]
 
+use std::fmt;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 
@@ -109,6 +110,11 @@ impl Stdin {
         }
         self.drained = false;
         Ok(())
+    }
+
+    /// The event lent last was refused.
+    pub(super) fn refuse(&mut self, now: Now, why: &impl fmt::Display) {
+        self.reporter.refused(now, why);
     }
 
     /// What was delivered, and what could not be.

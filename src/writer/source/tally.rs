@@ -41,6 +41,8 @@ pub enum Fault {
     Levels,
     /// A snapshot that cannot be brought up to date with the deltas before it.
     Snapshot,
+    /// A line that says something proper, which the sequencer cannot take.
+    Refused,
 }
 
 /// Counts of one source since it was opened.
@@ -106,7 +108,7 @@ impl std::error::Error for BadLine {}
 
 impl Fault {
     /// Every kind, in the order in which they are shown.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::TooLong,
         Self::NotUtf8,
         Self::ReceiveTime,
@@ -117,6 +119,7 @@ impl Fault {
         Self::Number,
         Self::Levels,
         Self::Snapshot,
+        Self::Refused,
     ];
 }
 
@@ -133,6 +136,7 @@ impl fmt::Display for Fault {
             Self::Number => "bad number",
             Self::Levels => "too many levels",
             Self::Snapshot => "unusable snapshot",
+            Self::Refused => "refused",
         })
     }
 }
@@ -218,6 +222,12 @@ impl Reporter {
         if self.may_warn(now) {
             tracing::warn!(line = number, fault = %bad.fault, detail = bad.detail, "bad line skipped");
         }
+    }
+
+    /// Counts the line delivered last as bad: its event was refused.
+    pub(super) fn refused(&mut self, now: Now, why: &impl fmt::Display) {
+        let bad = BadLine::new(Fault::Refused, why.to_string());
+        self.bad_line(now, self.tally.lines, &bad);
     }
 
     /// Counts a delta that does not follow the one before; the book goes on.

@@ -26,6 +26,7 @@ mod recording;
 #[cfg(test)]
 mod tests;
 
+use std::fmt;
 use std::path::Path;
 use std::time::Duration;
 
@@ -115,6 +116,11 @@ impl Capture {
             return filled;
         }
         Ok(())
+    }
+
+    /// The event lent last was refused.
+    pub(super) fn refuse(&mut self, now: Now, why: &impl fmt::Display) {
+        self.recording.refuse(now, why);
     }
 
     /// What was delivered, and what could not be.

@@ -4,7 +4,7 @@
 //! not on how they were cut.
 
 use std::collections::HashMap;
-use std::fmt::Write as _;
+use std::fmt::{self, Write as _};
 
 use super::super::lines::{Line, Lines};
 use super::super::tally::{BadLine, Fault, Reporter};
@@ -132,6 +132,11 @@ impl Recording {
     /// Whether only more bytes can bring more events.
     pub(super) fn needs_bytes(&self) -> bool {
         self.drained && self.ready.is_none() && !self.lines.ended() && !self.abandoned
+    }
+
+    /// The event lent last was refused.
+    pub(super) fn refuse(&mut self, now: Now, why: &impl fmt::Display) {
+        self.reporter.refused(now, why);
     }
 
     /// What was delivered, and what could not be.

@@ -14,10 +14,12 @@ mod pit;
 #[cfg(test)]
 mod tests;
 
+use std::fmt;
 use std::time::Duration;
 
 use self::instrument::LISTED;
 use self::pit::Pit;
+use super::tally::Reporter;
 use super::{Event, Next, Tally};
 use crate::base::{Now, Prng};
 
@@ -78,7 +80,7 @@ impl Market {
 pub struct Sim {
     market: Market,
     origin: Option<Now>,
-    tally: Tally,
+    reporter: Reporter,
 }
 
 impl Sim {
@@ -88,7 +90,7 @@ impl Sim {
         Self {
             market: Market::new(seed),
             origin: None,
-            tally: Tally::default(),
+            reporter: Reporter::default(),
         }
     }
 
@@ -98,7 +100,7 @@ impl Sim {
         match self.market.next(now.mono_ns.saturating_sub(origin.mono_ns)) {
             Some(mut event) => {
                 event.ts_ns = origin.wall_ns.saturating_add(event.ts_ns);
-                self.tally.count(&event.tick);
+                self.reporter.tally.count(&event.tick);
                 Next::Event(event)
             }
             None => Next::Wait,
@@ -117,6 +119,11 @@ impl Sim {
     /// What was delivered.
     #[must_use]
     pub fn tally(&self) -> &Tally {
-        &self.tally
+        &self.reporter.tally
+    }
+
+    /// The event lent last was refused.
+    pub(super) fn refuse(&mut self, now: Now, why: &impl fmt::Display) {
+        self.reporter.refused(now, why);
     }
 }

@@ -1,0 +1,88 @@
+//! What can be typed.
+
+use std::net::SocketAddr;
+use std::num::NonZeroUsize;
+
+use clap::{Parser, Subcommand};
+use tickwire::control::Config;
+use tickwire::limits;
+use tickwire::writer::source::{SEED_DEFAULT, SourceSpec, Speed};
+
+/// A WebSocket market-data server on io_uring: one tick, one copy in memory, every subscriber.
+#[derive(Debug, Parser)]
+#[command(version, about)]
+pub(crate) struct Args {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Serve a simulated market on this machine, and say what to type next.
+    Demo(Demo),
+    /// Serve ticks from a source.
+    Serve(Serve),
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Demo {
+    /// Where to listen.
+    #[arg(long, default_value = "127.0.0.1:9001", value_name = "ADDR")]
+    pub(crate) listen: SocketAddr,
+    /// The same seed, the same market.
+    #[arg(long, default_value_t = SEED_DEFAULT)]
+    pub(crate) seed: u64,
+    /// Threads that serve clients [default: one per core].
+    #[arg(long, value_name = "N")]
+    pub(crate) shards: Option<NonZeroUsize>,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Serve {
+    /// Where to listen.
+    #[arg(long, default_value = "127.0.0.1:9001", value_name = "ADDR")]
+    pub(crate) listen: SocketAddr,
+    /// Where ticks come from: sim, sim:SEED, capture:PATH (recorded Binance lines, gzip or plain), or stdin (one
+    /// JSON object a line).
+    #[arg(long, value_name = "SOURCE")]
+    pub(crate) source: SourceSpec,
+    /// How fast a capture is replayed: 1 is as it was recorded, max is as fast as it goes.
+    #[arg(long, default_value = "1", value_name = "N|max")]
+    pub(crate) speed: Speed,
+    /// Begin when so many clients have subscribed.
+    #[arg(long, default_value_t = 0, value_name = "CLIENTS")]
+    pub(crate) wait: u64,
+    /// Threads that serve clients [default: one per core].
+    #[arg(long, value_name = "N")]
+    pub(crate) shards: Option<NonZeroUsize>,
+    /// Connections that each shard serves; one more is answered 503 [default: as many as descriptors allow].
+    #[arg(long, value_name = "N")]
+    pub(crate) connections: Option<NonZeroUsize>,
+    /// Bytes of recent messages that the tape holds; a power of two.
+    #[arg(long, default_value_t = limits::TRACK_BYTES_DEFAULT, value_name = "BYTES")]
+    pub(crate) tape_bytes: usize,
+    /// Recent messages that the tape holds; a power of two.
+    #[arg(long, default_value_t = limits::TAPE_RECORDS_DEFAULT, value_name = "N")]
+    pub(crate) tape_records: usize,
+}
+
+impl Demo {
+    pub(crate) fn config(&self) -> Config {
+        Config { shards: self.shards, ..Config::new(self.listen, SourceSpec::Sim { seed: self.seed }) }
+    }
+}
+
+impl Serve {
+    pub(crate) fn config(&self) -> Config {
+        Config {
+            listen: self.listen,
+            shards: self.shards,
+            connections: self.connections,
+            source: self.source.clone(),
+            speed: self.speed,
+            wait_for: self.wait,
+            track_bytes: self.tape_bytes,
+            records: self.tape_records,
+        }
+    }
+}

@@ -1,0 +1,97 @@
+//! `tickwire serve`: runs a server until it is told to stop.
+
+use std::io::IsTerminal as _;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use tickwire::control::progress::ProgressLine;
+use tickwire::control::server::News;
+use tickwire::control::{Config, Server, StartError};
+use tickwire::writer::FeedEnd;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tracing_subscriber::EnvFilter;
+
+use crate::args::Serve;
+
+pub(crate) fn run(serve: &Serve) -> Result<(), StartError> {
+    self::serve(serve.config(), |address| eprintln!("serving on ws://{address}/v1/ws"))
+}
+
+/// Starts a server, says where it is, and runs it until a signal or a failure ends it.
+pub(crate) fn serve(config: Config, announce: impl FnOnce(SocketAddr)) -> Result<(), StartError> {
+    log_to_stderr();
+    let resolved = config.resolve()?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(StartError::Runtime)?;
+    runtime.block_on(async {
+        // Before the first thread: a signal that comes while they start is not lost.
+        let mut interrupt = signal(SignalKind::interrupt()).map_err(StartError::Runtime)?;
+        let mut terminate = signal(SignalKind::terminate()).map_err(StartError::Runtime)?;
+        let mut server = Server::start(&resolved)?;
+        tracing::info!(
+            shards = resolved.shards,
+            connections = resolved.shards * resolved.connections,
+            source = %resolved.config.source,
+            "serving"
+        );
+        announce(server.address());
+        let result = watch_over(&mut server, &mut interrupt, &mut terminate).await;
+        server.stop();
+        server.join();
+        result
+    })
+}
+
+/// Shows how the source gets on until the server is to end.
+async fn watch_over(
+    server: &mut Server,
+    interrupt: &mut Signal,
+    terminate: &mut Signal,
+) -> Result<(), StartError> {
+    let line = ProgressLine::new();
+    let progress = server.progress();
+    let mut redraw = tokio::time::interval(REDRAW);
+    loop {
+        tokio::select! {
+            _ = interrupt.recv() => return Ok(line.clear()),
+            _ = terminate.recv() => return Ok(line.clear()),
+            _ = redraw.tick() => if let Some(progress) = &*progress.borrow() {
+                line.show(progress);
+            },
+            news = server.news() => {
+                line.clear();
+                match news {
+                    Some(News::Feed(end)) => tell(end),
+                    Some(News::Ended) => {}
+                    Some(News::Failed(error)) => return Err(error),
+                    None => return Ok(()),
+                }
+            }
+        }
+    }
+}
+
+/// Says how the source has ended. The server goes on: what is on the tape is still there for newcomers.
+fn tell(end: FeedEnd) {
+    match end {
+        FeedEnd::Over(summary) => eprintln!("source ended: {summary}; serving on"),
+        FeedEnd::Broken(summary, error) => {
+            eprintln!("source broke: {error}; until then {summary}; serving on");
+        }
+        FeedEnd::Stopped => {}
+    }
+}
+
+fn log_to_stderr() {
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
+    let subscriber = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal());
+    // Fails only where a subscriber is set already, which then does as well.
+    let _ = subscriber.try_init();
+}
+
+const REDRAW: Duration = Duration::from_millis(200);

@@ -1,0 +1,250 @@
+//! The threads of a server, and how they begin and end.
+//!
+//! Everything that can be refused is refused before the first thread starts. After that the server runs until it
+//! is [stopped](Server::stop) or one of its threads cannot go on, and either way every thread ends.
+
+use std::net::{SocketAddr, TcpListener};
+use std::sync::Arc;
+use std::thread::{self, JoinHandle};
+
+use tokio::sync::{mpsc, watch};
+
+use super::{Resolved, StartError};
+use crate::base::{Census, Orders};
+use crate::connection::Pools;
+use crate::limits;
+use crate::ring::uring::UringBell;
+use crate::ring::{
+    Bell, Errno, ListenError, ListenerOptions, UringBuilder, UringOptions, listen, probe,
+};
+use crate::shard::{Shard, Site, Size};
+use crate::tape::{self, Reader, Writer};
+use crate::writer::source::{Progress, Source};
+use crate::writer::{Clock, Feed, FeedEnd, Sequencer, runtime};
+
+/// A running server.
+#[derive(Debug)]
+pub struct Server {
+    address: SocketAddr,
+    shards: Vec<ShardHandle>,
+    orders: Arc<Orders>,
+    stop: watch::Sender<bool>,
+    progress: watch::Receiver<Option<Progress>>,
+    news: mpsc::UnboundedReceiver<News>,
+    threads: Vec<JoinHandle<()>>,
+}
+
+/// What the other threads hold of a shard.
+#[derive(Clone, Debug)]
+struct ShardHandle {
+    bell: UringBell,
+    census: Arc<Census>,
+}
+
+/// What a thread of the server has to say.
+#[derive(Debug)]
+pub enum News {
+    /// The source has come to its end; the server serves what is on the tape.
+    Feed(FeedEnd),
+    /// The server cannot go on.
+    Failed(StartError),
+    /// A thread has ended, as it was told to.
+    Ended,
+}
+
+impl Server {
+    /// Starts a server. It accepts connections when this returns, and its source begins.
+    ///
+    /// # Errors
+    /// When anything that it needs is refused; no thread is left behind then.
+    pub fn start(resolved: &Resolved) -> Result<Self, StartError> {
+        let capabilities = probe().map_err(StartError::Ring)?;
+        let listeners = listen_all(resolved.config.listen, resolved.shards).map_err(StartError::Listen)?;
+        let address = listeners
+            .first()
+            .and_then(|listener| listener.local_addr().ok())
+            .unwrap_or(resolved.config.listen);
+        let (writer, readers) = tape::new(&resolved.shape).map_err(StartError::Tape)?;
+        let builders: Vec<UringBuilder> = listeners
+            .into_iter()
+            .map(|listener| UringBuilder::new(listener, &capabilities, UringOptions::default()))
+            .collect::<Result<_, _>>()
+            .map_err(StartError::Ring)?;
+        let shards = builders
+            .iter()
+            .map(|builder| ShardHandle { bell: builder.doorbell(), census: Arc::default() })
+            .collect();
+        let (stop, stopped) = watch::channel(false);
+        let (progress_sender, progress) = watch::channel(None);
+        let (teller, news) = mpsc::unbounded_channel();
+        let mut server =
+            Self { address, shards, orders: Arc::default(), stop, progress, news, threads: Vec::new() };
+        let begun = server.spawn_shards(resolved, builders, readers, &teller).and_then(|()| {
+            server.spawn_writer(resolved, writer, WriterEnds { stopped, progress_sender, teller })
+        });
+        if let Err(error) = begun {
+            server.stop();
+            server.join();
+            return Err(error);
+        }
+        Ok(server)
+    }
+
+    /// The address that it listens on, with the port that port 0 became.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// What each shard counts.
+    pub fn census(&self) -> impl Iterator<Item = &Census> {
+        self.shards.iter().map(|shard| &*shard.census)
+    }
+
+    /// How far the source has come, where it has an end.
+    #[must_use]
+    pub fn progress(&self) -> watch::Receiver<Option<Progress>> {
+        self.progress.clone()
+    }
+
+    /// What happens next: the end of the source, a failure, the end of a thread; `None` when every thread has
+    /// ended.
+    pub async fn news(&mut self) -> Option<News> {
+        self.news.recv().await
+    }
+
+    /// Tells every thread to end: clients are closed with 1001 and have two seconds to answer.
+    pub fn stop(&self) {
+        self.orders.drain();
+        self.stop.send_replace(true);
+        for shard in &self.shards {
+            shard.bell.ring();
+        }
+    }
+
+    /// Waits until every thread has ended.
+    pub fn join(self) {
+        for thread in self.threads {
+            // A thread that panicked has said so, and its `Teller` has told the others.
+            let _ = thread.join();
+        }
+    }
+
+    fn spawn_shards(
+        &mut self,
+        resolved: &Resolved,
+        builders: Vec<UringBuilder>,
+        readers: Vec<Reader>,
+        news: &mpsc::UnboundedSender<News>,
+    ) -> Result<(), StartError> {
+        let epoch: Box<str> = format!("{:x}", Clock::start().now().wall_ns / 1000).into();
+        for (shard, (builder, reader)) in builders.into_iter().zip(readers).enumerate() {
+            let size = Size {
+                connections: resolved.connections,
+                subscriptions: resolved.connections * limits::SUBSCRIPTIONS_PER_CONNECTION_PLANNED,
+                pools: Pools::default(),
+            };
+            let site = Site::new(shard, epoch.clone());
+            let (census, orders) = (Arc::clone(&self.shards[shard].census), Arc::clone(&self.orders));
+            let teller = Teller::new(format!("shard-{shard}"), news);
+            self.spawn(teller, move || {
+                let failed = |errno| StartError::Shard { shard, errno };
+                let ring = builder.start().map_err(failed)?;
+                Shard::new(ring, reader, size, site, census, orders).run().map_err(failed)
+            })?;
+        }
+        Ok(())
+    }
+
+    fn spawn_writer(
+        &mut self,
+        resolved: &Resolved,
+        tape: Writer,
+        ends: WriterEnds,
+    ) -> Result<(), StartError> {
+        let WriterEnds { stopped, progress_sender, teller: news } = ends;
+        let config = resolved.config.clone();
+        let bells: Vec<UringBell> = self.shards.iter().map(|shard| shard.bell.clone()).collect();
+        let censuses: Vec<Arc<Census>> =
+            self.shards.iter().map(|shard| Arc::clone(&shard.census)).collect();
+        let teller = Teller::new("writer".to_owned(), &news);
+        self.spawn(teller, move || {
+            let runtime = runtime::runtime().map_err(StartError::Runtime)?;
+            let end = runtime.block_on(async {
+                let source = Source::open(&config.source, config.speed).await.map_err(StartError::Source)?;
+                let feed = Feed {
+                    source,
+                    sequencer: Sequencer::new(tape),
+                    bell: |reader: usize| bells[reader].ring(),
+                    subscribers: || censuses.iter().map(|census| census.subscribers.read()).sum(),
+                    wait_for: config.wait_for,
+                    stop: stopped,
+                    progress: progress_sender,
+                };
+                Ok(feed.run().await)
+            })?;
+            let _ = news.send(News::Feed(end));
+            Ok(())
+        })
+    }
+
+    fn spawn(
+        &mut self,
+        mut teller: Teller,
+        body: impl FnOnce() -> Result<(), StartError> + Send + 'static,
+    ) -> Result<(), StartError> {
+        let builder = thread::Builder::new().name(teller.name.clone());
+        let thread = builder.spawn(move || teller.end(body())).map_err(StartError::Thread)?;
+        self.threads.push(thread);
+        Ok(())
+    }
+}
+
+/// What the writer's thread keeps of its channels to the others.
+struct WriterEnds {
+    stopped: watch::Receiver<bool>,
+    progress_sender: watch::Sender<Option<Progress>>,
+    teller: mpsc::UnboundedSender<News>,
+}
+
+/// Tells how its thread has ended, even when that was by a panic.
+struct Teller {
+    name: String,
+    news: mpsc::UnboundedSender<News>,
+    told: bool,
+}
+
+impl Teller {
+    fn new(name: String, news: &mpsc::UnboundedSender<News>) -> Self {
+        Self { name, news: news.clone(), told: false }
+    }
+
+    fn end(&mut self, result: Result<(), StartError>) {
+        self.told = true;
+        let _ = self.news.send(result.map_or_else(News::Failed, |()| News::Ended));
+    }
+}
+
+impl Drop for Teller {
+    fn drop(&mut self) {
+        if !self.told && thread::panicking() {
+            let _ = self.news.send(News::Failed(StartError::Panic { thread: self.name.clone() }));
+        }
+    }
+}
+
+/// One listener a shard, all on the same port.
+fn listen_all(address: SocketAddr, shards: usize) -> Result<Vec<TcpListener>, ListenError> {
+    // Listeners that share their port would also share it with another server of ours, each getting some of the
+    // clients. One that does not share finds out whether the port is taken.
+    let alone = TcpListener::bind(address).map_err(|error| ListenError { address, errno: Errno::of(&error) })?;
+    drop(alone);
+    let options = ListenerOptions::default();
+    let first = listen(address, &options)?;
+    let shared = first.local_addr().unwrap_or(address);
+    let mut listeners = vec![first];
+    for _ in 1..shards {
+        listeners.push(listen(shared, &options)?);
+    }
+    Ok(listeners)
+}

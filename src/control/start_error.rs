@@ -1,0 +1,70 @@
+//! Why there is no server: one line each, with the cure.
+
+use std::fmt;
+use std::io;
+
+use crate::ring::descriptors::DescriptorShortage;
+use crate::ring::{Errno, ListenError, Unavailable};
+use crate::tape::TapeError;
+use crate::writer::source::SourceError;
+
+/// Why the server did not start, or did not go on.
+#[derive(Debug)]
+pub enum StartError {
+    /// The kernel gives no ring.
+    Ring(Unavailable),
+    /// The address cannot be listened on.
+    Listen(ListenError),
+    /// The process may not hold enough descriptors.
+    Descriptors(DescriptorShortage),
+    /// The tape cannot be laid.
+    Tape(TapeError),
+    /// The source cannot be opened.
+    Source(SourceError),
+    /// The writer's runtime cannot be started.
+    Runtime(io::Error),
+    /// A thread cannot be started.
+    Thread(io::Error),
+    /// A shard's ring broke while it ran.
+    Shard {
+        /// Which shard.
+        shard: usize,
+        /// What the kernel said.
+        errno: Errno,
+    },
+    /// A thread panicked: a defect of ours.
+    Panic {
+        /// Which thread.
+        thread: String,
+    },
+}
+
+impl fmt::Display for StartError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Ring(error) => error.fmt(f),
+            Self::Listen(error) => error.fmt(f),
+            Self::Descriptors(error) => error.fmt(f),
+            Self::Tape(error) => error.fmt(f),
+            Self::Source(error) => error.fmt(f),
+            Self::Runtime(error) => write!(f, "the writer's io_uring cannot be set up: {error}"),
+            Self::Thread(error) => write!(f, "cannot start a thread: {error}; raise the limit: ulimit -u"),
+            Self::Shard { shard, errno } => write!(f, "shard {shard} cannot go on: its ring broke ({errno})"),
+            Self::Panic { thread } => write!(f, "{thread} stopped by a defect; please report what it said above"),
+        }
+    }
+}
+
+impl std::error::Error for StartError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Ring(error) => Some(error),
+            Self::Listen(error) => Some(error),
+            Self::Descriptors(error) => Some(error),
+            Self::Tape(error) => Some(error),
+            Self::Source(error) => Some(error),
+            Self::Runtime(error) | Self::Thread(error) => Some(error),
+            Self::Shard { .. } | Self::Panic { .. } => None,
+        }
+    }
+}

@@ -131,7 +131,7 @@ const _: () = assert!(TRACK_BYTES_DEFAULT >= TRACK_BYTES_MIN);
 const _: () = assert!(TRACK_BYTES_DEFAULT.is_power_of_two() && TAPE_RECORDS_DEFAULT.is_power_of_two());
 const _: () = assert!(CATCH_UP_BYTES >= RECV_BYTES);
 const _: () = assert!(FRAME_BYTES_MAX >= SOURCE_LINE_BYTES_MAX);
-const _: () = assert!(SEND_PARTS_MAX >= RANGES_PER_TURN + 1);
+const _: () = assert!(SEND_PARTS_MAX > RANGES_PER_TURN);
 const _: () = assert!(SUBMISSION_ENTRIES.is_power_of_two() && COMPLETION_ENTRIES.is_power_of_two());
 const _: () =
     assert!(COMPLETION_ENTRIES >= 2 * SUBMISSION_ENTRIES && SUBMISSION_ENTRIES as usize >= SEND_BATCH);

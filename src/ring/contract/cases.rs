@@ -437,23 +437,25 @@ fn fill(stage: &mut impl Stage, socket: Socket) -> usize {
 }
 
 fn accepted(completions: &[Completion]) -> Vec<Socket> {
-    let socket = |completion: &Completion| match *completion {
-        Completion::Accepted { socket } => socket,
-        ref other => panic!("only connections come: {other:?}"),
+    let socket = |completion: &Completion| {
+        let Completion::Accepted { socket } = *completion else {
+            panic!("only connections come: {completion:?}")
+        };
+        socket
     };
     completions.iter().map(socket).collect()
 }
 
 fn interest_of(completion: &Completion) -> Interest {
-    match *completion {
-        Completion::Ready { interest, .. } => interest,
-        ref other => panic!("only polls fire: {other:?}"),
-    }
+    let Completion::Ready { interest, .. } = *completion else {
+        panic!("only polls fire: {completion:?}")
+    };
+    interest
 }
 
 fn key_of(completion: &Completion) -> Key {
-    match *completion {
-        Completion::Ready { key, .. } => key,
-        ref other => panic!("only polls fire: {other:?}"),
-    }
+    let Completion::Ready { key, .. } = *completion else {
+        panic!("only polls fire: {completion:?}")
+    };
+    key
 }

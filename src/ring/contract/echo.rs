@@ -182,13 +182,13 @@ struct Speaker {
 impl Speaker {
     fn step(&mut self, prng: &mut Prng) {
         if self.said < self.words.len() {
-            let most = (self.words.len() - self.said).min(1 + prng.below(3000) as usize);
+            let most = (self.words.len() - self.said).min(1 + some(prng, 3000));
             self.said += self.client.write(&self.words[self.said..][..most]);
         } else if !self.finished {
             self.finished = true;
             self.client.finish();
         }
-        let pace = prng.below(2000) as usize;
+        let pace = some(prng, 2000);
         self.client.set_pace(pace);
         self.client.read(&mut self.heard);
     }
@@ -202,7 +202,9 @@ fn play(seed: u64, faults: Faults) -> (Vec<Speaker>, u64) {
     let mut speakers: Vec<Speaker> = (0..5)
         .map(|_| Speaker {
             client: net.connect(0),
-            words: (0..prng.below(20_000)).map(|_| prng.below(256) as u8).collect(),
+            words: (0..some(&mut prng, 20_000))
+                .map(|_| prng.next_u64().to_le_bytes()[0])
+                .collect(),
             said: 0,
             heard: Vec::new(),
             finished: false,
@@ -211,7 +213,7 @@ fn play(seed: u64, faults: Faults) -> (Vec<Speaker>, u64) {
     let is_over =
         |speaker: &Speaker| matches!(speaker.client.state(), ClientState::Ended | ClientState::Reset);
     for _ in 0..100_000 {
-        let which = prng.below(5) as usize;
+        let which = some(&mut prng, 5);
         speakers[which].step(&mut prng);
         server.turn(Some(net.now().mono_ns + 1_000_000));
         if speakers.iter().all(is_over) && server.guests.is_empty() && server.served == 5 {
@@ -219,6 +221,10 @@ fn play(seed: u64, faults: Faults) -> (Vec<Speaker>, u64) {
         }
     }
     panic!("seed {seed} does not come to an end");
+}
+
+fn some(prng: &mut Prng, below: u64) -> usize {
+    usize::try_from(prng.below(below)).expect("it is below a small number")
 }
 
 #[test]

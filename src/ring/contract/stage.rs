@@ -4,7 +4,7 @@ use crate::base::Key;
 use crate::base::now::{NS_PER_MS, Now};
 use crate::ring::{
     Batch, Client, ClientState, Completion, Errno, Faults, Interest, ListenerOptions, Readiness, Ring, Short,
-    SimNet, SimRing, Socket, UringBuilder, UringOptions, UringRing, listen, probe,
+    SimNet, SimRing, Socket, UringBuilder, UringOptions, UringRing, listen,
 };
 use socket2::SockRef;
 use std::io::{ErrorKind, Read as _, Write as _};
@@ -128,13 +128,7 @@ pub(super) struct SimPeer {
 impl LiveStage {
     /// `None`, loudly, where the kernel has no ring for us.
     pub(super) fn new() -> Option<Self> {
-        let capabilities = match probe() {
-            Ok(capabilities) => capabilities,
-            Err(unavailable) => {
-                eprintln!("SKIPPED, THE KERNEL'S RING WAS NOT TESTED: {unavailable}");
-                return None;
-            }
-        };
+        let capabilities = super::available()?;
         let options = ListenerOptions {
             send_buffer_bytes: 16 * 1024,
             ..ListenerOptions::default()

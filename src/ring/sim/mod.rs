@@ -19,6 +19,7 @@
 //! ```
 
 mod client;
+mod event;
 mod faults;
 mod link;
 mod pipe;

@@ -42,6 +42,14 @@ fn receive(ring: &mut SimRing, socket: Socket) -> Result<Vec<u8>, Errno> {
     received[0].map(|count| buffer[..count].to_vec())
 }
 
+fn slot_of(completion: &Completion) -> Option<u32> {
+    if let Completion::Ready { key, .. } = completion {
+        Some(key.slot())
+    } else {
+        None
+    }
+}
+
 /// Faults of one kind only, which always strike.
 fn always(set: impl Fn(&mut Faults)) -> Faults {
     let mut faults = Faults::default();
@@ -167,14 +175,13 @@ fn each_fault_of_a_transfer_strikes() {
 
 #[test]
 fn each_fault_of_accepting_strikes_and_loses_nobody() {
-    let stops: [(Errno, fn(&mut Faults)); 2] = [
-        (Errno::NO_BUFFERS, |faults| faults.accept_no_buffers = 1000),
-        (Errno::NO_DESCRIPTORS, |faults| {
-            faults.accept_no_descriptors = 1000
-        }),
-    ];
-    for (errno, set) in stops {
-        let net = SimNet::new(1, always(set));
+    let no_buffers = always(|faults| faults.accept_no_buffers = 1000);
+    let no_descriptors = always(|faults| faults.accept_no_descriptors = 1000);
+    for (errno, faults) in [
+        (Errno::NO_BUFFERS, no_buffers),
+        (Errno::NO_DESCRIPTORS, no_descriptors),
+    ] {
+        let net = SimNet::new(1, faults);
         let mut ring = net.ring();
         let client = net.connect(0);
         ring.accept();
@@ -229,10 +236,7 @@ fn reordering_keeps_what_accepting_reports_in_its_order() {
         let place = |wanted: fn(&Completion) -> bool| completions.iter().position(wanted);
         let stopped = place(|completion| matches!(completion, Completion::AcceptStopped { .. }));
         assert!(place(|completion| matches!(completion, Completion::Accepted { .. })) < stopped);
-        let slots = completions.iter().filter_map(|completion| match completion {
-            Completion::Ready { key, .. } => Some(key.slot()),
-            _ => None,
-        });
+        let slots = completions.iter().filter_map(slot_of);
         orders.insert(slots.collect::<Vec<u32>>());
     }
     assert_eq!(orders.len(), 6, "every order of three polls comes up");

@@ -4,6 +4,7 @@
 //! a kernel would not: a socket used after its close, armed twice, or closed while armed fails an assertion.
 //! Invariant: an armed poll whose condition holds has fired, and a fired poll is delivered exactly once.
 
+use super::event::{Event, Posted, What};
 use super::faults::Faults;
 use super::link::{Arm, Life, Link};
 use super::trace::{Mark, Trace};
@@ -39,32 +40,6 @@ pub(super) struct Station {
     queue: VecDeque<usize>,
     ready: Vec<Posted>,
     armed: BTreeMap<Key, usize>,
-}
-
-/// A completion that the next wait delivers; of a poll, with its link and the number of its arm.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Posted {
-    completion: Completion,
-    poll: Option<(usize, u64)>,
-}
-
-#[derive(Debug)]
-struct Event {
-    at_ns: u64,
-    number: u64,
-    what: What,
-}
-
-#[derive(Debug)]
-enum What {
-    /// Bytes or an end arrive on a link.
-    Arrival(usize),
-    /// A client's connection reaches the listener.
-    Connection(usize),
-    /// A completion that was held back.
-    Delivery(usize, Posted),
-    /// A poll fires for no reason, if it is still armed.
-    Spurious(usize, u64),
 }
 
 impl World {
@@ -517,26 +492,6 @@ impl Station {
         !self.gone && (!self.ready.is_empty() || self.bell.load(Ordering::Acquire))
     }
 }
-
-impl Ord for Event {
-    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
-        (self.at_ns, self.number).cmp(&(other.at_ns, other.number))
-    }
-}
-
-impl PartialOrd for Event {
-    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
-        Some(self.cmp(other))
-    }
-}
-
-impl PartialEq for Event {
-    fn eq(&self, other: &Self) -> bool {
-        self.number == other.number
-    }
-}
-
-impl Eq for Event {}
 
 fn socket_of(link: usize) -> Socket {
     u32::try_from(link).map_or_else(|_| Socket::default(), Socket)

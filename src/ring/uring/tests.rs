@@ -5,7 +5,8 @@
 //! What is true of `io_uring` alone: what the kernel posts when, and what a full queue does.
 
 use super::*;
-use crate::ring::{ListenerOptions, listen, probe};
+use crate::ring::contract::available;
+use crate::ring::{ListenerOptions, listen};
 use io_uring::{opcode, squeue, types};
 use std::io::Read as _;
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
@@ -24,13 +25,7 @@ fn ring(options: UringOptions) -> Option<(UringRing, SocketAddr)> {
 }
 
 fn builder(options: UringOptions) -> Option<(UringBuilder, SocketAddr)> {
-    let capabilities = match probe() {
-        Ok(capabilities) => capabilities,
-        Err(unavailable) => {
-            eprintln!("SKIPPED, THE KERNEL'S RING WAS NOT TESTED: {unavailable}");
-            return None;
-        }
-    };
+    let capabilities = available()?;
     let options_of_clients = ListenerOptions {
         send_buffer_bytes: 16 * 1024,
         ..ListenerOptions::default()
@@ -62,9 +57,18 @@ fn pair(ring: &mut UringRing, address: SocketAddr) -> (TcpStream, Socket) {
 }
 
 fn socket_of(completion: &Completion) -> Option<Socket> {
-    match *completion {
-        Completion::Accepted { socket } => Some(socket),
-        Completion::AcceptStopped { .. } | Completion::Ready { .. } | Completion::Doorbell => None,
+    if let Completion::Accepted { socket } = *completion {
+        Some(socket)
+    } else {
+        None
+    }
+}
+
+fn slot_of(completion: &Completion) -> Option<u32> {
+    if let Completion::Ready { key, .. } = completion {
+        Some(key.slot())
+    } else {
+        None
     }
 }
 
@@ -217,7 +221,9 @@ fn no_connection_is_lost_when_completions_overflow() {
                     stops += 1;
                     ring.accept();
                 }
-                other => panic!("only connections come: {other:?}"),
+                other @ (Completion::Ready { .. } | Completion::Doorbell) => {
+                    panic!("only connections come: {other:?}")
+                }
             }
         }
     }
@@ -261,13 +267,38 @@ fn polls_beyond_both_queues_are_all_delivered() {
     }
     let mut slots = Vec::new();
     while slots.len() < POLLS as usize {
-        slots.extend(wait(&mut ring).iter().filter_map(|completion| match completion {
-            Completion::Ready { key, .. } => Some(key.slot()),
-            _ => None,
-        }));
+        slots.extend(wait(&mut ring).iter().filter_map(slot_of));
     }
     slots.sort_unstable();
     assert_eq!(slots, (0..POLLS).collect::<Vec<u32>>());
+}
+
+#[test]
+fn the_bell_is_heard_after_its_poll_was_ended_by_an_overflow() {
+    const POLLS: u32 = 50;
+    let Some((mut ring, address)) = ring(TINY) else {
+        return;
+    };
+    let (_client, socket) = pair(&mut ring, address);
+    let bell = ring.doorbell();
+    for _ in 0..5 {
+        for slot in 0..POLLS {
+            ring.arm(Key::new(slot, 1), socket, Interest::Read);
+        }
+        ring.queue.submit().unwrap();
+        // All of them fire at once, and the bell among them finds the queue full.
+        ring.shutdown(socket);
+        bell.ring();
+        let (mut polls, mut rings) = (0, 0);
+        while polls < POLLS || rings == 0 {
+            for completion in wait(&mut ring) {
+                polls += u32::from(slot_of(&completion).is_some());
+                rings += u32::from(completion == Completion::Doorbell);
+            }
+        }
+        assert_eq!(polls, POLLS);
+    }
+    assert!(ring.counters().overflows > 0);
 }
 
 #[test]
@@ -331,7 +362,7 @@ fn a_ring_made_on_one_thread_works_on_another_and_its_bell_before_it_does() {
 
 #[test]
 fn a_listener_that_does_not_block_is_mended() {
-    let Ok(capabilities) = probe() else { return };
+    let Some(capabilities) = available() else { return };
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
     listener.set_nonblocking(true).unwrap();
     let address = listener.local_addr().unwrap();

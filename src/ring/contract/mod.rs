@@ -7,6 +7,32 @@ mod cases;
 mod echo;
 mod stage;
 
+use super::{Capabilities, Unavailable, probe};
+use std::io::Write as _;
+
+/// What the kernel offers to the live tests. `None` where the machine forbids a ring, said past the test harness, which
+/// hides what passing tests print; any other refusal on a machine that allows one is a fault of ours.
+pub(super) fn available() -> Option<Capabilities> {
+    match probe() {
+        Ok(capabilities) => Some(capabilities),
+        Err(
+            refusal @ (Unavailable::Disabled
+            | Unavailable::DisabledForUser
+            | Unavailable::Filtered
+            | Unavailable::Missing { .. }
+            | Unavailable::TooOld { .. }),
+        ) => {
+            writeln!(
+                std::io::stderr(),
+                "SKIPPED, THE KERNEL'S RING WAS NOT TESTED: {refusal}"
+            )
+            .expect("stderr is open");
+            None
+        }
+        Err(refusal) => panic!("a kernel that allows io_uring refuses ours: {refusal}"),
+    }
+}
+
 macro_rules! held_by_every_ring {
     ($($name:ident),+ $(,)?) => {
         mod uring {

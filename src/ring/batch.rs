@@ -183,7 +183,7 @@ mod tests {
         let (sends, parts) = (batch.sends.as_ptr(), batch.parts.as_ptr().cast::<u8>());
         let capacities = (batch.sends.capacity(), batch.parts.capacity());
         for turn in 0_u8..3 {
-            let bytes = vec![turn; 16];
+            let bytes = [turn; 16];
             let mut borrowing = batch.recycle();
             borrowing.push(Socket::new(0), [&bytes[..8], &bytes[8..]]);
             batch = borrowing.recycle();

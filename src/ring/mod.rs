@@ -12,10 +12,13 @@
 //! FIN nor free the socket, because the armed poll still holds it.
 
 pub mod batch;
+#[cfg(test)]
+mod contract;
 pub mod descriptors;
 pub mod errno;
 pub mod listener;
 pub mod probe;
+pub mod sim;
 pub mod uring;
 
 use crate::base::{Key, Now};
@@ -26,6 +29,7 @@ pub use batch::{Batch, Short, ShortCause};
 pub use errno::Errno;
 pub use listener::{ListenError, ListenerOptions, listen};
 pub use probe::{Capabilities, Unavailable, probe};
+pub use sim::{Client, ClientState, Faults, SimNet, SimRing};
 pub use uring::{UringBuilder, UringOptions, UringRing};
 
 /// One shard's way to the kernel. Belongs to one thread.

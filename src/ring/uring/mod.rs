@@ -9,6 +9,8 @@
 mod clock;
 pub(super) mod kernel;
 mod queue;
+#[cfg(test)]
+mod tests;
 mod token;
 mod transfer;
 mod trial;

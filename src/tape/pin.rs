@@ -12,10 +12,11 @@
 //! |---|---|---|
 //! | `head` | the writer | every record below it is written |
 //! | `channels` | the writer | every channel below it is declared |
-//! | `tail` | the writer | no record below it may be pinned any more |
-//! | one a reader | that reader; the writer only turns [`PARKED`] into [`AWAKE`] | the lowest position it may read, or that it reads nothing |
+//! | `tail` | the writer | no view that begins later reaches below it |
+//! | `pin`, one a reader | that reader | the lowest position it may read, or [`NOTHING`] |
+//! | `parked`, one a reader | that reader; the writer takes it back | the reader wants to be rung |
 //!
-//! [`PARKED`] and [`AWAKE`] are larger than any position, so the lowest word is the lowest pin.
+//! [`NOTHING`] is larger than any position, so the lowest word is the lowest pin.
 //!
 //! # Why each ordering
 //!
@@ -23,13 +24,13 @@
 //! with acquire, so whatever lies below what it got is written, for it too. The same holds for `channels` and the
 //! directory; the reader loads it after `head`, so a record's channel is always among those it knows.
 //!
-//! **Reading before overwriting.** A reader stores its word with release after its last read under the former pin.
-//! The writer loads the words with acquire before it overwrites. If it loads that store (or a later one), those
-//! reads happened before the overwriting. Words stored by a ring count as well: the writer itself loaded the
-//! `PARKED` that it replaced, with acquire.
+//! **Reading before overwriting.** A reader stores its pin with release after its last read under the former one.
+//! The writer loads the pins with acquire before it overwrites. If it loads that store or a later one, those reads
+//! happened before the overwriting; if it loads an earlier one, the next paragraph says that it does not overwrite
+//! what they read.
 //!
 //! **No pin is missed.** The reader stores the tail that it knows as its pin, then loads `tail` again, and takes
-//! what it then gets as the tail of its view. The writer stores `tail`, then loads the words. With a sequentially
+//! what it then gets as the tail of its view. The writer stores `tail`, then loads the pins. With a sequentially
 //! consistent fence between the two steps on each side (Dekker's handshake), one of them sees the other: either the
 //! writer sees the pin, which is not above the view's tail, and clears no further; or the reader sees the `tail` that
 //! the writer clears up to at most, and its view begins there. Release and acquire cannot give that, because each side
@@ -42,22 +43,23 @@
 //! **`tail` is never above `head`.** The writer stores `tail` with release, after the `head` that it does not
 //! exceed; the reader loads `tail` with acquire and then `head`, so the pair it gets is in order.
 //!
-//! **No wake-up is lost.** The reader stores `PARKED`, then loads `head`; the writer stores `head`, then loads the
-//! words: the same handshake, with the same fences. Either the writer sees `PARKED` and rings, or the reader sees
-//! the new head and does not sleep. Only a compare-and-swap may replace `PARKED`: the reader may have woken for
-//! another reason and pinned meanwhile, and a plain store would wipe that pin out.
+//! **No wake-up is lost.** The reader stores `parked`, then loads `head`; the writer stores `head`, then loads
+//! `parked`: the same handshake, with the same fences. Either the writer sees `parked` and rings, or the reader sees
+//! the new head and does not sleep. The word guards no memory, so its accesses are relaxed. Both sides take it back
+//! with a compare-and-swap, so that they agree on who did: a park is rung once at most, and a ring that comes late
+//! does not undo the next park.
 
 use super::record::Position;
 #[cfg(tickwire_loom)]
-use loom::sync::atomic::{AtomicU32, AtomicU64, Ordering, fence};
+use loom::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering, fence};
 #[cfg(not(tickwire_loom))]
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering, fence};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering, fence};
 
 /// The words that the writer and the readers share.
 #[derive(Debug)]
 pub(super) struct Pins {
     ends: Padded<Ends>,
-    readers: Box<[Padded<AtomicU64>]>,
+    readers: Box<[Padded<Word>]>,
 }
 
 /// The writer's words. They share a line: one thread stores them, and a reader that wants one wants all.
@@ -68,7 +70,14 @@ struct Ends {
     channels: AtomicU32,
 }
 
-/// Keeps a word on cache lines of its own: two, because processors fetch them in pairs.
+/// A reader's words.
+#[derive(Debug)]
+struct Word {
+    pin: AtomicU64,
+    parked: AtomicBool,
+}
+
+/// Keeps words on cache lines of its own: two, because processors fetch them in pairs.
 #[derive(Debug)]
 #[repr(align(128))]
 struct Padded<T>(T);
@@ -109,7 +118,14 @@ impl Pins {
                 tail: AtomicU64::new(Position::FIRST.number()),
                 channels: AtomicU32::new(0),
             }),
-            readers: (0..readers).map(|_| Padded(AtomicU64::new(AWAKE))).collect(),
+            readers: (0..readers)
+                .map(|_| {
+                    Padded(Word {
+                        pin: AtomicU64::new(NOTHING),
+                        parked: AtomicBool::new(false),
+                    })
+                })
+                .collect(),
         }
     }
 
@@ -128,16 +144,16 @@ impl Pins {
         self.ends.0.tail.store(tail.number(), Ordering::Release);
     }
 
-    /// The writer: how far it may overwrite, having announced `tail` and known `clear` before.
+    /// The writer: how far it may overwrite, having announced `tail` and known `clear` to be so before.
     pub(super) fn clear(&self, clear: Position, tail: Position) -> Clear {
-        // Between the store of the tail and the loads of the words: no pin is missed.
+        // Between the store of the tail and the loads of the pins: no pin is missed.
         fence(Ordering::SeqCst);
         let mut lowest = Clear {
             position: tail,
             reader: None,
         };
-        for (reader, word) in self.readers.iter().enumerate() {
-            let pin = Position::new(word.0.load(Ordering::Acquire));
+        for (reader, Padded(word)) in self.readers.iter().enumerate() {
+            let pin = Position::new(word.pin.load(Ordering::Acquire));
             if pin < lowest.position {
                 lowest = Clear {
                     position: pin,
@@ -154,15 +170,8 @@ impl Pins {
     pub(super) fn ring(&self, mut bell: impl FnMut(usize)) {
         // Between the store of the head and the loads of the words: no wake-up is lost.
         fence(Ordering::SeqCst);
-        for (reader, word) in self.readers.iter().enumerate() {
-            // The load keeps the line shared while its reader is busy; the exchange would claim it each time.
-            let parked = word.0.load(Ordering::Relaxed) == PARKED;
-            if parked
-                && word
-                    .0
-                    .compare_exchange(PARKED, AWAKE, Ordering::Acquire, Ordering::Relaxed)
-                    .is_ok()
-            {
+        for (reader, Padded(word)) in self.readers.iter().enumerate() {
+            if word.unpark() {
                 bell(reader);
             }
         }
@@ -172,14 +181,15 @@ impl Pins {
     pub(super) fn pin(&self, reader: usize) -> View {
         let ends = &self.ends.0;
         let word = &self.readers[reader].0;
+        word.unpark();
         let before = ends.tail.load(Ordering::Acquire);
-        word.store(before, Ordering::Release);
+        word.pin.store(before, Ordering::Release);
         // Between the store of the pin and the load of the tail: no pin is missed.
         fence(Ordering::SeqCst);
         let tail = ends.tail.load(Ordering::Acquire);
         if tail != before {
             // What was retired in between may be overwritten, and is not in the view: do not hold the writer up.
-            word.store(tail, Ordering::Release);
+            word.pin.store(tail, Ordering::Release);
         }
         View {
             tail: Position::new(tail),
@@ -191,32 +201,45 @@ impl Pins {
     /// A reader: reads nothing any more, and sleeps if nothing is on the tape from `next` on.
     pub(super) fn park(&self, reader: usize, next: Position) -> Parked {
         let word = &self.readers[reader].0;
-        word.store(PARKED, Ordering::Release);
+        word.pin.store(NOTHING, Ordering::Release);
+        word.parked.store(true, Ordering::Relaxed);
         // Between the store of the word and the load of the head: no wake-up is lost.
         fence(Ordering::SeqCst);
         if self.ends.0.head.load(Ordering::Relaxed) <= next.number() {
             return Parked::Idle;
         }
-        // The writer may have rung meanwhile; then this changes nothing and the bell is one too many.
-        word.store(AWAKE, Ordering::Release);
+        // The writer may have rung meanwhile; then the bell is one too many.
+        word.unpark();
         Parked::Busy
     }
 
     /// A reader: reads nothing any more and is not to be rung.
     pub(super) fn leave(&self, reader: usize) {
-        self.readers[reader].0.store(AWAKE, Ordering::Release);
+        let word = &self.readers[reader].0;
+        word.unpark();
+        word.pin.store(NOTHING, Ordering::Release);
     }
 
     /// Bytes that the words of so many readers take.
     pub(super) fn bytes(readers: usize) -> usize {
-        size_of::<Padded<Ends>>() + readers * size_of::<Padded<AtomicU64>>()
+        size_of::<Padded<Ends>>() + readers * size_of::<Padded<Word>>()
     }
 }
 
-/// The word of a reader that reads nothing and sleeps until rung.
-const PARKED: u64 = u64::MAX;
-/// The word of a reader that reads nothing and does not sleep.
-const AWAKE: u64 = u64::MAX - 1;
+impl Word {
+    /// Takes back the wish to be rung; false when there was none or the other side did so first.
+    fn unpark(&self) -> bool {
+        // The load leaves the line shared while the reader is awake; the exchange would claim it each time.
+        self.parked.load(Ordering::Relaxed)
+            && self
+                .parked
+                .compare_exchange(true, false, Ordering::Relaxed, Ordering::Relaxed)
+                .is_ok()
+    }
+}
+
+/// The pin of a reader that reads nothing.
+const NOTHING: u64 = u64::MAX;
 
 #[cfg(all(test, tickwire_loom))]
 mod model;

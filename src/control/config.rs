@@ -67,11 +67,22 @@ impl Config {
     /// When this machine cannot give what was asked for.
     pub fn resolve(self) -> Result<Resolved, StartError> {
         let cores = thread::available_parallelism().map_or(1, NonZeroUsize::get);
-        let shards = self.shards.map_or(cores.min(limits::SHARDS_MAX), NonZeroUsize::get);
-        let shape = Shape { records: self.records, track_bytes: vec![self.track_bytes], readers: shards };
+        let shards = self
+            .shards
+            .map_or(cores.min(limits::SHARDS_MAX), NonZeroUsize::get);
+        let shape = Shape {
+            records: self.records,
+            track_bytes: vec![self.track_bytes],
+            readers: shards,
+        };
         shape.check().map_err(StartError::Tape)?;
         let connections = connections(self.connections, shards).map_err(StartError::Descriptors)?;
-        Ok(Resolved { shards, connections, shape, config: self })
+        Ok(Resolved {
+            shards,
+            connections,
+            shape,
+            config: self,
+        })
     }
 }
 

@@ -30,7 +30,8 @@ impl ProgressLine {
         }
         self.bar.set_position(progress.bytes_read);
         let seconds = progress.captured_ns() / 1_000_000_000;
-        self.bar.set_message(format!("{} ticks, {seconds} s of the recording", progress.ticks));
+        self.bar
+            .set_message(format!("{} ticks, {seconds} s of the recording", progress.ticks));
     }
 
     /// Takes the line away, so that something else can be said.

@@ -14,9 +14,7 @@ use crate::base::{Census, Orders};
 use crate::connection::Pools;
 use crate::limits;
 use crate::ring::uring::UringBell;
-use crate::ring::{
-    Bell, Errno, ListenError, ListenerOptions, UringBuilder, UringOptions, listen, probe,
-};
+use crate::ring::{Bell, Errno, ListenError, ListenerOptions, UringBuilder, UringOptions, listen, probe};
 use crate::shard::{Shard, Site, Size};
 use crate::tape::{self, Reader, Writer};
 use crate::writer::source::{Progress, Source};
@@ -72,16 +70,36 @@ impl Server {
             .map_err(StartError::Ring)?;
         let shards = builders
             .iter()
-            .map(|builder| ShardHandle { bell: builder.doorbell(), census: Arc::default() })
+            .map(|builder| ShardHandle {
+                bell: builder.doorbell(),
+                census: Arc::default(),
+            })
             .collect();
         let (stop, stopped) = watch::channel(false);
         let (progress_sender, progress) = watch::channel(None);
         let (teller, news) = mpsc::unbounded_channel();
-        let mut server =
-            Self { address, shards, orders: Arc::default(), stop, progress, news, threads: Vec::new() };
-        let begun = server.spawn_shards(resolved, builders, readers, &teller).and_then(|()| {
-            server.spawn_writer(resolved, writer, WriterEnds { stopped, progress_sender, teller })
-        });
+        let mut server = Self {
+            address,
+            shards,
+            orders: Arc::default(),
+            stop,
+            progress,
+            news,
+            threads: Vec::new(),
+        };
+        let begun = server
+            .spawn_shards(resolved, builders, readers, &teller)
+            .and_then(|()| {
+                server.spawn_writer(
+                    resolved,
+                    writer,
+                    WriterEnds {
+                        stopped,
+                        progress_sender,
+                        teller,
+                    },
+                )
+            });
         if let Err(error) = begun {
             server.stop();
             server.join();
@@ -150,7 +168,9 @@ impl Server {
             self.spawn(teller, move || {
                 let failed = |errno| StartError::Shard { shard, errno };
                 let ring = builder.start().map_err(failed)?;
-                Shard::new(ring, reader, size, site, census, orders).run().map_err(failed)
+                Shard::new(ring, reader, size, site, census, orders)
+                    .run()
+                    .map_err(failed)
             })?;
         }
         Ok(())
@@ -162,16 +182,25 @@ impl Server {
         tape: Writer,
         ends: WriterEnds,
     ) -> Result<(), StartError> {
-        let WriterEnds { stopped, progress_sender, teller: news } = ends;
+        let WriterEnds {
+            stopped,
+            progress_sender,
+            teller: news,
+        } = ends;
         let config = resolved.config.clone();
         let bells: Vec<UringBell> = self.shards.iter().map(|shard| shard.bell.clone()).collect();
-        let censuses: Vec<Arc<Census>> =
-            self.shards.iter().map(|shard| Arc::clone(&shard.census)).collect();
+        let censuses: Vec<Arc<Census>> = self
+            .shards
+            .iter()
+            .map(|shard| Arc::clone(&shard.census))
+            .collect();
         let teller = Teller::new("writer".to_owned(), &news);
         self.spawn(teller, move || {
             let runtime = runtime::runtime().map_err(StartError::Runtime)?;
             let end = runtime.block_on(async {
-                let source = Source::open(&config.source, config.speed).await.map_err(StartError::Source)?;
+                let source = Source::open(&config.source, config.speed)
+                    .await
+                    .map_err(StartError::Source)?;
                 let feed = Feed {
                     source,
                     sequencer: Sequencer::new(tape),
@@ -194,7 +223,9 @@ impl Server {
         body: impl FnOnce() -> Result<(), StartError> + Send + 'static,
     ) -> Result<(), StartError> {
         let builder = thread::Builder::new().name(teller.name.clone());
-        let thread = builder.spawn(move || teller.end(body())).map_err(StartError::Thread)?;
+        let thread = builder
+            .spawn(move || teller.end(body()))
+            .map_err(StartError::Thread)?;
         self.threads.push(thread);
         Ok(())
     }
@@ -216,7 +247,11 @@ struct Teller {
 
 impl Teller {
     fn new(name: String, news: &mpsc::UnboundedSender<News>) -> Self {
-        Self { name, news: news.clone(), told: false }
+        Self {
+            name,
+            news: news.clone(),
+            told: false,
+        }
     }
 
     fn end(&mut self, result: Result<(), StartError>) {
@@ -228,7 +263,9 @@ impl Teller {
 impl Drop for Teller {
     fn drop(&mut self) {
         if !self.told && thread::panicking() {
-            let _ = self.news.send(News::Failed(StartError::Panic { thread: self.name.clone() }));
+            let _ = self.news.send(News::Failed(StartError::Panic {
+                thread: self.name.clone(),
+            }));
         }
     }
 }
@@ -237,7 +274,10 @@ impl Drop for Teller {
 fn listen_all(address: SocketAddr, shards: usize) -> Result<Vec<TcpListener>, ListenError> {
     // Listeners that share their port would also share it with another server of ours, each getting some of the
     // clients. One that does not share finds out whether the port is taken.
-    let alone = TcpListener::bind(address).map_err(|error| ListenError { address, errno: Errno::of(&error) })?;
+    let alone = TcpListener::bind(address).map_err(|error| ListenError {
+        address,
+        errno: Errno::of(&error),
+    })?;
     drop(alone);
     let options = ListenerOptions::default();
     let first = listen(address, &options)?;

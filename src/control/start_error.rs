@@ -50,7 +50,10 @@ impl fmt::Display for StartError {
             Self::Runtime(error) => write!(f, "the writer's io_uring cannot be set up: {error}"),
             Self::Thread(error) => write!(f, "cannot start a thread: {error}; raise the limit: ulimit -u"),
             Self::Shard { shard, errno } => write!(f, "shard {shard} cannot go on: its ring broke ({errno})"),
-            Self::Panic { thread } => write!(f, "{thread} stopped by a defect; please report what it said above"),
+            Self::Panic { thread } => write!(
+                f,
+                "{thread} stopped by a defect; please report what it said above"
+            ),
         }
     }
 }

@@ -34,6 +34,10 @@ impl Site {
     /// What the shard of that number tells its clients.
     #[must_use]
     pub fn new(shard: usize, epoch: Box<str>) -> Self {
-        Self { shard, epoch, ..Self::default() }
+        Self {
+            shard,
+            epoch,
+            ..Self::default()
+        }
     }
 }

@@ -68,7 +68,10 @@ pub(crate) struct Serve {
 
 impl Demo {
     pub(crate) fn config(&self) -> Config {
-        Config { shards: self.shards, ..Config::new(self.listen, SourceSpec::Sim { seed: self.seed }) }
+        Config {
+            shards: self.shards,
+            ..Config::new(self.listen, SourceSpec::Sim { seed: self.seed })
+        }
     }
 }
 

@@ -14,7 +14,9 @@ use tracing_subscriber::EnvFilter;
 use crate::args::Serve;
 
 pub(crate) fn run(serve: &Serve) -> Result<(), StartError> {
-    self::serve(serve.config(), |address| eprintln!("serving on ws://{address}/v1/ws"))
+    self::serve(serve.config(), |address| {
+        eprintln!("serving on ws://{address}/v1/ws")
+    })
 }
 
 /// Starts a server, says where it is, and runs it until a signal or a failure ends it.

@@ -247,7 +247,7 @@ impl World {
     // ---- polls --------------------------------------------------------------------------------------
 
     pub(super) fn arm(&mut self, station: usize, key: Key, socket: Socket, interest: Interest) {
-        let words = [key.slot(), key.generation(), socket.0, interest as u32].map(u64::from);
+        let words = [key.slot(), key.generation(), socket.raw(), interest as u32].map(u64::from);
         self.trace.note(Mark::Arm, &words);
         let link = self.usable(station, socket, "armed");
         let holder = self.stations[station].armed.get(&key);
@@ -408,7 +408,7 @@ impl World {
     // ---- sockets ------------------------------------------------------------------------------------
 
     pub(super) fn shutdown(&mut self, station: usize, socket: Socket) {
-        self.trace.note(Mark::Shutdown, &[u64::from(socket.0)]);
+        self.trace.note(Mark::Shutdown, &[u64::from(socket.raw())]);
         let link = self.usable(station, socket, "shut down");
         self.links[link].shut = true;
         self.end_to_client(link);
@@ -416,7 +416,7 @@ impl World {
     }
 
     pub(super) fn close(&mut self, station: usize, socket: Socket) {
-        self.trace.note(Mark::Close, &[u64::from(socket.0)]);
+        self.trace.note(Mark::Close, &[u64::from(socket.raw())]);
         let link = self.usable(station, socket, "closed");
         assert!(
             self.links[link].arms.is_empty(),
@@ -456,7 +456,7 @@ impl World {
 
     /// The link of a socket that its ring may use.
     pub(super) fn usable(&self, station: usize, socket: Socket, what: &str) -> usize {
-        let index = socket.0 as usize;
+        let index = socket.raw() as usize;
         let Some(link) = self.links.get(index) else {
             panic!("{socket:?} is {what}, but no ring ever accepted it");
         };
@@ -494,12 +494,12 @@ impl Station {
 }
 
 fn socket_of(link: usize) -> Socket {
-    u32::try_from(link).map_or_else(|_| Socket::default(), Socket)
+    u32::try_from(link).map_or_else(|_| Socket::default(), Socket::new)
 }
 
 fn words_of(completion: Completion) -> [u64; 4] {
     match completion {
-        Completion::Accepted { socket } => [0, u64::from(socket.0), 0, 0],
+        Completion::Accepted { socket } => [0, u64::from(socket.raw()), 0, 0],
         Completion::AcceptStopped { errno } => [1, u64::from(errno.0.unsigned_abs()), 0, 0],
         Completion::Ready {
             key,

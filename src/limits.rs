@@ -139,13 +139,9 @@ pub const SEND_BATCH: usize = 2048;
 pub const CATCH_UP_RECORDS: usize = 4096;
 /// Bytes that one connection is caught up by before the next one has its turn.
 pub const CATCH_UP_BYTES: usize = 256 * 1024;
-/// Stretches of the tape that one send to a connection that catches up is made of (the kernel takes 1,024).
-pub const CATCH_UP_RANGES: usize = 256;
 /// Bytes that all connections of a shard together are caught up by in one turn, so that the tape's writer and the
 /// live connections do not wait long.
 pub const CATCH_UP_TURN_BYTES: usize = 8 * 1024 * 1024;
-/// Blocks of one outbox that one send is made of.
-pub const OUTBOX_PARTS: usize = 64;
 
 // ---- ring: the kernel boundary of one shard -----------------------------------------------------
 

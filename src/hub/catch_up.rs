@@ -44,6 +44,8 @@ pub struct Wanted {
 struct Slice<'a> {
     ranges: &'a mut Vec<Range>,
     first: usize,
+    /// Ranges before this one are not extended.
+    part: usize,
     records: usize,
     bytes: usize,
 }
@@ -53,7 +55,7 @@ impl Hub {
     /// and says how many of the ranges belong to the join.
     ///
     /// A slice ends after [`limits::CATCH_UP_RECORDS`] records, [`limits::CATCH_UP_BYTES`] bytes or
-    /// [`limits::CATCH_UP_RANGES`] ranges, so that one client cannot keep the others waiting.
+    /// [`limits::SEND_PARTS_MAX`] ranges, so that one client cannot keep the others waiting.
     ///
     /// # Errors
     /// When the tape has let go of a record that the client still wanted; nothing is appended then.
@@ -84,7 +86,7 @@ impl Hub {
                 .find(|&at| !slice.take(track.span(at)));
             place.join_next = full_at.unwrap_or(NEVER);
         }
-        let joined = slice.len();
+        let joined = slice.end_part();
         if place.join_next == NEVER {
             self.mark(&mine, wanted, |subscription| {
                 if subscription.joining() {
@@ -159,7 +161,7 @@ impl Hub {
         let mut result = Ok(());
         for subscription in self.pool.iter(mine).filter(|subscription| subscription.joining()) {
             for (id, channel) in self.matching(subscription.topic()) {
-                if result.is_ok() && wanted.from(id, channel) == NEVER {
+                        if result.is_ok() && wanted.from(id, channel) == NEVER {
                     result = chain(channel, place, tape, &mut wanted.positions);
                 }
             }
@@ -249,6 +251,7 @@ impl<'a> Slice<'a> {
         Self {
             ranges,
             first,
+            part: first,
             records: limits::CATCH_UP_RECORDS,
             bytes: limits::CATCH_UP_BYTES,
         }
@@ -261,13 +264,13 @@ impl<'a> Slice<'a> {
             if bytes > self.bytes {
                 return false;
             }
-            if let Some(last) = self.ranges.last_mut()
+            if let Some(last) = self.ranges[self.part..].last_mut()
                 && last.extend(span)
             {
                 self.bytes -= bytes;
                 return true;
             }
-            if self.len() == limits::CATCH_UP_RANGES {
+            if self.len() == limits::SEND_PARTS_MAX {
                 return false;
             }
         }
@@ -280,6 +283,12 @@ impl<'a> Slice<'a> {
 
     fn len(&self) -> usize {
         self.ranges.len() - self.first
+    }
+
+    /// Says how many ranges there are, and keeps what follows apart from them: a cut is in the one or the other.
+    fn end_part(&mut self) -> usize {
+        self.part = self.ranges.len();
+        self.len()
     }
 }
 
@@ -321,4 +330,4 @@ fn fell_since(channel: &Channel, since: Position, tape: &Reader) -> bool {
     at >= since
 }
 
-const _: () = assert!(limits::CATCH_UP_RANGES >= limits::RANGES_PER_TURN);
+const _: () = assert!(limits::SEND_PARTS_MAX >= limits::RANGES_PER_TURN);

@@ -1,7 +1,7 @@
 //! What a shard knows of one channel.
 
 use super::topic::Topic;
-use crate::tape::{Class, Position, Record, RecordKind};
+use crate::tape::{Class, Position, Record};
 
 /// One channel as of the hub's cursor.
 #[derive(Debug)]
@@ -31,12 +31,7 @@ impl Channel {
     pub(super) fn observe(&mut self, position: Position, record: &Record) {
         self.newest = position;
         self.seq = record.seq;
-        let is_image = match self.class {
-            Class::Append => false,
-            Class::Replace => true,
-            Class::Book => record.kind == RecordKind::Image,
-        };
-        if is_image {
+        if record.kind.is_image() {
             self.image = position;
         }
     }

@@ -54,6 +54,9 @@ impl<R: Ring> Shard<R> {
         let Some(connection) = self.connections.slots.get_mut(key) else {
             return;
         };
+        if rest.bytes == 0 {
+            return;
+        }
         let bytes = self.tape.bytes(track, rest.start, rest.bytes as usize);
         if self
             .connections
@@ -108,7 +111,7 @@ impl<R: Ring> Shard<R> {
             let parts = self
                 .connections
                 .outboxes
-                .parts(&connection.outbox, limits::OUTBOX_PARTS);
+                .parts(&connection.outbox, limits::SEND_PARTS_MAX);
             batch.push(connection.socket, parts.inspect(|part| *bytes += part.len()));
         }
         self.ring.send_batch(&batch, &mut self.outgoing.short);

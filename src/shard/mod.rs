@@ -171,10 +171,23 @@ impl<R: Ring> Shard<R> {
         self.life == Life::Over
     }
 
+    /// Whether the next turn has nothing to do but wait.
+    #[must_use]
+    pub fn is_idle(&self) -> bool {
+        self.deadline_ns() != Some(0)
+    }
+
     /// The ring, for what it has counted.
     #[must_use]
     pub fn ring(&self) -> &R {
         &self.ring
+    }
+
+    /// Blocks and subscriptions that connections have borrowed from the shard's pools.
+    #[must_use]
+    pub fn borrowed(&self) -> usize {
+        let Connections { inboxes, outboxes, .. } = &self.connections;
+        inboxes.blocks_in_use() + outboxes.blocks_in_use() + self.hub.subscriptions_in_use()
     }
 
     /// Checks what must hold between turns. For tests: it walks everything.
@@ -188,7 +201,9 @@ impl<R: Ring> Shard<R> {
                 continue;
             };
             assert!(
-                !self.hub.is_live(key) || connection.outbox.is_empty(),
+                self.hub.subscription_count(key) == 0
+                    || !self.hub.is_live(key)
+                    || connection.outbox.is_empty(),
                 "a live client is owed nothing, or its ticks would overtake its replies"
             );
             assert!(

@@ -129,6 +129,20 @@ impl Sequencer {
         &self.tape
     }
 
+    /// Checks that every channel's number and state are on the tape. For tests: it walks everything.
+    ///
+    /// # Panics
+    /// When one is not.
+    pub fn invariants(&self) {
+        let tail = self.tape.tail();
+        for channel in self.channels.iter().filter(|channel| channel.seq > 0) {
+            let name = channel.name();
+            assert!(channel.newest >= tail, "the tape holds a record of {name}");
+            let stateful = channel.class != ChannelClass::Append;
+            assert!(!stateful || channel.image >= tail, "the tape holds an image of {name}");
+        }
+    }
+
     fn channel(&mut self, name: ChannelName<'_>) -> Result<ChannelId, PublishError> {
         if let Some(&id) = self.ids.get(name.as_str()) {
             return Ok(id);

@@ -1,0 +1,355 @@
+//! A client with a will of its own, and what it has made of the server's stream.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+use serde_json::{Value, json};
+use tickwire::base::Prng;
+use tickwire::ring::{Client as Socket, ClientState};
+
+use super::frames;
+use super::oracle::{Oracle, covers};
+
+pub struct Client {
+    pub socket: Socket,
+    prng: Prng,
+    outgoing: VecDeque<u8>,
+    incoming: Vec<u8>,
+    upgraded: bool,
+    /// Requests whose reply has not come, oldest first, and where the channels stood when each was sent.
+    pending: VecDeque<(Request, BTreeMap<String, u64>)>,
+    next_id: u64,
+    /// What the server has acknowledged.
+    subscriptions: BTreeSet<String>,
+    /// Where each covered channel stands: the number of the last message, `None` before the first.
+    standing: BTreeMap<String, Option<Bounds>>,
+    /// Every data frame, in order, if it has been subscribed to everything from the start.
+    pub full: Option<Vec<String>>,
+    pub closed: Option<(u16, String)>,
+    pub close_sent: bool,
+    pub pings: VecDeque<Vec<u8>>,
+    /// What it did that must end in this close code.
+    pub sin: Option<u16>,
+    pub refused: bool,
+    pub hung_up: bool,
+}
+
+/// A request that will be replied to.
+pub enum Request {
+    Subscribe { id: Option<u64>, channels: Vec<String> },
+    Unsubscribe { id: u64, channels: Vec<String> },
+    List { id: u64 },
+    Ping { id: u64 },
+    Nonsense { code: u64 },
+}
+
+/// What the next number of a channel may be.
+#[derive(Clone, Copy)]
+enum Bounds {
+    /// Exactly one more than this.
+    After(u64),
+    /// An append channel's first: more than the one, at most one more than the other.
+    Between(u64, u64),
+}
+
+impl Client {
+    pub fn new(socket: Socket, mut prng: Prng, everything: bool) -> Self {
+        let lazy = everything && prng.chance(1, 2) || !everything && prng.chance(1, 4);
+        let channels = if everything { "*" } else { "trade:*,nonsense,bbo:BTC-USD" };
+        let query = if lazy { format!("?ch={channels}") } else { String::new() };
+        let protocol = if prng.chance(1, 2) { "Sec-WebSocket-Protocol: tickwire.v1.json\r\n" } else { "" };
+        let head = format!(
+            "GET /v1/ws{query} HTTP/1.1\r\nHost: sim\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n{protocol}\
+             Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n"
+        );
+        let mut client = Self {
+            socket,
+            prng,
+            outgoing: head.into_bytes().into(),
+            incoming: Vec::new(),
+            upgraded: false,
+            pending: VecDeque::new(),
+            next_id: 1,
+            subscriptions: BTreeSet::new(),
+            standing: BTreeMap::new(),
+            full: everything.then(Vec::new),
+            closed: None,
+            close_sent: false,
+            pings: VecDeque::new(),
+            sin: None,
+            refused: false,
+            hung_up: false,
+        };
+        if lazy {
+            let channels = channels.split(',').map(str::to_owned).collect();
+            client.pending.push_back((Request::Subscribe { id: None, channels }, BTreeMap::new()));
+        } else if everything {
+            client.subscribe(vec!["*".to_owned()], &Oracle::default());
+        }
+        client
+    }
+
+    /// Does something.
+    pub fn act(&mut self, oracle: &Oracle) {
+        if self.close_sent || self.sin.is_some() || self.hung_up {
+            return;
+        }
+        match self.prng.below(40) {
+            0..=5 => {
+                let channels = (0..=self.prng.below(3)).map(|_| self.any_channel()).collect();
+                self.subscribe(channels, oracle);
+            }
+            6..=8 if self.full.is_none() => {
+                let channels = vec![self.any_channel()];
+                let id = self.id();
+                self.request(json!({"op": "unsub", "id": id, "ch": channels}));
+                self.pending.push_back((Request::Unsubscribe { id, channels }, BTreeMap::new()));
+            }
+            9 | 10 => {
+                let id = self.id();
+                self.request(json!({"op": "list", "id": id}));
+                self.pending.push_back((Request::List { id }, BTreeMap::new()));
+            }
+            11 | 12 => {
+                let id = self.id();
+                self.request(json!({"op": "ping", "id": id, "t0": 5}));
+                self.pending.push_back((Request::Ping { id }, BTreeMap::new()));
+            }
+            13 => {
+                let (text, code) = [("{", 4001), (r#"{"op":"sing"}"#, 4002), (r#"{"op":"sub"}"#, 4000)]
+                    [self.prng.below(3) as usize];
+                self.send(1, text.as_bytes());
+                self.pending.push_back((Request::Nonsense { code }, BTreeMap::new()));
+            }
+            14..=16 => {
+                let payload = self.prng.next_u64().to_be_bytes()[..self.prng.below(9) as usize].to_vec();
+                self.send(9, &payload);
+                self.pings.push_back(payload);
+            }
+            17..=20 => self.socket.set_pace(0),
+            21..=24 => self.socket.set_pace(1 + self.prng.below(600) as usize),
+            25..=34 => self.socket.set_pace(usize::MAX),
+            35 if self.full.is_none() && self.prng.chance(1, 4) => {
+                self.send(8, &[0x0b, 0xb8, b'b', b'y', b'e']);
+                self.close_sent = true;
+            }
+            36 if self.full.is_none() && self.prng.chance(1, 8) => {
+                let (opcode, payload, code): (u8, &[u8], u16) = [
+                    (2, &b"binary"[..], 1003),
+                    (1, &b"\xff\xfe"[..], 1007),
+                    (3, &b""[..], 1002),
+                    (1, &[b' '; 70_000][..], 1009),
+                ][self.prng.below(4) as usize];
+                self.send(opcode, payload);
+                self.sin = Some(code);
+            }
+            37 if self.full.is_none() && self.prng.chance(1, 8) => {
+                self.hung_up = true;
+                if self.prng.chance(1, 2) { self.socket.reset() } else { self.socket.finish() }
+            }
+            _ => {}
+        }
+    }
+
+    /// Moves bytes both ways.
+    pub fn pump(&mut self, oracle: &Oracle) {
+        while !self.outgoing.is_empty() && !self.hung_up {
+            let most = 1 + self.prng.below(4096) as usize;
+            let piece: Vec<u8> = self.outgoing.iter().copied().take(most).collect();
+            let taken = self.socket.write(&piece);
+            self.outgoing.drain(..taken);
+            if taken < piece.len() || self.prng.chance(1, 3) {
+                break;
+            }
+        }
+        if self.socket.read(&mut self.incoming) > 0 {
+            self.digest(oracle);
+        }
+    }
+
+    pub fn read_all(&mut self) {
+        self.socket.set_pace(usize::MAX);
+    }
+
+    pub fn is_over(&self) -> bool {
+        matches!(self.socket.state(), ClientState::Ended | ClientState::Reset)
+    }
+
+    pub fn has_more_to_say(&self) -> bool {
+        !self.outgoing.is_empty() && !self.hung_up && !self.is_over()
+    }
+
+    /// Everything has been read: nothing may be missing.
+    pub fn check_complete(&self, oracle: &Oracle) {
+        assert!(self.upgraded && self.incoming.is_empty(), "no half frame is left");
+        assert!(self.pending.is_empty(), "every request was answered");
+        assert!(self.pings.is_empty(), "every ping was answered");
+        for (channel, bounds) in &self.standing {
+            let newest = oracle.newest(channel);
+            match bounds {
+                Some(Bounds::After(seq)) => assert_eq!(*seq, newest, "the last message of {channel}"),
+                Some(Bounds::Between(..)) | None => {}
+            }
+        }
+        for (channel, known) in &oracle.channels {
+            if self.covered(channel) {
+                let got = matches!(self.standing.get(channel), Some(Some(_)));
+                let append = !channel.starts_with("bbo:") && !channel.starts_with("book:");
+                assert!(got || append, "{channel} has {} messages, so there is an image", known.texts.len());
+            }
+        }
+        if let Some(full) = &self.full {
+            let published: Vec<&str> = oracle.messages.iter().map(|message| &*message.text).collect();
+            assert_eq!(full.len(), published.len(), "every message, once");
+            assert!(full.iter().zip(published).all(|(got, sent)| got == sent), "in order, byte for byte");
+        }
+    }
+
+    fn digest(&mut self, oracle: &Oracle) {
+        if !self.upgraded {
+            let Some(end) = self.incoming.windows(4).position(|four| four == b"\r\n\r\n") else { return };
+            let head = String::from_utf8(self.incoming.drain(..end + 4).collect()).unwrap();
+            if head.starts_with("HTTP/1.1 503") {
+                self.refused = true;
+                self.pending.clear();
+                self.incoming.clear();
+                self.outgoing.clear();
+                self.hung_up = true;
+                return;
+            }
+            assert!(head.starts_with("HTTP/1.1 101") && head.contains("s3pPLMBiTxaQ9kYGzzhZRbK+xOo="), "{head}");
+            self.upgraded = true;
+        }
+        while !self.refused
+            && let Some((opcode, payload)) = frames::take(&mut self.incoming)
+        {
+            // A ping is answered as long as its sender has not said goodbye itself (RFC 6455 §5.5.2).
+            assert!(self.closed.is_none() || opcode == 10, "nothing else follows a close frame");
+            match opcode {
+                1 => self.message(std::str::from_utf8(&payload).unwrap(), oracle),
+                8 => {
+                    let code = u16::from_be_bytes([payload[0], payload[1]]);
+                    self.closed = Some((code, String::from_utf8(payload[2..].to_vec()).unwrap()));
+                    if !self.close_sent {
+                        self.send(8, &payload[..2]);
+                        self.close_sent = true;
+                    }
+                }
+                9 => self.send(10, &payload),
+                10 => assert_eq!(Some(payload), self.pings.pop_front(), "pongs answer pings in order"),
+                other => panic!("opcode {other}"),
+            }
+        }
+    }
+
+    fn message(&mut self, text: &str, oracle: &Oracle) {
+        if std::env::var_os("TT").is_some() { eprintln!("{:p} {}", self, &text[..text.len().min(150)]); }
+        let value: Value = serde_json::from_str(text).unwrap();
+        match value["t"].as_str().unwrap() {
+            "hello" => {}
+            "ack" | "pong" | "error" => self.reply(&value, oracle),
+            _ => self.data(text, oracle),
+        }
+    }
+
+    fn reply(&mut self, value: &Value, oracle: &Oracle) {
+        if value["code"] == 4006 {
+            // Too many requests in one second: which of them says the order.
+            self.pending.pop_front();
+            return;
+        }
+        let (request, before) = self.pending.pop_front().expect("one request, one reply");
+        match request {
+            Request::Subscribe { id, channels } => {
+                assert_eq!((value["t"].as_str(), value["id"].as_u64()), (Some("ack"), id));
+                let entries = value["ok"].as_array().unwrap().len() + value["err"].as_array().unwrap().len();
+                assert_eq!(entries, channels.len());
+                for entry in value["ok"].as_array().unwrap() {
+                    self.subscribed(entry["ch"].as_str().unwrap(), entry["seq"].as_u64(), &before, oracle);
+                }
+            }
+            Request::Unsubscribe { id, channels } => {
+                assert_eq!((value["t"].as_str(), value["id"].as_u64()), (Some("ack"), Some(id)));
+                let ended = value["ok"].as_array().unwrap().len() == 1;
+                assert_eq!(ended, self.subscriptions.remove(&channels[0]), "{value}");
+                let covered: Vec<bool> = self.standing.keys().map(|channel| self.covered(channel)).collect();
+                let mut covered = covered.into_iter();
+                self.standing.retain(|_, _| covered.next().unwrap());
+            }
+            Request::List { id } => {
+                assert_eq!(value["id"].as_u64(), Some(id));
+                let listed = value["ok"].as_array().unwrap().iter().map(|entry| entry["ch"].as_str().unwrap());
+                let listed: BTreeSet<String> = listed.map(str::to_owned).collect();
+                assert_eq!(listed, self.subscriptions);
+            }
+            Request::Ping { id } => assert_eq!((value["t"].as_str(), value["id"].as_u64()), (Some("pong"), Some(id))),
+            Request::Nonsense { code } => assert_eq!(value["code"].as_u64(), Some(code)),
+        }
+    }
+
+    /// From here on every channel that was not covered before must begin as its class says.
+    fn subscribed(&mut self, pattern: &str, seq: Option<u64>, before: &BTreeMap<String, u64>, oracle: &Oracle) {
+        let covered_before: Vec<&String> = oracle.channels.keys().filter(|channel| self.covered(channel)).collect();
+        let fresh: Vec<String> = oracle
+            .channels
+            .keys()
+            .filter(|channel| covers(pattern, channel) && !covered_before.contains(channel))
+            .cloned()
+            .collect();
+        self.subscriptions.insert(pattern.to_owned());
+        for channel in fresh {
+            let append = !channel.starts_with("bbo:") && !channel.starts_with("book:");
+            let bounds = append.then(|| match seq {
+                Some(seq) => Bounds::After(seq),
+                None => Bounds::Between(*before.get(&channel).unwrap_or(&0), oracle.newest(&channel)),
+            });
+            self.standing.insert(channel, bounds);
+        }
+    }
+
+    fn data(&mut self, text: &str, oracle: &Oracle) {
+        let (channel, seq, image) = oracle.check(text);
+        assert!(self.covered(&channel), "{channel} was not subscribed, or is not any more");
+        match self.standing.get(&channel).copied().unwrap_or(Some(Bounds::Between(0, 0))) {
+            Some(Bounds::After(last)) => assert_eq!(seq, last + 1, "{channel}"),
+            Some(Bounds::Between(low, high)) => assert!(low < seq && seq <= high + 1, "{channel} {low} {seq} {high}"),
+            None => assert!(image, "{channel} begins with an image, not with {text}"),
+        }
+        self.standing.insert(channel, Some(Bounds::After(seq)));
+        if let Some(full) = &mut self.full {
+            full.push(text.to_owned());
+        }
+    }
+
+    fn covered(&self, channel: &str) -> bool {
+        self.subscriptions.iter().any(|pattern| covers(pattern, channel))
+    }
+
+    fn subscribe(&mut self, channels: Vec<String>, oracle: &Oracle) {
+        let id = self.id();
+        self.request(json!({"op": "sub", "id": id, "ch": channels}));
+        let before = oracle.channels.keys().map(|channel| (channel.clone(), oracle.newest(channel)));
+        self.pending.push_back((Request::Subscribe { id: Some(id), channels }, before.collect()));
+    }
+
+    fn request(&mut self, request: Value) {
+        if std::env::var_os("TT").is_some() { eprintln!("{:p} >> {}", self, request); }
+        self.send(1, request.to_string().as_bytes());
+    }
+
+    fn send(&mut self, opcode: u8, payload: &[u8]) {
+        let mask = self.prng.next_u64().to_be_bytes()[..4].try_into().unwrap();
+        self.outgoing.extend(frames::masked(opcode, payload, mask));
+    }
+
+    fn id(&mut self) -> u64 {
+        self.next_id += 1;
+        self.next_id
+    }
+
+    fn any_channel(&mut self) -> String {
+        const CHANNELS: [&str; 9] = [
+            "*", "trade:*", "bbo:*", "book:*", "trade:BTC-USD", "bbo:ETH-USD", "book:BTC-USD", "room:1", "no:such",
+        ];
+        CHANNELS[self.prng.below(CHANNELS.len() as u64) as usize].to_owned()
+    }
+}

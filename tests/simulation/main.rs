@@ -1,0 +1,70 @@
+//! Whole servers on the simulator: shards, tape and sequencer as they are, sockets and time simulated, every fault
+//! that a kernel or a network may commit.
+//!
+//! Each seed is a run of its own: how many shards and clients, what these ask for and when, how they read, what goes
+//! wrong. At the end every client's stream is held against an oracle that shares nothing with the server but the
+//! events that went in.
+//!
+//! `TICKWIRE_SEEDS=1000 cargo test --release --test simulation` runs so many seeds; `TICKWIRE_SEED=42` replays one.
+
+mod client;
+mod frames;
+mod oracle;
+mod world;
+
+use tickwire::ring::Faults;
+use world::World;
+
+fn seeds() -> Vec<u64> {
+    if let Ok(seed) = std::env::var("TICKWIRE_SEED") {
+        return vec![seed.parse().expect("TICKWIRE_SEED is a number")];
+    }
+    let count = std::env::var("TICKWIRE_SEEDS").ok();
+    let count = count.map_or(60, |count| count.parse().expect("TICKWIRE_SEEDS is a number"));
+    (0..count).collect()
+}
+
+/// Runs every seed with these faults, and names the one that fails.
+fn run_all(faults: Faults, what: &str) {
+    for seed in seeds() {
+        let _named = NameOnPanic { seed, what };
+        World::new(seed, faults).run();
+    }
+}
+
+/// Says which seed it was that failed.
+struct NameOnPanic<'a> {
+    seed: u64,
+    what: &'a str,
+}
+
+impl Drop for NameOnPanic<'_> {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            eprintln!("{} failed; replay it with TICKWIRE_SEED={}", self.what, self.seed);
+        }
+    }
+}
+
+#[test]
+fn without_faults_every_client_gets_what_it_asked_for() {
+    run_all(Faults::default(), "without_faults_every_client_gets_what_it_asked_for");
+}
+
+#[test]
+fn short_reads_and_sends_and_late_completions_lose_nothing() {
+    run_all(Faults::lossless(), "short_reads_and_sends_and_late_completions_lose_nothing");
+}
+
+#[test]
+fn resets_at_any_moment_harm_nobody_else() {
+    run_all(Faults::all(), "resets_at_any_moment_harm_nobody_else");
+}
+
+#[test]
+fn the_same_seed_is_the_same_run() {
+    for seed in [3, 17] {
+        let runs = [0, 1].map(|_| World::new(seed, Faults::all()).run());
+        assert_eq!(runs[0], runs[1], "seed {seed}");
+    }
+}

@@ -1,0 +1,233 @@
+//! One run: a server and its clients, from the first connection to the last goodbye.
+
+use std::sync::Arc;
+
+use tickwire::base::{Census, Orders, Prng};
+use tickwire::connection::Pools;
+use tickwire::market::Tick;
+use tickwire::ring::{Bell as _, Faults, Ring as _, SimNet, SimRing};
+use tickwire::shard::{Shard, Site, Size};
+use tickwire::tape::{self, Shape};
+use tickwire::writer::Sequencer;
+use tickwire::writer::source::{Event, Market};
+
+use super::client::Client;
+use super::oracle::Oracle;
+
+pub struct World {
+    prng: Prng,
+    net: SimNet,
+    faults: Faults,
+    shards: Vec<Shard<SimRing>>,
+    bells: Vec<<SimRing as tickwire::ring::Ring>::Doorbell>,
+    censuses: Vec<Arc<Census>>,
+    orders: Arc<Orders>,
+    sequencer: Sequencer,
+    market: Market,
+    market_ns: u64,
+    messages: u64,
+    oracle: Oracle,
+    clients: Vec<Client>,
+}
+
+impl World {
+    pub fn new(seed: u64, faults: Faults) -> Self {
+        let mut prng = Prng::new(seed);
+        let net = SimNet::new(prng.next_u64(), faults);
+        let readers = 1 + prng.below(3) as usize;
+        let records = 1 << (8 + prng.below(6));
+        let shape = Shape { records, track_bytes: vec![tickwire::limits::TRACK_BYTES_MIN], readers };
+        let (writer, tapes) = tape::new(&shape).unwrap();
+        let orders = Arc::new(Orders::default());
+        let censuses: Vec<Arc<Census>> = (0..readers).map(|_| Arc::default()).collect();
+        let pools = Pools { inbox_small: 16, inbox_large: 16, outbox: 512, outbox_block_bytes: 4096 };
+        let size = Size { connections: 6, subscriptions: 200, pools };
+        let rings: Vec<SimRing> = (0..readers).map(|_| net.ring()).collect();
+        let bells = rings.iter().map(|ring| ring.doorbell()).collect();
+        let parts = rings.into_iter().zip(tapes).zip(&censuses).enumerate();
+        let shards = parts
+            .map(|(shard, ((ring, tape), census))| {
+                let site = Site::new(shard, "epoch".into());
+                Shard::new(ring, tape, size, site, Arc::clone(census), Arc::clone(&orders))
+            })
+            .collect();
+        Self {
+            market: Market::new(prng.next_u64()),
+            market_ns: 0,
+            messages: 0,
+            oracle: Oracle::default(),
+            clients: Vec::new(),
+            sequencer: Sequencer::new(writer),
+            prng,
+            net,
+            faults,
+            shards,
+            bells,
+            censuses,
+            orders,
+        }
+    }
+
+    /// Runs to the end; gives what fingerprints the run.
+    pub fn run(mut self) -> u64 {
+        for _ in 0..2 {
+            self.connect(true);
+        }
+        self.until_quiet();
+        for _ in 0..300 + self.prng.below(300) {
+            match self.prng.below(20) {
+                0 if self.clients.len() < 14 => self.connect(false),
+                0..=7 => {
+                    let burst = if self.prng.chance(1, 12) { 400 } else { 12 };
+                    for _ in 0..=self.prng.below(burst) {
+                        self.publish();
+                    }
+                }
+                8..=12 => {
+                    let client = self.prng.below(self.clients.len() as u64) as usize;
+                    self.clients[client].act(&self.oracle);
+                }
+                _ => self.turn(),
+            }
+            for client in &mut self.clients {
+                client.pump(&self.oracle);
+            }
+        }
+        self.net.set_faults(Faults::default());
+        self.until_quiet();
+        self.check();
+        self.part();
+        self.net.fingerprint()
+    }
+
+    fn connect(&mut self, everything: bool) {
+        let shard = self.prng.below(self.shards.len() as u64) as usize;
+        let prng = Prng::new(self.prng.next_u64());
+        self.clients.push(Client::new(self.net.connect(shard), prng, everything));
+    }
+
+    fn publish(&mut self) {
+        let now = self.net.now();
+        let mut data = String::new();
+        let event = if self.prng.chance(1, 10) {
+            self.messages += 1;
+            data.push_str(&format!("{{\"n\":{}}}", self.messages));
+            Event { channel: "room:1", ts_ns: now.wall_ns, tick: Tick::Message(&data) }
+        } else {
+            let event = loop {
+                // The borrow checker cannot see that a `None` ends the loan.
+                if self.market.due_ns() <= self.market_ns {
+                    break self.market.next(self.market_ns).expect("an event is due");
+                }
+                self.market_ns = self.market.due_ns();
+            };
+            event
+        };
+        self.sequencer.publish(&event, now).unwrap();
+        self.oracle.publish(event.channel, event.ts_ns, &event.tick, now);
+        let bells = &self.bells;
+        while self.sequencer.settle().is_err() {
+            for shard in &mut self.shards {
+                shard.turn().unwrap();
+            }
+        }
+        self.sequencer.invariants();
+        self.sequencer.wake_readers(|reader| bells[reader].ring());
+    }
+
+    fn turn(&mut self) {
+        let shard = self.prng.below(self.shards.len() as u64) as usize;
+        // A shard with nothing to do would wait for its next timer, and the simulated time would leap to it.
+        if !(self.shards[shard].is_idle() && self.net.is_idle()) {
+            self.shards[shard].turn().unwrap();
+            self.shards[shard].invariants();
+        }
+        if self.prng.chance(1, 10) {
+            self.net.advance(self.prng.below(10_000_000));
+        }
+        if self.prng.chance(1, 150) {
+            // Pings are due, and everybody is there to answer them.
+            self.until_quiet();
+            self.net.advance(21_000_000_000);
+            self.until_quiet();
+        }
+    }
+
+    /// Everybody reads and answers until nothing more happens.
+    fn until_quiet(&mut self) {
+        for _ in 0..200_000 {
+            for client in &mut self.clients {
+                client.read_all();
+                client.pump(&self.oracle);
+            }
+            let clients_busy = self.clients.iter().any(Client::has_more_to_say);
+            if !clients_busy && self.net.is_idle() && self.shards.iter().all(Shard::is_idle) {
+                return;
+            }
+            for shard in &mut self.shards {
+                shard.turn().unwrap();
+            }
+        }
+        panic!("the server does not come to rest");
+    }
+
+    fn check(&self) {
+        let resets = self.faults.reset > 0;
+        for (index, client) in self.clients.iter().enumerate() {
+            if client.hung_up || client.refused {
+                continue;
+            }
+            match (&client.closed, client.sin) {
+                (Some((4008, reason)), _) => assert!(reason.starts_with("slow consumer: records of "), "{reason}"),
+                (Some((code, reason)), Some(sin)) => assert_eq!(*code, sin, "client {index}: {reason}"),
+                (Some((code, reason)), None) => {
+                    assert!(client.close_sent && *code == 3000, "client {index}: {code} {reason}");
+                }
+                (None, _) if client.is_over() => assert!(resets, "client {index} was dropped without a word"),
+                (None, Some(sin)) => panic!("client {index} was not closed {sin}"),
+                (None, None) => {
+                    assert!(!client.close_sent, "client {index}: a close is answered");
+                    client.check_complete(&self.oracle);
+                }
+            }
+        }
+        let lost: u64 = self.censuses.iter().map(|census| census.lost.read()).sum();
+        let told = self.clients.iter().filter(|client| matches!(client.closed, Some((4008, _)))).count();
+        assert!(told as u64 <= lost, "nobody is closed 4008 who is not counted");
+    }
+
+    /// The server is told to stop: everybody still there is closed 1001, and nothing is left behind.
+    fn part(&mut self) {
+        let there: Vec<bool> =
+            self.clients.iter().map(|client| !client.is_over() && !client.hung_up && client.closed.is_none()).collect();
+        self.orders.drain();
+        for bell in &self.bells {
+            bell.ring();
+        }
+        for _ in 0..1_000_000 {
+            for client in &mut self.clients {
+                client.pump(&self.oracle);
+            }
+            for shard in self.shards.iter_mut().filter(|shard| !shard.is_over()) {
+                shard.turn().unwrap();
+            }
+            if self.shards.iter().all(Shard::is_over) {
+                break;
+            }
+        }
+        assert!(self.shards.iter().all(Shard::is_over), "every shard has ended");
+        for client in &mut self.clients {
+            client.pump(&self.oracle);
+        }
+        for (client, there) in self.clients.iter().zip(there) {
+            if there {
+                assert_eq!(client.closed.as_ref().map(|(code, _)| *code), Some(1001));
+            }
+        }
+        for (shard, census) in self.shards.iter().zip(&self.censuses) {
+            shard.invariants();
+            assert_eq!((census.connections.read(), census.subscribers.read()), (0, 0), "no slot is left behind");
+            assert_eq!(shard.borrowed(), 0, "no block of a pool is left behind");
+        }
+    }
+}

@@ -60,8 +60,8 @@ pub struct UringBuilder {
 }
 
 impl UringBuilder {
-    /// A ring that will accept on `listener`, whether that is set to block or not: `io_uring` never waits in the accept
-    /// itself. `capabilities` is the proof that this kernel was probed.
+    /// A ring that will accept on `listener`, whether that is set to block or not: `io_uring` never waits in the
+    /// accept itself. `capabilities` is the proof that this kernel was probed.
     ///
     /// # Errors
     /// When the kernel refuses the ring or one of its descriptors.

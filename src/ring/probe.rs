@@ -9,10 +9,16 @@ use std::fs;
 
 /// What the running kernel offers, found by trying. Having one is the proof that it offers all that is needed.
 #[derive(Clone, Copy, Debug)]
-#[non_exhaustive]
 pub struct Capabilities {
-    /// Rings without the submission queue's indirection array (Linux 6.6).
-    pub no_sqarray: bool,
+    pub(super) no_sqarray: bool,
+}
+
+impl Capabilities {
+    /// Whether rings do without the submission queue's indirection array (Linux 6.6).
+    #[must_use]
+    pub const fn has_no_sqarray(self) -> bool {
+        self.no_sqarray
+    }
 }
 
 /// Tries everything a ring needs of the kernel: flags, features, operations, and how sends complete.

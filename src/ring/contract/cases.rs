@@ -356,6 +356,29 @@ pub(super) fn completions_that_come_during_a_batch_are_not_lost(mut stage: impl 
     assert_eq!(hearer.read(7), b"one two");
 }
 
+pub(super) fn a_completion_that_a_batch_reaped_ends_the_next_wait(mut stage: impl Stage) {
+    stage.ring().accept();
+    let (mut hearer, a) = stage.pair();
+    let (_idler, b) = stage.pair();
+    let mut completions = Vec::new();
+    let start = stage.ring().wait(Some(0), &mut completions).unwrap();
+    // There is room, so the poll fires in the submission that carries the send, and nothing else is to come.
+    stage.ring().arm(KEY, b, Interest::Write);
+    assert_eq!(stage.send(a, &[b"x"]), None);
+    assert_eq!(hearer.read(1), b"x");
+    let deadline_ns = start.mono_ns + 20_000_000_000;
+    let now = stage.ring().wait(Some(deadline_ns), &mut completions).unwrap();
+    assert_eq!(
+        completions,
+        [Completion::Ready {
+            key: KEY,
+            interest: Interest::Write,
+            readiness: WRITE
+        }]
+    );
+    assert!(now.mono_ns < deadline_ns);
+}
+
 pub(super) fn a_doorbell_wakes_and_several_are_one(mut stage: impl Stage) {
     let bell = stage.ring().doorbell();
     assert_eq!(stage.poll(), []);

@@ -60,7 +60,8 @@ pub struct UringBuilder {
 }
 
 impl UringBuilder {
-    /// A ring that will accept on `listener`. `capabilities` is the proof that this kernel was probed.
+    /// A ring that will accept on `listener`, whether that is set to block or not: `io_uring` never waits in the
+    /// accept itself. `capabilities` is the proof that this kernel was probed.
     ///
     /// # Errors
     /// When the kernel refuses the ring or one of its descriptors.
@@ -69,10 +70,6 @@ impl UringBuilder {
         capabilities: &Capabilities,
         options: UringOptions,
     ) -> Result<Self, Unavailable> {
-        // An accept on a listener that does not block would end with EAGAIN instead of waiting for a client.
-        listener
-            .set_nonblocking(false)
-            .map_err(|error| Unavailable::from_setup(Errno::of(&error)))?;
         Ok(Self {
             queue: Queue::new(options, capabilities.no_sqarray)?,
             listener,

@@ -255,6 +255,41 @@ fn no_short_send_is_lost_when_completions_overflow() {
 }
 
 #[test]
+fn a_short_send_behind_an_overflow_belongs_to_its_own_batch() {
+    const POLLS: u32 = 50;
+    let Some((mut ring, address)) = ring(TINY) else {
+        return;
+    };
+    let (_client, socket) = pair(&mut ring, address);
+    for slot in 0..POLLS {
+        ring.arm(Key::new(slot, 1), socket, Interest::Read);
+    }
+    ring.queue.submit().unwrap();
+    ring.shutdown(socket);
+    let flags = io_uring::EnterFlags::GETEVENTS.bits();
+    // SAFETY: nothing is submitted, and no argument is passed.
+    unsafe {
+        ring.queue
+            .io()
+            .submitter()
+            .enter::<libc::sigset_t>(0, 0, flags, None)
+    }
+    .unwrap();
+    // The completion queue is full, and the kernel keeps more: what the sends post lines up behind that.
+    let (mut batch, mut short) = (Batch::new(), Vec::new());
+    for _ in 0..3 {
+        batch.push(socket, [&b"a"[..]]);
+    }
+    ring.send_batch(&batch, &mut short);
+    assert_eq!(short.len(), 3);
+    let mut polls = 0;
+    while polls < POLLS as usize {
+        polls += wait(&mut ring).iter().filter_map(slot_of).count();
+    }
+    assert_eq!((polls, ring.counters().strays), (POLLS as usize, 0));
+}
+
+#[test]
 fn polls_beyond_both_queues_are_all_delivered() {
     const POLLS: u32 = 50;
     let Some((mut ring, address)) = ring(TINY) else {
@@ -361,21 +396,23 @@ fn a_ring_made_on_one_thread_works_on_another_and_its_bell_before_it_does() {
 }
 
 #[test]
-fn a_listener_that_does_not_block_is_mended() {
+fn accepting_waits_for_clients_whether_the_listener_is_set_to_block_or_not() {
     let Some(capabilities) = available() else { return };
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
-    listener.set_nonblocking(true).unwrap();
-    let address = listener.local_addr().unwrap();
-    let mut ring = UringBuilder::new(listener, &capabilities, TINY)
-        .unwrap()
-        .start()
-        .unwrap();
-    ring.accept();
-    let mut completions = Vec::new();
-    ring.wait(Some(0), &mut completions).unwrap();
-    assert_eq!(completions, [], "nobody has come, and accepting goes on");
-    let _client = TcpStream::connect(address).unwrap();
-    assert!(matches!(wait(&mut ring)[..], [Completion::Accepted { .. }]));
+    for nonblocking in [false, true] {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        listener.set_nonblocking(nonblocking).unwrap();
+        let address = listener.local_addr().unwrap();
+        let mut ring = UringBuilder::new(listener, &capabilities, TINY)
+            .unwrap()
+            .start()
+            .unwrap();
+        ring.accept();
+        let mut completions = Vec::new();
+        ring.wait(Some(0), &mut completions).unwrap();
+        assert_eq!(completions, [], "nobody has come, and accepting goes on");
+        let _client = TcpStream::connect(address).unwrap();
+        assert!(matches!(wait(&mut ring)[..], [Completion::Accepted { .. }]));
+    }
 }
 
 #[test]

@@ -5,7 +5,7 @@
 //! Sends and receives from and into borrowed memory, begun and over within one call.
 //!
 //! Every transfer carries `MSG_DONTWAIT`, which makes the kernel finish it inside the submission: it never waits,
-//! never goes to a worker, never keeps the memory. [`super::trial`] checks that of the running kernel before any
+//! never goes to a worker, never keeps the memory. [`mod@super::trial`] checks that of the running kernel before any
 //! ring is made, because the safety of this file rests on it.
 //!
 //! A send is silent when it went out whole (`IOSQE_CQE_SKIP_SUCCESS`). What "whole" means is up to

@@ -36,6 +36,8 @@ pub struct Connection {
     pub armed: Armed,
     /// Whether its input waits unread until it has read what it is owed.
     pub paused: bool,
+    /// Whether it waits in the shard's list of those that have something to say.
+    pub waiting: bool,
     /// Whether it waits in the shard's queue of those that catch up.
     pub queued: bool,
     /// Whether it waits in the shard's list of those that are owed something.
@@ -81,6 +83,7 @@ impl Default for Connection {
             stage: Stage::default(),
             armed: Armed::default(),
             paused: false,
+            waiting: false,
             queued: false,
             owing: false,
             inbox: Inbox::default(),

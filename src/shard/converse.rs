@@ -54,7 +54,7 @@ impl Desk<'_> {
         match connection.stage {
             Stage::Handshake { .. } => self.greet(key, connection, bytes),
             Stage::Open | Stage::Closing => self.converse(key, connection, bytes),
-            Stage::Flushing | Stage::Down => (0, Verdict::GoOn),
+            Stage::Flushing | Stage::Lingering | Stage::Down => (0, Verdict::GoOn),
         }
     }
 

@@ -88,7 +88,7 @@ impl<R: Ring> Shard<R> {
             return;
         }
         if interest.reads() {
-            self.intake.push(key);
+            self.hear_soon(key);
         }
         if interest.writes() {
             // Whoever makes room is there: reading what we send counts as a sign of life.

@@ -138,7 +138,7 @@ impl<R: Ring> Shard<R> {
             return;
         }
         if connection.stage == Stage::Flushing {
-            return self.hang_up(key);
+            return self.linger(key);
         }
         self.queue_if_behind(key);
         self.wake(key);
@@ -150,7 +150,7 @@ impl<R: Ring> Shard<R> {
             return;
         };
         if connection.paused && connection.outbox.is_empty() && !self.hub.is_joining(key) {
-            self.intake.push(key);
+            self.hear_soon(key);
         }
     }
 }

@@ -171,10 +171,11 @@ impl<R: Ring> Shard<R> {
         self.life == Life::Over
     }
 
-    /// Whether the next turn has nothing to do but wait.
+    #[doc(hidden)] pub fn dump(&self) { for k in self.connections.slots.keys() { eprintln!("{k:?} {:?} live {} place {:?} cursor {}", self.connections.slots.get(k), self.hub.is_live(k), self.hub.place(k), self.hub.cursor()); } }
+    /// Whether a turn at `now` would have nothing to do but wait for the kernel.
     #[must_use]
-    pub fn is_idle(&self) -> bool {
-        self.deadline_ns() != Some(0)
+    pub fn is_idle(&self, now: Now) -> bool {
+        self.deadline_ns().is_none_or(|deadline_ns| deadline_ns > now.mono_ns)
     }
 
     /// The ring, for what it has counted.

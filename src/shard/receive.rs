@@ -33,11 +33,6 @@ impl Intake {
         }
     }
 
-    /// The connection `key` has something to say.
-    pub(super) fn push(&mut self, key: Key) {
-        self.waiting.push(key);
-    }
-
     /// Whether somebody waits to be heard.
     pub(super) fn is_waiting(&self) -> bool {
         !self.waiting.is_empty()
@@ -45,6 +40,16 @@ impl Intake {
 }
 
 impl<R: Ring> Shard<R> {
+    /// The connection `key` has something to say.
+    pub(super) fn hear_soon(&mut self, key: Key) {
+        if let Some(connection) = self.connections.slots.get_mut(key)
+            && !connection.waiting
+        {
+            connection.waiting = true;
+            self.intake.waiting.push(key);
+        }
+    }
+
     /// Hears everyone who waits, once.
     pub(super) fn receive(&mut self, now: Now) {
         std::mem::swap(&mut self.intake.waiting, &mut self.intake.serving);
@@ -53,6 +58,7 @@ impl<R: Ring> Shard<R> {
             let Some(connection) = self.connections.slots.get_mut(key) else {
                 continue;
             };
+            connection.waiting = false;
             if !connection.stage.reads() {
                 continue;
             }

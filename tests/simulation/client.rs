@@ -31,6 +31,7 @@ pub struct Client {
     pub sin: Option<u16>,
     pub refused: bool,
     pub hung_up: bool,
+    finished: bool,
 }
 
 /// A request that will be replied to.
@@ -78,6 +79,7 @@ impl Client {
             sin: None,
             refused: false,
             hung_up: false,
+            finished: false,
         };
         if lazy {
             let channels = channels.split(',').map(str::to_owned).collect();
@@ -150,22 +152,31 @@ impl Client {
         }
     }
 
-    /// Moves bytes both ways.
-    pub fn pump(&mut self, oracle: &Oracle) {
+    /// Moves bytes both ways; says whether any moved.
+    pub fn pump(&mut self, oracle: &Oracle) -> bool {
+        let mut moved = false;
         while !self.outgoing.is_empty() && !self.hung_up {
             let most = 1 + self.prng.below(4096) as usize;
             let piece: Vec<u8> = self.outgoing.iter().copied().take(most).collect();
             let taken = self.socket.write(&piece);
             self.outgoing.drain(..taken);
+            moved |= taken > 0;
             if taken < piece.len() || self.prng.chance(1, 3) {
                 break;
             }
         }
         if self.socket.read(&mut self.incoming) > 0 {
+            moved = true;
             self.digest(oracle);
         }
+        if self.socket.state() == ClientState::Ended && !self.hung_up && !self.finished {
+            self.finished = true;
+            self.socket.finish();
+        }
+        moved
     }
 
+    pub fn summary(&self) -> String { format!("{:?} state {:?} in {} out {} full {:?} closed {:?} pending {} hung {}", self.socket, self.socket.state(), self.incoming.len(), self.outgoing.len(), self.full.as_ref().map(Vec::len), self.closed, self.pending.len(), self.hung_up) }
     pub fn read_all(&mut self) {
         self.socket.set_pace(usize::MAX);
     }
@@ -242,7 +253,6 @@ impl Client {
     }
 
     fn message(&mut self, text: &str, oracle: &Oracle) {
-        if std::env::var_os("TT").is_some() { eprintln!("{:p} {}", self, &text[..text.len().min(150)]); }
         let value: Value = serde_json::from_str(text).unwrap();
         match value["t"].as_str().unwrap() {
             "hello" => {}
@@ -332,7 +342,6 @@ impl Client {
     }
 
     fn request(&mut self, request: Value) {
-        if std::env::var_os("TT").is_some() { eprintln!("{:p} >> {}", self, request); }
         self.send(1, request.to_string().as_bytes());
     }
 

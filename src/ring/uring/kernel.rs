@@ -25,8 +25,17 @@ pub(super) fn eventfd() -> Result<File, Errno> {
 
 /// Ends both directions of a socket. Errors (not connected any more) mean that it is ended already.
 pub(super) fn shutdown(fd: RawFd) {
+    end(fd, libc::SHUT_RDWR);
+}
+
+/// Ends our direction of a socket, likewise.
+pub(super) fn finish(fd: RawFd) {
+    end(fd, libc::SHUT_WR);
+}
+
+fn end(fd: RawFd, how: libc::c_int) {
     // SAFETY: takes two integers; a descriptor that is not a socket is an error, not a fault.
-    let _ended = unsafe { libc::shutdown(fd, libc::SHUT_RDWR) };
+    let _ended = unsafe { libc::shutdown(fd, how) };
 }
 
 /// Gives a descriptor back. Errors are reports about earlier writes; the descriptor is gone all the same.

@@ -312,6 +312,49 @@ fn a_record_after_the_pin_is_not_readable() {
 }
 
 #[test]
+#[should_panic(expected = "record 1 is outside the pin, which holds 2 up to 3")]
+fn a_record_before_the_pin_is_not_readable() {
+    let (mut writer, mut readers) = tape(4, 1, 1);
+    let channel = writer.declare("a:b", Class::Append).unwrap();
+    let first = writer.append(entry(channel, 1), &[b"1"]).unwrap();
+    writer.append(entry(channel, 2), &[b"2"]).unwrap();
+    writer.retire_oldest();
+    readers[0].pin();
+    let _ = readers[0].frame(TRACK, first);
+}
+
+/// A reader that pins the bytes `2..4` of the track.
+fn reader_of_two_bytes() -> Reader {
+    let (mut writer, mut readers) = tape(4, 1, 1);
+    let channel = writer.declare("a:b", Class::Append).unwrap();
+    writer.append(entry(channel, 1), &[b"01"]).unwrap();
+    writer.append(entry(channel, 2), &[b"23"]).unwrap();
+    writer.retire_oldest();
+    let mut reader = readers.remove(0);
+    reader.pin();
+    assert_eq!(reader.bytes(TRACK, 2, 2), b"23");
+    reader
+}
+
+#[test]
+#[should_panic(expected = "1 bytes at 1 are outside the pinned bytes 2..4")]
+fn a_byte_before_the_pin_is_not_readable() {
+    let _ = reader_of_two_bytes().bytes(TRACK, 1, 1);
+}
+
+#[test]
+#[should_panic(expected = "3 bytes at 2 are outside the pinned bytes 2..4")]
+fn a_byte_after_the_pin_is_not_readable() {
+    let _ = reader_of_two_bytes().bytes(TRACK, 2, 3);
+}
+
+#[test]
+#[should_panic(expected = "byte 4 is outside the pinned bytes 2..4")]
+fn a_byte_after_the_pin_belongs_to_no_record() {
+    let _ = reader_of_two_bytes().position_at(TRACK, 4);
+}
+
+#[test]
 #[should_panic(expected = "2 bytes at 18446744073709551615 are outside the pinned bytes 0..1")]
 fn a_range_beyond_the_last_offset_is_outside() {
     let (mut writer, mut readers) = tape(4, 1, 1);

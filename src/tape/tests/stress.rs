@@ -2,7 +2,8 @@
 
 use super::*;
 use crate::base::Prng;
-use std::sync::mpsc;
+use std::sync::Barrier;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, Thread};
 
 const RECORDS: u64 = 30_000;
@@ -49,20 +50,37 @@ fn turn(reader: &mut Reader, next: u64, expected: &mut Vec<u8>) -> (u64, u64) {
     (head, from - next)
 }
 
-/// Follows the writer to the end; sleeps when there is nothing to read, until rung.
-fn follow(reader: &mut Reader) -> u64 {
+/// Follows the writer to the end; sleeps when there is nothing to read, until rung. Owns its reader, so that the
+/// writer is not held up for ever when a check here fails.
+fn follow(mut reader: Reader, failed: &AtomicBool) -> u64 {
     let (mut next, mut missed) = (1, 0);
     let mut expected = Vec::new();
     while next <= RECORDS {
-        let (head, skipped) = turn(reader, next, &mut expected);
+        let (head, skipped) = turn(&mut reader, next, &mut expected);
         next = head;
         missed += skipped;
         if next <= RECORDS && reader.park(Position::new(next)) == Parked::Idle {
             // The bell is sticky, and may ring once too often; never once too seldom, or this never ends.
             thread::park();
+            assert!(!failed.load(Ordering::Relaxed), "the writer failed");
         }
     }
     missed
+}
+
+/// Wakes everybody for good when the writer fails, so that the test fails too and does not hang.
+struct Alarm<'a> {
+    bells: &'a [Thread],
+    failed: &'a AtomicBool,
+}
+
+impl Drop for Alarm<'_> {
+    fn drop(&mut self) {
+        if thread::panicking() {
+            self.failed.store(true, Ordering::Relaxed);
+            self.bells.iter().for_each(Thread::unpark);
+        }
+    }
 }
 
 fn write(writer: &mut Writer, bells: &[Thread]) {
@@ -89,29 +107,32 @@ fn write(writer: &mut Writer, bells: &[Thread]) {
 
 #[test]
 fn readers_see_every_pinned_byte_as_written_while_the_writer_goes_around() {
-    let (mut writer, mut readers) = new(&Shape {
+    let (mut writer, readers) = new(&Shape {
         records: 64,
         track_bytes: vec![PAGE / 4, PAGE / 8],
         readers: 3,
     })
     .unwrap();
+    let failed = &AtomicBool::new(false);
+    let start = &Barrier::new(readers.len() + 1);
     thread::scope(|scope| {
-        let (started, bells) = mpsc::channel();
         let following: Vec<_> = readers
-            .iter_mut()
+            .into_iter()
             .map(|reader| {
-                let started = started.clone();
                 scope.spawn(move || {
-                    started.send(()).unwrap();
-                    follow(reader)
+                    start.wait();
+                    follow(reader, failed)
                 })
             })
             .collect();
-        for _ in &following {
-            bells.recv().unwrap();
-        }
         let bells: Vec<Thread> = following.iter().map(|thread| thread.thread().clone()).collect();
+        let alarm = Alarm {
+            bells: &bells,
+            failed,
+        };
+        start.wait();
         write(&mut writer, &bells);
+        drop(alarm);
         for thread in following {
             let missed = thread.join().unwrap();
             assert!(

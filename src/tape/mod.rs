@@ -87,9 +87,9 @@ mod shape;
 mod shared;
 mod writer;
 
-// Under loom the words of a tape exist only inside a model, and the models are in `pin/`.
+// Under loom the words of a tape exist only inside a model, and the models are in `pin/`. Miri cannot map memory.
 #[cfg(test)]
-#[cfg(not(tickwire_loom))]
+#[cfg(not(any(tickwire_loom, miri)))]
 mod tests;
 
 pub use pin::Parked;

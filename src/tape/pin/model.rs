@@ -1,4 +1,5 @@
-//! Every interleaving of a small tape: loom runs each schedule, and each value that the memory model lets a load see.
+//! The interleavings of a small tape: loom runs the schedules, and gives each load each value that the memory model
+//! allows it.
 //!
 //! The model's records are loom cells, which fail the run when a write and another access are not ordered, whatever
 //! the values; the values stand beside them. Each test stops where the real writer would wait, so that every run

@@ -95,6 +95,9 @@ impl Client {
         if let Some(end) = self.conversation.take_end() {
             return Err(end);
         }
+        // One read may bring thousands of messages, far more work than the runtime counts it for: without this,
+        // timers and signals would wait for as long as the server is faster than we are.
+        tokio::task::yield_now().await;
         while !self.conversation.unread() {
             self.exchange().await?;
         }

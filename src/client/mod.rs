@@ -3,7 +3,7 @@
 //! Never connects again by itself, and never starts a task or a thread: all that happens, happens while one of
 //! its futures is polled.
 //!
-//! Invariant: a message is read where it was received; no tick is copied or allocated for.
+//! Invariant: a message is parsed in the buffer that it was received in.
 
 mod clock;
 mod connection;

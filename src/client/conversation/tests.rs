@@ -1,3 +1,5 @@
+//! The conversation against streams written by hand and cut anywhere.
+
 use proptest::prelude::*;
 
 use super::*;

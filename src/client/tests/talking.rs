@@ -79,6 +79,25 @@ async fn breaking_off_leaves_the_other_messages_for_the_next_call() {
 }
 
 #[tokio::test]
+async fn timers_and_signals_have_their_turn_even_when_messages_are_at_hand() {
+    let (mut client, mut peer) = pair().await;
+    peer.send(b"\x81\x09{\"t\":\"a\"}\x81\x09{\"t\":\"b\"}").await;
+    client.receive(|_| ControlFlow::Break(())).await.unwrap();
+    tokio::select! {
+        biased;
+        _ = client.receive(|message| panic!("{} was lent before others had their turn", message.text)) => {}
+        () = std::future::ready(()) => {}
+    }
+    let mut heard = String::new();
+    let received = client.receive(|message| {
+        heard.push_str(&message.content.t);
+        ControlFlow::Break(())
+    });
+    received.await.unwrap();
+    assert_eq!(heard, "b");
+}
+
+#[tokio::test]
 async fn dropping_a_receive_loses_nothing() {
     let (mut client, mut peer) = pair().await;
     peer.send(b"\x81\x09{\"t\":").await;

@@ -123,7 +123,7 @@ impl Tally {
         if self.skewed > 0 {
             let _ = write!(
                 line,
-                "; {} ticks came before they were published, counted as 0: the clocks differ",
+                "; came before they were published, as the clocks differ: {}, counted as 0 µs",
                 self.skewed
             );
         }
@@ -133,13 +133,12 @@ impl Tally {
     fn write_breaks(&self, line: &mut String) {
         let gaps: u64 = self.breaks.values().map(|breaks| breaks.gaps).sum();
         let back: u64 = self.breaks.values().map(|breaks| breaks.back).sum();
-        if self.breaks.is_empty() {
-            line.push_str("; no gaps");
-            return;
-        }
-        let _ = write!(line, "; {gaps} gaps");
+        let _ = write!(line, "; gaps {gaps}");
         if back > 0 {
-            let _ = write!(line, ", {back} numbers out of order");
+            let _ = write!(line, ", out of order {back}");
+        }
+        if self.breaks.is_empty() {
+            return;
         }
         let mut named = Vec::new();
         for (channel, breaks) in self.breaks.iter().take(CHANNELS_NAMED) {
@@ -197,7 +196,7 @@ mod tests {
         }
         assert_eq!(
             tally.summary(2_000_000_000),
-            "5 messages, 4.10 kB in 2.00 s, 2/s (hello 1, trade 4); 2 gaps (trade:X: 4 missing in 2, first 7 to 8); \
+            "5 messages, 4.10 kB in 2.00 s, 2/s (hello 1, trade 4); gaps 2 (trade:X: 4 missing in 2, first 7 to 8); \
              latency p50 20 µs, p99 40 µs, p99.9 40 µs, max 40 µs"
         );
     }
@@ -217,7 +216,7 @@ mod tests {
         ] {
             tally.tick(channel, seq, image, (0, 0));
         }
-        assert!(tally.summary(1).contains("; no gaps;"), "{}", tally.summary(1));
+        assert!(tally.summary(1).contains("; gaps 0;"), "{}", tally.summary(1));
     }
 
     #[test]
@@ -227,8 +226,7 @@ mod tests {
         tally.tick("trade:X", 6, false, (0, 0));
         tally.tick("trade:X", 6, false, (0, 0));
         let summary = tally.summary(1);
-        let words =
-            "; 1 gaps, 1 numbers out of order (trade:X: 1 missing in 1, first 5 to 5, 1 out of order);";
+        let words = "; gaps 1, out of order 1 (trade:X: 1 missing in 1, first 5 to 5, 1 out of order);";
         assert!(summary.contains(words), "{summary}");
     }
 
@@ -238,7 +236,7 @@ mod tests {
         assert_eq!(tally.tick("trade:X", 1, false, (5, 3)), 0);
         let summary = tally.summary(1);
         assert!(
-            summary.contains("max 0 µs; 1 ticks came before they were published"),
+            summary.contains("max 0 µs; came before they were published, as the clocks differ: 1,"),
             "{summary}"
         );
     }
@@ -254,7 +252,7 @@ mod tests {
         }
         let summary = tally.summary(1);
         assert!(summary.contains("kind031 1, other 68)"), "{summary}");
-        assert!(summary.contains("; 100 gaps (trade:000: 1 missing"), "{summary}");
+        assert!(summary.contains("; gaps 100 (trade:000: 1 missing"), "{summary}");
         assert!(
             summary.contains("trade:007: 1 missing in 1, first 2 to 2; and 92 more channels)"),
             "{summary}"

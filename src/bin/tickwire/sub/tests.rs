@@ -1,3 +1,5 @@
+//! What is printed, told and counted for the messages of a server.
+
 use std::ops::ControlFlow;
 
 use clap::Parser;
@@ -118,7 +120,7 @@ fn a_gap_is_measured_from_what_the_acknowledgement_said() {
     assert!(hear(&mut follower, &trade(7)).is_continue());
     let summary = follower.summary(1_000_000_000);
     assert!(
-        summary.contains("1 gaps (trade:X: 2 missing in 1, first 5 to 6)"),
+        summary.contains("gaps 1 (trade:X: 2 missing in 1, first 5 to 6)"),
         "{summary}"
     );
     assert!(

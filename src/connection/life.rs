@@ -39,6 +39,9 @@ impl Stage {
     /// Whether what the peer sends still matters.
     #[must_use]
     pub fn reads(self) -> bool {
-        matches!(self, Self::Handshake { .. } | Self::Open | Self::Closing | Self::Lingering)
+        matches!(
+            self,
+            Self::Handshake { .. } | Self::Open | Self::Closing | Self::Lingering
+        )
     }
 }

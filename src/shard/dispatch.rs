@@ -2,7 +2,7 @@
 
 use super::{Life, Shard, after_ms};
 use crate::base::{Key, Now};
-use crate::connection::{Connection, Stage};
+use crate::connection::{Connection, Pause, Stage};
 use crate::limits;
 use crate::ring::{Completion, Errno, Interest, Ring, Socket};
 
@@ -103,7 +103,7 @@ impl<R: Ring> Shard<R> {
         let Some(connection) = self.connections.slots.get_mut(key) else {
             return;
         };
-        if connection.stage.reads() && !connection.armed.read && !connection.paused {
+        if connection.stage.reads() && !connection.armed.read && connection.pause == Pause::None {
             connection.armed.read = true;
             self.ring.arm(key, connection.socket, Interest::Read);
         }

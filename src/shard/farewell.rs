@@ -3,7 +3,7 @@
 
 use super::{Life, Shard, after_ms};
 use crate::base::{Key, Now};
-use crate::connection::Stage;
+use crate::connection::{Pause, Stage};
 use crate::limits;
 use crate::ring::Ring;
 use crate::wire::{CloseCode, CloseFrame};
@@ -46,9 +46,11 @@ impl<R: Ring> Shard<R> {
 
     /// Everything is said: our stream ends, and the peer has what is left of its time to end its own.
     pub(super) fn linger(&mut self, key: Key) {
-        let Some(connection) = self.connections.slots.get_mut(key) else { return };
+        let Some(connection) = self.connections.slots.get_mut(key) else {
+            return;
+        };
         connection.stage = Stage::Lingering;
-        connection.paused = false;
+        connection.pause = Pause::None;
         self.ring.finish(connection.socket);
         self.watch(key);
     }

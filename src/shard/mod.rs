@@ -171,11 +171,11 @@ impl<R: Ring> Shard<R> {
         self.life == Life::Over
     }
 
-    #[doc(hidden)] pub fn dump(&self) { for k in self.connections.slots.keys() { eprintln!("{k:?} {:?} live {} place {:?} cursor {}", self.connections.slots.get(k), self.hub.is_live(k), self.hub.place(k), self.hub.cursor()); } }
     /// Whether a turn at `now` would have nothing to do but wait for the kernel.
     #[must_use]
     pub fn is_idle(&self, now: Now) -> bool {
-        self.deadline_ns().is_none_or(|deadline_ns| deadline_ns > now.mono_ns)
+        self.deadline_ns()
+            .is_none_or(|deadline_ns| deadline_ns > now.mono_ns)
     }
 
     /// The ring, for what it has counted.
@@ -187,7 +187,9 @@ impl<R: Ring> Shard<R> {
     /// Blocks and subscriptions that connections have borrowed from the shard's pools.
     #[must_use]
     pub fn borrowed(&self) -> usize {
-        let Connections { inboxes, outboxes, .. } = &self.connections;
+        let Connections {
+            inboxes, outboxes, ..
+        } = &self.connections;
         inboxes.blocks_in_use() + outboxes.blocks_in_use() + self.hub.subscriptions_in_use()
     }
 

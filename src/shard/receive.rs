@@ -6,7 +6,7 @@
 use super::Shard;
 use super::converse::Desk;
 use crate::base::{Key, Now, Socket};
-use crate::connection::{Connection, Inbox};
+use crate::connection::{Connection, Inbox, Pause};
 use crate::limits;
 use crate::ring::{Errno, Ring};
 
@@ -62,12 +62,11 @@ impl<R: Ring> Shard<R> {
             if !connection.stage.reads() {
                 continue;
             }
-            if connection.outbox.len() >= limits::OUTBOX_BYTES_PAUSE || self.hub.is_joining(key) {
-                // It is asked to read first; `flush` wakes it.
-                connection.paused = true;
+            if connection.outbox.len() >= limits::OUTBOX_BYTES_PAUSE {
+                connection.pause = Pause::Replies;
                 continue;
             }
-            connection.paused = false;
+            connection.pause = Pause::None;
             if !matches!(connection.inbox, Inbox::Empty) {
                 self.receive_into_block(key, now);
                 continue;

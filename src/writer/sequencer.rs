@@ -139,7 +139,10 @@ impl Sequencer {
             let name = channel.name();
             assert!(channel.newest >= tail, "the tape holds a record of {name}");
             let stateful = channel.class != ChannelClass::Append;
-            assert!(!stateful || channel.image >= tail, "the tape holds an image of {name}");
+            assert!(
+                !stateful || channel.image >= tail,
+                "the tape holds an image of {name}"
+            );
         }
     }
 

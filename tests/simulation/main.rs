@@ -48,12 +48,18 @@ impl Drop for NameOnPanic<'_> {
 
 #[test]
 fn without_faults_every_client_gets_what_it_asked_for() {
-    run_all(Faults::default(), "without_faults_every_client_gets_what_it_asked_for");
+    run_all(
+        Faults::default(),
+        "without_faults_every_client_gets_what_it_asked_for",
+    );
 }
 
 #[test]
 fn short_reads_and_sends_and_late_completions_lose_nothing() {
-    run_all(Faults::lossless(), "short_reads_and_sends_and_late_completions_lose_nothing");
+    run_all(
+        Faults::lossless(),
+        "short_reads_and_sends_and_late_completions_lose_nothing",
+    );
 }
 
 #[test]

@@ -36,12 +36,25 @@ impl World {
         let net = SimNet::new(prng.next_u64(), faults);
         let readers = 1 + prng.below(3) as usize;
         let records = 1 << (8 + prng.below(6));
-        let shape = Shape { records, track_bytes: vec![tickwire::limits::TRACK_BYTES_MIN], readers };
+        let shape = Shape {
+            records,
+            track_bytes: vec![tickwire::limits::TRACK_BYTES_MIN],
+            readers,
+        };
         let (writer, tapes) = tape::new(&shape).unwrap();
         let orders = Arc::new(Orders::default());
         let censuses: Vec<Arc<Census>> = (0..readers).map(|_| Arc::default()).collect();
-        let pools = Pools { inbox_small: 16, inbox_large: 16, outbox: 512, outbox_block_bytes: 4096 };
-        let size = Size { connections: 6, subscriptions: 200, pools };
+        let pools = Pools {
+            inbox_small: 16,
+            inbox_large: 16,
+            outbox: 512,
+            outbox_block_bytes: 4096,
+        };
+        let size = Size {
+            connections: 6,
+            subscriptions: 200,
+            pools,
+        };
         let rings: Vec<SimRing> = (0..readers).map(|_| net.ring()).collect();
         let bells = rings.iter().map(|ring| ring.doorbell()).collect();
         let parts = rings.into_iter().zip(tapes).zip(&censuses).enumerate();
@@ -103,7 +116,8 @@ impl World {
     fn connect(&mut self, everything: bool) {
         let shard = self.prng.below(self.shards.len() as u64) as usize;
         let prng = Prng::new(self.prng.next_u64());
-        self.clients.push(Client::new(self.net.connect(shard), prng, everything));
+        self.clients
+            .push(Client::new(self.net.connect(shard), prng, everything));
     }
 
     fn publish(&mut self) {
@@ -112,7 +126,11 @@ impl World {
         let event = if self.prng.chance(1, 10) {
             self.messages += 1;
             data.push_str(&format!("{{\"n\":{}}}", self.messages));
-            Event { channel: "room:1", ts_ns: now.wall_ns, tick: Tick::Message(&data) }
+            Event {
+                channel: "room:1",
+                ts_ns: now.wall_ns,
+                tick: Tick::Message(&data),
+            }
         } else {
             let event = loop {
                 // The borrow checker cannot see that a `None` ends the loan.
@@ -174,7 +192,10 @@ impl World {
             for shard in 0..self.shards.len() {
                 self.pump_all();
                 let clients_busy = self.clients.iter().any(Client::has_more_to_say);
-                if !clients_busy && self.net.is_idle() && self.shards.iter().all(|shard| shard.is_idle(self.net.now())) {
+                if !clients_busy
+                    && self.net.is_idle()
+                    && self.shards.iter().all(|shard| shard.is_idle(self.net.now()))
+                {
                     return;
                 }
                 self.shards[shard].turn().unwrap();
@@ -184,17 +205,21 @@ impl World {
     }
 
     fn check(&self) {
-        if std::env::var_os("TT").is_some() { for s in &self.shards { s.dump(); } for c in &self.clients { eprintln!("{}", c.summary()); } }
         let resets = self.faults.reset > 0;
         for (index, client) in self.clients.iter().enumerate() {
             if client.hung_up || client.refused {
                 continue;
             }
             match (&client.closed, client.sin) {
-                (Some((4008, reason)), _) => assert!(reason.starts_with("slow consumer: records of "), "{reason}"),
+                (Some((4008, reason)), _) => {
+                    assert!(reason.starts_with("slow consumer: records of "), "{reason}")
+                }
                 (Some((code, reason)), Some(sin)) => assert_eq!(*code, sin, "client {index}: {reason}"),
                 (Some((code, reason)), None) => {
-                    assert!(client.close_sent && *code == 3000, "client {index}: {code} {reason}");
+                    assert!(
+                        client.close_sent && *code == 3000,
+                        "client {index}: {code} {reason}"
+                    );
                 }
                 (None, _) if client.is_over() => assert!(resets, "client {index} was dropped without a word"),
                 (None, Some(sin)) => panic!("client {index} was not closed {sin}"),
@@ -205,14 +230,21 @@ impl World {
             }
         }
         let lost: u64 = self.censuses.iter().map(|census| census.lost.read()).sum();
-        let told = self.clients.iter().filter(|client| matches!(client.closed, Some((4008, _)))).count();
+        let told = self
+            .clients
+            .iter()
+            .filter(|client| matches!(client.closed, Some((4008, _))))
+            .count();
         assert!(told as u64 <= lost, "nobody is closed 4008 who is not counted");
     }
 
     /// The server is told to stop: everybody still there is closed 1001, and nothing is left behind.
     fn part(&mut self) {
-        let there: Vec<bool> =
-            self.clients.iter().map(|client| !client.is_over() && !client.hung_up && client.closed.is_none()).collect();
+        let there: Vec<bool> = self
+            .clients
+            .iter()
+            .map(|client| !client.is_over() && !client.hung_up && client.closed.is_none())
+            .collect();
         self.orders.drain();
         for bell in &self.bells {
             bell.ring();
@@ -236,7 +268,11 @@ impl World {
         }
         for (shard, census) in self.shards.iter().zip(&self.censuses) {
             shard.invariants();
-            assert_eq!((census.connections.read(), census.subscribers.read()), (0, 0), "no slot is left behind");
+            assert_eq!(
+                (census.connections.read(), census.subscribers.read()),
+                (0, 0),
+                "no slot is left behind"
+            );
             assert_eq!(shard.borrowed(), 0, "no block of a pool is left behind");
         }
     }

@@ -74,8 +74,11 @@ impl Oracle {
     }
 
     fn append(&mut self, entry: Entry, frames: &[Vec<u8>]) {
-        let mine = |p: &u64| self.past(*p).record.channel == entry.channel;
-        let previous = (self.tail..self.head()).rev().find(mine).unwrap_or(0);
+        let follows = |p: &u64| {
+            let Record { channel, kind, .. } = self.past(*p).record;
+            channel == entry.channel && (entry.kind.is_live() || kind.is_live())
+        };
+        let previous = (1..self.head()).rev().find(follows).unwrap_or(0);
         let record = Record {
             channel: entry.channel,
             class: self.channels[entry.channel.index()].1,

@@ -163,9 +163,9 @@ impl Client {
             37 if self.full.is_none() && self.prng.chance(1, 8) => {
                 self.hung_up = true;
                 if self.prng.chance(1, 2) {
-                    self.socket.reset()
+                    self.socket.reset();
                 } else {
-                    self.socket.finish()
+                    self.socket.finish();
                 }
             }
             _ => {}
@@ -232,7 +232,7 @@ impl Client {
             }
         }
         if let Some(full) = &self.full {
-            let published: Vec<&str> = oracle.messages.iter().map(|message| &*message.text).collect();
+            let published = &oracle.messages;
             assert_eq!(full.len(), published.len(), "every message, once");
             assert!(
                 full.iter().zip(published).all(|(got, sent)| got == sent),
@@ -397,7 +397,7 @@ impl Client {
         {
             Some(Bounds::After(last)) => assert_eq!(seq, last + 1, "{channel}"),
             Some(Bounds::Between(low, high)) => {
-                assert!(low < seq && seq <= high + 1, "{channel} {low} {seq} {high}")
+                assert!(low < seq && seq <= high + 1, "{channel} {low} {seq} {high}");
             }
             None => assert!(image, "{channel} begins with an image, not with {text}"),
         }

@@ -7,6 +7,13 @@
 //!
 //! `TICKWIRE_SEEDS=1000 cargo test --release --test simulation` runs so many seeds; `TICKWIRE_SEED=42` replays one.
 
+#![allow(
+    clippy::cast_possible_truncation,
+    clippy::unwrap_used,
+    unreachable_pub,
+    reason = "a test: its numbers are small, and a surprise is to end it"
+)]
+
 mod client;
 mod frames;
 mod oracle;

@@ -13,15 +13,10 @@ pub type Book = [BTreeMap<String, String>; 2];
 /// Everything that went in, in order.
 #[derive(Default)]
 pub struct Oracle {
-    pub messages: Vec<Message>,
+    /// The text of every message, as every subscriber must get it.
+    pub messages: Vec<String>,
     pub channels: BTreeMap<String, Channel>,
     pt_ns: u64,
-}
-
-/// One message as every subscriber must get it.
-pub struct Message {
-    pub channel: String,
-    pub text: String,
 }
 
 #[derive(Default)]
@@ -60,10 +55,7 @@ impl Oracle {
             entry.books.push(book);
         }
         entry.texts.push(text.clone());
-        self.messages.push(Message {
-            channel: channel.to_owned(),
-            text,
-        });
+        self.messages.push(text);
     }
 
     /// The number of the newest message of a channel.

@@ -132,14 +132,13 @@ impl World {
                 tick: Tick::Message(&data),
             }
         } else {
-            let event = loop {
+            loop {
                 // The borrow checker cannot see that a `None` ends the loan.
                 if self.market.due_ns() <= self.market_ns {
                     break self.market.next(self.market_ns).expect("an event is due");
                 }
                 self.market_ns = self.market.due_ns();
-            };
-            event
+            }
         };
         self.sequencer.publish(&event, now).unwrap();
         self.oracle.publish(event.channel, event.ts_ns, &event.tick, now);
@@ -212,7 +211,7 @@ impl World {
             }
             match (&client.closed, client.sin) {
                 (Some((4008, reason)), _) => {
-                    assert!(reason.starts_with("slow consumer: records of "), "{reason}")
+                    assert!(reason.starts_with("slow consumer: records of "), "{reason}");
                 }
                 (Some((code, reason)), Some(sin)) => assert_eq!(*code, sin, "client {index}: {reason}"),
                 (Some((code, reason)), None) => {

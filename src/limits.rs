@@ -135,6 +135,8 @@ pub const RECV_BATCH: usize = 32;
 pub const RECV_BYTES: usize = 16 * 1024;
 /// Sends handed to the kernel in one submission.
 pub const SEND_BATCH: usize = 2048;
+/// Slices of all sends of one submission together. Beyond: the clients that catch up wait for the next one.
+pub const SEND_BATCH_PARTS: usize = SEND_BATCH * RANGES_PER_TURN;
 /// Records of the tape that are looked at for one connection that catches up before the next has its turn.
 pub const CATCH_UP_RECORDS: usize = 4096;
 /// Bytes that one connection is caught up by before the next one has its turn.

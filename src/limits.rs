@@ -65,9 +65,11 @@ pub const CHANNELS_MAX: usize = 64 * 1024;
 pub const KINDS_MAX: usize = 256;
 /// Records that the index holds unless the command line says otherwise; a power of two.
 pub const TAPE_RECORDS_DEFAULT: usize = 256 * 1024;
+/// The least that may be. Less: refused at start.
+pub const TAPE_RECORDS_MIN: usize = 64;
 /// Bytes of a track unless the command line says otherwise; a power of two.
 pub const TRACK_BYTES_DEFAULT: usize = 64 * 1024 * 1024;
-/// The least a track may be: what follows from [`FRAME_BYTES_MAX`].
+/// The least a track may be: what follows from [`FRAME_BYTES_MAX`]. Less: refused at start.
 pub const TRACK_BYTES_MIN: usize = 16 * FRAME_BYTES_MAX;
 /// The part of the tape (one in so many) that the writer clears ahead of its head, so that it seldom waits.
 pub const TAPE_MARGIN_DIVISOR: usize = 8;
@@ -135,6 +137,8 @@ pub const RECV_BATCH: usize = 32;
 pub const RECV_BYTES: usize = 16 * 1024;
 /// Sends handed to the kernel in one submission.
 pub const SEND_BATCH: usize = 2048;
+/// Slices of all sends of one submission together. Beyond: the clients that catch up wait for the next one.
+pub const SEND_BATCH_PARTS: usize = SEND_BATCH * RANGES_PER_TURN;
 /// Records of the tape that are looked at for one connection that catches up before the next has its turn.
 pub const CATCH_UP_RECORDS: usize = 4096;
 /// Bytes that one connection is caught up by before the next one has its turn.

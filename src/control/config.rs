@@ -76,6 +76,8 @@ impl Config {
             readers: shards,
         };
         shape.check().map_err(StartError::Tape)?;
+        check_size("bytes", self.track_bytes, limits::TRACK_BYTES_MIN)?;
+        check_size("records", self.records, limits::TAPE_RECORDS_MIN)?;
         let connections = connections(self.connections, shards).map_err(StartError::Descriptors)?;
         Ok(Resolved {
             shards,
@@ -84,6 +86,14 @@ impl Config {
             config: self,
         })
     }
+}
+
+/// The sequencer counts on room for the longest event and an image ahead of the head.
+fn check_size(what: &'static str, asked: usize, least: usize) -> Result<(), StartError> {
+    if asked < least {
+        return Err(StartError::TapeTooSmall { what, asked, least });
+    }
+    Ok(())
 }
 
 /// How many connections each shard serves: as many as was asked for or not at all, or else as many as go.

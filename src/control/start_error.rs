@@ -19,6 +19,15 @@ pub enum StartError {
     Descriptors(DescriptorShortage),
     /// The tape cannot be laid.
     Tape(TapeError),
+    /// The tape would not hold what it must.
+    TapeTooSmall {
+        /// Its bytes or its records.
+        what: &'static str,
+        /// How many were asked for.
+        asked: usize,
+        /// The least that there may be.
+        least: usize,
+    },
     /// The source cannot be opened.
     Source(SourceError),
     /// The writer's runtime cannot be started.
@@ -46,6 +55,9 @@ impl fmt::Display for StartError {
             Self::Listen(error) => error.fmt(f),
             Self::Descriptors(error) => error.fmt(f),
             Self::Tape(error) => error.fmt(f),
+            Self::TapeTooSmall { what, asked, least } => {
+                write!(f, "a tape of {asked} {what} is too small; give it at least {least}: --tape-{what} {least}")
+            }
             Self::Source(error) => error.fmt(f),
             Self::Runtime(error) => write!(f, "the writer's io_uring cannot be set up: {error}"),
             Self::Thread(error) => write!(f, "cannot start a thread: {error}; raise the limit: ulimit -u"),
@@ -67,7 +79,7 @@ impl std::error::Error for StartError {
             Self::Tape(error) => Some(error),
             Self::Source(error) => Some(error),
             Self::Runtime(error) | Self::Thread(error) => Some(error),
-            Self::Shard { .. } | Self::Panic { .. } => None,
+            Self::TapeTooSmall { .. } | Self::Shard { .. } | Self::Panic { .. } => None,
         }
     }
 }

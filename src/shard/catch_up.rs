@@ -11,11 +11,27 @@ use crate::limits;
 use crate::ring::{Ring, Short, ShortCause};
 
 /// Memory for one submission of slices, used again by the next.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct CatchUp {
     wanted: Wanted,
     ranges: Vec<Range>,
     slices: Vec<Slice>,
+}
+
+impl CatchUp {
+    pub(super) fn new() -> Self {
+        Self {
+            wanted: Wanted::default(),
+            ranges: Vec::with_capacity(limits::SEND_BATCH_PARTS),
+            slices: Vec::with_capacity(limits::SEND_BATCH),
+        }
+    }
+
+    /// Whether one more client's slice, however many ranges it has, fits into this submission.
+    fn has_room(&self) -> bool {
+        self.slices.len() < limits::SEND_BATCH
+            && self.ranges.len() + limits::SEND_PARTS_MAX <= limits::SEND_BATCH_PARTS
+    }
 }
 
 /// What one client is sent in one submission.
@@ -63,7 +79,7 @@ impl<R: Ring> Shard<R> {
     /// Cuts slices for one submission; says how many clients it took from the queue and how many bytes they get.
     fn cut_slices(&mut self, waiting: usize, bytes_max: usize, now: Now) -> (usize, usize) {
         let (mut served, mut bytes) = (0, 0);
-        while served < waiting && bytes < bytes_max && self.catch_up.slices.len() < limits::SEND_BATCH {
+        while served < waiting && bytes < bytes_max && self.catch_up.has_room() {
             let Some(key) = self.catching_up.pop_front() else {
                 break;
             };

@@ -134,7 +134,7 @@ impl<R: Ring> Shard<R> {
             outgoing: Outgoing::new(),
             owing: Vec::with_capacity(slots),
             pushed: Vec::with_capacity(limits::SEND_BATCH),
-            catch_up: CatchUp::default(),
+            catch_up: CatchUp::new(),
             catching_up: VecDeque::with_capacity(slots),
             life: Life::Open,
             busy: false,

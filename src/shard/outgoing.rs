@@ -15,7 +15,7 @@ pub(super) struct Outgoing {
 impl Outgoing {
     pub(super) fn new() -> Self {
         Self {
-            batch: Batch::with_capacity(limits::SEND_BATCH, limits::SEND_BATCH * limits::RANGES_PER_TURN),
+            batch: Batch::with_capacity(limits::SEND_BATCH, limits::SEND_BATCH_PARTS),
             short: Vec::with_capacity(limits::SEND_BATCH),
         }
     }

@@ -97,10 +97,10 @@ impl UringBuilder {
             bell: self.bell,
             accepting: false,
             rung: false,
-            backlog: Vec::new(),
-            landed: Vec::new(),
-            transfers: Vec::new(),
-            messages: Vec::new(),
+            backlog: Vec::with_capacity(limits::WAIT_COMPLETIONS),
+            landed: Vec::with_capacity(limits::WAIT_COMPLETIONS),
+            transfers: Vec::with_capacity(limits::SEND_BATCH),
+            messages: Vec::with_capacity(limits::SEND_BATCH),
             batch_number: 0,
         };
         ring.watch_bell();

@@ -57,7 +57,7 @@ impl Queue {
             .map_err(|error| Unavailable::from_setup(Errno::of(&error)))?;
         Ok(Self {
             io,
-            landed: Vec::new(),
+            landed: Vec::with_capacity(WAIT_COMPLETIONS),
             broken: None,
             stalls_in_a_row: 0,
             counters: Counters::default(),

@@ -1,0 +1,127 @@
+//! The built binary as a process of its own, which ends with the test.
+
+use std::io::{BufRead as _, BufReader, Read};
+use std::net::SocketAddr;
+use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
+use std::thread;
+
+use super::DEADLINE;
+
+/// A running `tickwire`.
+#[derive(Debug)]
+pub(crate) struct Process {
+    child: Child,
+    stderr: Receiver<String>,
+    /// What it has said so far on standard error.
+    said: Vec<String>,
+}
+
+/// A `tickwire` that has ended.
+#[derive(Debug)]
+pub(crate) struct Ended {
+    pub(crate) status: ExitStatus,
+    pub(crate) stderr: String,
+}
+
+impl Process {
+    /// Starts the binary with these arguments, separated by spaces.
+    pub(crate) fn start(arguments: &str) -> Self {
+        let mut command = Command::new(BINARY);
+        command.args(arguments.split_whitespace());
+        Self::spawn(&mut command)
+    }
+
+    /// Starts the binary as `command` says.
+    pub(crate) fn spawn(command: &mut Command) -> Self {
+        command.env_remove("RUST_LOG");
+        command
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped());
+        let mut child = command.spawn().expect("the binary is built");
+        let stderr = lines(child.stderr.take().expect("piped"));
+        Self {
+            child,
+            stderr,
+            said: Vec::new(),
+        }
+    }
+
+    /// The address it says that it serves on.
+    pub(crate) fn address(&mut self) -> SocketAddr {
+        let line = self.line("serving on ws://");
+        let address = line
+            .trim_start_matches("serving on ws://")
+            .trim_end_matches("/v1/ws");
+        address.parse().unwrap_or_else(|error| panic!("{error}: {line}"))
+    }
+
+    /// The next line that it says with `part` in it.
+    pub(crate) fn line(&mut self, part: &str) -> String {
+        loop {
+            let Ok(line) = self.stderr.recv_timeout(DEADLINE) else {
+                panic!("it never said {part:?}, but: {:#?}", self.said);
+            };
+            self.said.push(line);
+            let line = &self.said[self.said.len() - 1];
+            if line.contains(part) {
+                return line.clone();
+            }
+        }
+    }
+
+    pub(crate) fn stdin(&mut self) -> ChildStdin {
+        self.child.stdin.take().expect("taken once")
+    }
+
+    /// Sends it a signal, by name.
+    pub(crate) fn signal(&self, name: &str) {
+        let kill = Command::new("kill")
+            .args([&format!("-{name}"), &self.child.id().to_string()])
+            .status();
+        assert!(kill.expect("kill is everywhere").success());
+    }
+
+    /// Waits for its end; it is to come by itself.
+    pub(crate) fn wait(mut self) -> Ended {
+        // Its standard error ends when it does.
+        loop {
+            match self.stderr.recv_timeout(DEADLINE) {
+                Ok(line) => self.said.push(line),
+                Err(RecvTimeoutError::Disconnected) => break,
+                Err(RecvTimeoutError::Timeout) => panic!("it did not end, but said: {:#?}", self.said),
+            }
+        }
+        let status = self.child.wait().expect("a child can be waited for");
+        Ended {
+            status,
+            stderr: self.said.join("\n"),
+        }
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Runs the binary to its end, which is to come by itself.
+pub(crate) fn run(arguments: &str) -> Ended {
+    Process::start(arguments).wait()
+}
+
+fn lines(stderr: impl Read + Send + 'static) -> Receiver<String> {
+    let (sender, receiver) = mpsc::channel();
+    thread::spawn(move || {
+        for line in BufReader::new(stderr).lines().map_while(Result::ok) {
+            // Whoever started the process may be gone already.
+            let _ = sender.send(line);
+        }
+    });
+    receiver
+}
+
+pub(crate) const BINARY: &str = env!("CARGO_BIN_EXE_tickwire");

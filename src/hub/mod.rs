@@ -18,9 +18,6 @@ mod selector;
 mod subscription;
 mod topic;
 
-#[cfg(test)]
-mod tests;
-
 pub use catch_up::{Lost, Wanted};
 pub use channel::Channel;
 pub use client::Place;

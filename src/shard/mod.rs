@@ -31,8 +31,6 @@ mod receive;
 pub mod wheel;
 
 pub mod site;
-#[cfg(test)]
-mod tests;
 
 use std::collections::VecDeque;
 use std::sync::Arc;

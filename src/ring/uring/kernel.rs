@@ -1,10 +1,11 @@
+//! The system calls besides `io_uring`: eventfd, shutdown, close, resource limits.
+//!
+//! Never keeps a pointer. Each call is one line of C with its errors turned into [`Errno`].
+
 #![expect(
     unsafe_code,
     reason = "the few system calls that neither std nor io_uring offers for a bare descriptor"
 )]
-//! The system calls besides `io_uring`: eventfd, shutdown, close, resource limits.
-//!
-//! Never keeps a pointer. Each call is one line of C with its errors turned into [`Errno`].
 
 use crate::ring::Errno;
 use std::fs::File;

@@ -196,6 +196,13 @@ impl Client {
         moved
     }
 
+    /// A client that is let in late, for its shard had paused accepting, misses the beginning.
+    pub fn give_up_everything_unless_subscribed(&mut self) {
+        if self.subscriptions.is_empty() {
+            self.full = None;
+        }
+    }
+
     pub fn read_all(&mut self) {
         self.socket.set_pace(usize::MAX);
     }

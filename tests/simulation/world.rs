@@ -198,12 +198,13 @@ impl World {
         for _ in 0..200_000 {
             for shard in 0..self.shards.len() {
                 self.pump_all();
-                let clients_busy = self.clients.iter().any(Client::has_more_to_say);
-                if !clients_busy
-                    && self.net.is_idle()
-                    && self.shards.iter().all(|shard| shard.is_idle(self.net.now()))
-                {
-                    return;
+                let now = self.net.now();
+                if self.net.is_idle() && self.shards.iter().all(|shard| shard.is_idle(now)) {
+                    if !self.clients.iter().any(Client::has_more_to_say) {
+                        return;
+                    }
+                    // Somebody has more to say to a shard that has paused accepting.
+                    self.net.advance(10_000_000);
                 }
                 self.turn_shard(shard);
             }

@@ -3,6 +3,7 @@
 //! Invariant: a read that was started is never lost. [`Chunks::read`] may be dropped at any await and called
 //! again: the operation stays with the reader, and its bytes come out of the next call.
 
+use bytes::BytesMut;
 use std::fmt;
 use std::future::Future;
 use std::io;
@@ -24,10 +25,10 @@ pub(super) struct Chunks {
     bytes_read: u64,
     reading: Option<Reading>,
     /// The last chunk; empty while a read is under way, which owns the memory then.
-    chunk: Vec<u8>,
+    chunk: BytesMut,
 }
 
-type Reading = Pin<Box<dyn Future<Output = BufResult<usize, Vec<u8>>>>>;
+type Reading = Pin<Box<dyn Future<Output = BufResult<usize, BytesMut>>>>;
 
 impl Chunks {
     /// Reads a file from its first byte.
@@ -47,7 +48,7 @@ impl Chunks {
             positioned,
             bytes_read: 0,
             reading: None,
-            chunk: Vec::with_capacity(SOURCE_READ_BYTES),
+            chunk: BytesMut::with_capacity(SOURCE_READ_BYTES),
         }
     }
 

@@ -147,6 +147,10 @@ impl Sequencer {
         if let Some(&id) = self.ids.get(name.as_str()) {
             return Ok(id);
         }
+        // The tape holds a record of every channel at all times: its state, or a mark of its number.
+        if self.channels.len() >= self.tape.records() / IMAGES_DIVISOR {
+            return Err(PublishError::ImagesFull);
+        }
         let class = ChannelClass::default_for_kind(name.kind());
         let id = self
             .tape

@@ -56,7 +56,10 @@ impl fmt::Display for StartError {
             Self::Descriptors(error) => error.fmt(f),
             Self::Tape(error) => error.fmt(f),
             Self::TapeTooSmall { what, asked, least } => {
-                write!(f, "a tape of {asked} {what} is too small; give it at least {least}: --tape-{what} {least}")
+                write!(
+                    f,
+                    "a tape of {asked} {what} is too small; give it at least {least}: --tape-{what} {least}"
+                )
             }
             Self::Source(error) => error.fmt(f),
             Self::Runtime(error) => write!(f, "the writer's io_uring cannot be set up: {error}"),

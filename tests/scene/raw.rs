@@ -142,6 +142,8 @@ impl Raw {
                 true
             }
             Err(error) if error.kind() == ErrorKind::ConnectionReset => false,
+            // A read with a timeout is not restarted by the kernel.
+            Err(error) if error.kind() == ErrorKind::Interrupted => true,
             Err(error) => panic!("receive: {error}"),
         }
     }

@@ -172,6 +172,17 @@ pub const DESCRIPTORS_APART: u64 = 256;
 /// Descriptors of a shard besides its connections: ring, listener, doorbell and a spare for each.
 pub const DESCRIPTORS_PER_SHARD: u64 = 6;
 
+// ---- client: the subscriber's side ---------------------------------------------------------------
+
+/// Bytes of one message of the server. Beyond: close 1009.
+pub const CLIENT_MESSAGE_BYTES_MAX: u32 = 1024 * 1024;
+/// From looking up the server's address to an open connection. Beyond: the attempt has failed.
+pub const CLIENT_CONNECT_MS: u64 = 10_000;
+/// From a refusal to the first line of its body. Beyond: the refusal is told without it.
+pub const CLIENT_REFUSAL_MS: u64 = 1_000;
+/// Bytes that the server has not taken yet. Beyond: nothing more is read, for each ping read is a pong to send.
+pub const CLIENT_UNSENT_BYTES_MAX: usize = 256 * 1024;
+
 // ---- how the bounds lean on each other --------------------------------------------------------
 
 const _: () = assert!(CLOSE_REASON_BYTES_MAX == 123);
@@ -193,3 +204,7 @@ const _: () =
     assert!(COMPLETION_ENTRIES >= 2 * SUBMISSION_ENTRIES && SUBMISSION_ENTRIES as usize >= SEND_BATCH);
 const _: () = assert!(SOCKET_UNSENT_BYTES <= SOCKET_SEND_BYTES);
 const _: () = assert!(SIM_BOOK_LEVELS <= BOOK_LEVELS_MAX);
+const _: () = assert!(CLIENT_MESSAGE_BYTES_MAX as usize >= FRAME_BYTES_MAX);
+const _: () = assert!(CLIENT_MESSAGE_BYTES_MAX as usize >= REPLY_BYTES_MAX);
+const _: () = assert!(CLIENT_UNSENT_BYTES_MAX >= MESSAGE_BYTES_MAX + FRAME_HEADER_BYTES_MAX);
+const _: () = assert!(CLIENT_REFUSAL_MS < CLIENT_CONNECT_MS);

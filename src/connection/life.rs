@@ -1,9 +1,10 @@
 //! What a connection is doing.
 //!
 //! ```text
-//!            ┌────────────► Refused ───────┐
-//! Handshake ─┤                             ├─► Flushing ─► Down ─► (slot free)
-//!            └─► Open ─► Closing ──────────┘
+//!            ┌───────────────────────────┐
+//! Handshake ─┤                           ├─► Flushing ─► Lingering ─► Down ─► (slot free)
+//!            └─► Open ───┬───────────────┤
+//!                        └─► Closing ────┘
 //! ```
 //!
 //! From every stage a broken socket or an expired deadline leads straight to `Down`.
@@ -25,8 +26,11 @@ pub enum Stage {
     Open,
     /// Our close frame is on its way; the peer's has not come.
     Closing,
-    /// Nothing more is read; when what is owed has gone out it is shut down.
+    /// It was answered for the last time; that is on its way out, and nothing is read.
     Flushing,
+    /// Our stream has ended. What the peer still sends is thrown away until it ends its own: closing earlier would
+    /// reset the connection, and the peer might lose our last words.
+    Lingering,
     /// Shut down; its slot is free when the kernel has reported the last poll.
     Down,
 }
@@ -35,6 +39,9 @@ impl Stage {
     /// Whether what the peer sends still matters.
     #[must_use]
     pub fn reads(self) -> bool {
-        matches!(self, Self::Handshake { .. } | Self::Open | Self::Closing)
+        matches!(
+            self,
+            Self::Handshake { .. } | Self::Open | Self::Closing | Self::Lingering
+        )
     }
 }

@@ -34,8 +34,10 @@ pub struct Connection {
     pub stage: Stage,
     /// The polls that the kernel holds for it.
     pub armed: Armed,
-    /// Whether its input waits unread until it has read what it is owed.
-    pub paused: bool,
+    /// What its input waits for, unread.
+    pub pause: Pause,
+    /// Whether it waits in the shard's list of those that have something to say.
+    pub waiting: bool,
     /// Whether it waits in the shard's queue of those that catch up.
     pub queued: bool,
     /// Whether it waits in the shard's list of those that are owed something.
@@ -65,6 +67,18 @@ pub struct Armed {
     pub write: bool,
 }
 
+/// What the rest of a connection's input waits for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Pause {
+    /// Nothing: it is read as it comes.
+    #[default]
+    None,
+    /// That the client reads its replies.
+    Replies,
+    /// That the client has everything that it subscribed to before, so that its subscriptions can change.
+    Live,
+}
+
 impl Armed {
     /// Whether the kernel holds none.
     #[must_use]
@@ -80,7 +94,8 @@ impl Default for Connection {
             socket: Socket::default(),
             stage: Stage::default(),
             armed: Armed::default(),
-            paused: false,
+            pause: Pause::default(),
+            waiting: false,
             queued: false,
             owing: false,
             inbox: Inbox::default(),
@@ -120,6 +135,11 @@ pub struct Rate {
 }
 
 impl Rate {
+    /// Takes back the command counted last: it was not carried out yet.
+    pub fn forgive(&mut self) {
+        self.count = self.count.saturating_sub(1);
+    }
+
     /// Counts one command at `now_ms` and says whether there were at most `max` within this second.
     pub fn admit(&mut self, now_ms: u64, max: u16) -> bool {
         let second = u32::try_from((now_ms / 1000) & u64::from(u32::MAX)).unwrap_or(0);

@@ -35,8 +35,9 @@ struct TrackView<'a> {
 #[derive(Debug, Default)]
 pub struct Wanted {
     positions: Vec<Position>,
-    channels_from: Vec<Position>,
-    kinds_from: Vec<Position>,
+    channels: Vec<bool>,
+    kinds: Vec<bool>,
+    all: bool,
 }
 
 /// How far a slice may go, and how far it went.
@@ -88,13 +89,7 @@ impl Hub {
         }
         let joined = slice.end_part();
         if place.join_next == NEVER {
-            self.mark(&mine, wanted, |subscription| {
-                if subscription.joining() {
-                    place.joined_at
-                } else {
-                    Position::FIRST
-                }
-            });
+            self.mark(&mine, wanted, |_| true);
             place.cursor = self.scan(place.cursor, &track, wanted, &mut slice);
             self.unmark(&mine, wanted);
         }
@@ -129,10 +124,8 @@ impl Hub {
         while at < self.cursor && slice.records > 0 {
             let record = track.tape.record(at);
             let channel = self.channel(record.channel);
-            if record.kind.is_live()
-                && at >= wanted.from(record.channel, channel)
-                && !slice.take(track.span(at))
-            {
+            let wants = record.kind.is_live() && wanted.wants(record.channel, channel);
+            if wants && !slice.take(track.span(at)) {
                 break;
             }
             slice.records -= 1;
@@ -151,17 +144,11 @@ impl Hub {
         wanted: &mut Wanted,
     ) -> Result<(), Lost> {
         wanted.positions.clear();
-        self.mark(mine, wanted, |subscription| {
-            if subscription.joining() {
-                NEVER
-            } else {
-                Position::FIRST
-            }
-        });
+        self.mark(mine, wanted, |subscription| !subscription.joining());
         let mut result = Ok(());
         for subscription in self.pool.iter(mine).filter(|subscription| subscription.joining()) {
             for (id, channel) in self.matching(subscription.topic()) {
-                        if result.is_ok() && wanted.from(id, channel) == NEVER {
+                if result.is_ok() && !wanted.wants(id, channel) {
                     result = chain(channel, place, tape, &mut wanted.positions);
                 }
             }
@@ -178,13 +165,8 @@ impl Hub {
             return Ok(());
         }
         for subscription in self.pool.iter(mine) {
-            let since = if subscription.joining() {
-                place.cursor.max(place.joined_at)
-            } else {
-                place.cursor
-            };
             for (_, channel) in self.matching(subscription.topic()) {
-                if fell_since(channel, since, tape) {
+                if fell_since(channel, place.cursor, tape) {
                     return Err(Lost {
                         channel: channel.name().into(),
                     });
@@ -206,36 +188,33 @@ impl Hub {
             .filter(move |(_, channel)| kind.is_none_or(|kind| channel.kind() == kind))
     }
 
-    fn mark(&self, mine: &Subscriptions, wanted: &mut Wanted, from: impl Fn(&Subscription) -> Position) {
-        wanted.channels_from.resize(self.channels.len(), NEVER);
-        wanted.kinds_from.resize(self.kinds.len() + 1, NEVER);
-        for subscription in self.pool.iter(mine) {
-            let mark = wanted.mark(subscription.topic());
-            *mark = (*mark).min(from(subscription));
+    /// Notes what those of the client's subscriptions want that pass `which`.
+    fn mark(&self, mine: &Subscriptions, wanted: &mut Wanted, which: impl Fn(&Subscription) -> bool) {
+        wanted.channels.resize(self.channels.len(), false);
+        wanted.kinds.resize(self.kinds.len(), false);
+        for subscription in self.pool.iter(mine).filter(|subscription| which(subscription)) {
+            *wanted.topic(subscription.topic()) = true;
         }
     }
 
     fn unmark(&self, mine: &Subscriptions, wanted: &mut Wanted) {
         for subscription in self.pool.iter(mine) {
-            *wanted.mark(subscription.topic()) = NEVER;
+            *wanted.topic(subscription.topic()) = false;
         }
     }
 }
 
 impl Wanted {
-    /// Where the wish for a topic begins; [`NEVER`] for no wish.
-    fn mark(&mut self, topic: TopicId) -> &mut Position {
+    fn topic(&mut self, topic: TopicId) -> &mut bool {
         match topic {
-            TopicId::Channel(id) => &mut self.channels_from[id.index()],
-            TopicId::Kind(kind) => &mut self.kinds_from[kind as usize + 1],
-            TopicId::All => &mut self.kinds_from[0],
+            TopicId::Channel(id) => &mut self.channels[id.index()],
+            TopicId::Kind(kind) => &mut self.kinds[kind as usize],
+            TopicId::All => &mut self.all,
         }
     }
 
-    fn from(&self, id: ChannelId, channel: &Channel) -> Position {
-        self.channels_from[id.index()]
-            .min(self.kinds_from[channel.kind() as usize + 1])
-            .min(self.kinds_from[0])
+    fn wants(&self, id: ChannelId, channel: &Channel) -> bool {
+        self.all || self.channels[id.index()] || self.kinds[channel.kind() as usize]
     }
 }
 
@@ -306,7 +285,7 @@ fn chain(channel: &Channel, place: &Place, tape: &Reader, positions: &mut Vec<Po
             });
         }
         let record = tape.record(at);
-        if at < place.joined_at {
+        if at < place.cursor {
             if record.kind.is_image() {
                 positions.push(at);
                 return Ok(());

@@ -3,6 +3,9 @@
 //! A client that has everything up to the hub's cursor is *live*: each new record is routed to it. Any other
 //! client is *behind*: it owns a place instead, and [`catch_up`](super::catch_up) serves it from there, at the
 //! same cost in memory whether it is one record behind or a hundred thousand.
+//!
+//! Subscriptions change only where that can be exact. A client subscribes when it is live; the subscription begins
+//! a *join*, which puts it behind until it was sent what it wants of the past. It unsubscribes when no join is on.
 
 use super::Hub;
 use super::subscription::Subscriptions;
@@ -15,30 +18,27 @@ pub(super) struct Client {
     pub(super) subscriptions: Subscriptions,
     pub(super) place: Place,
     pub(super) track: Track,
-    live: bool,
+    pub(super) live: bool,
 }
 
 /// Where on the tape a client that is not live stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Place {
-    /// The first position that the scan has not looked at.
+    /// The client has everything before this position that it wants, but for what its join still owes it. The scan
+    /// goes on here.
     pub(super) cursor: Position,
-    /// The hub's cursor when the client's newest subscriptions were made: they want every record from here on,
-    /// and of what was before only what the join gives them.
-    pub(super) joined_at: Position,
-    /// The first position that the join has not served; [`NEVER`] when it has served all.
+    /// The first position that the join has not served; [`NEVER`] when no join is on.
     pub(super) join_next: Position,
 }
 
 impl Client {
-    /// New subscriptions want what is before `hub_cursor` as a join.
+    /// New subscriptions are to be sent what they want of the time before `hub_cursor`.
     pub(super) fn begin_join(&mut self, hub_cursor: Position) {
-        if self.live {
-            self.live = false;
-            self.place.cursor = hub_cursor;
-        }
-        self.place.joined_at = hub_cursor;
-        self.place.join_next = Position::FIRST;
+        self.live = false;
+        self.place = Place {
+            cursor: hub_cursor,
+            join_next: Position::FIRST,
+        };
     }
 }
 
@@ -48,28 +48,20 @@ impl Default for Client {
     }
 }
 
-impl Place {
-    /// Whether a join began while the hub stood at `hub_cursor` and nothing of it has been served, so that it can
-    /// still take in more subscriptions.
-    pub(super) fn is_fresh_join(&self, hub_cursor: Position) -> bool {
-        self.join_next == Position::FIRST && self.joined_at == hub_cursor
-    }
-
-    fn is_joining(&self) -> bool {
-        self.join_next != NEVER || self.cursor < self.joined_at
-    }
-}
-
 impl Hub {
     /// A client arrives, who reads `track`.
     pub fn enter(&mut self, key: Key, track: Track) {
         *self.client_mut(key) = Client { track, ..NOBODY };
     }
 
-    /// The client `key` could not be given every record: it has all that it wants before `cursor`.
+    /// The client `key` could not be given every record: it has all that it wants before `cursor`. One without
+    /// subscriptions wants nothing, so it stays as it is.
     pub fn fall_behind(&mut self, key: Key, cursor: Position) {
         let client = self.client_mut(key);
         debug_assert!(client.live, "a client falls behind once");
+        if client.subscriptions.len() == 0 {
+            return;
+        }
         client.live = false;
         client.place = Place {
             cursor,
@@ -97,12 +89,23 @@ impl Hub {
     pub fn go_live(&mut self, key: Key) -> bool {
         let cursor = self.cursor;
         let client = self.client_mut(key);
-        if !client.live && client.place.join_next == NEVER && client.place.cursor == cursor {
-            client.live = true;
-            let mine = client.subscriptions;
-            self.pool.settle(&mine);
-        }
-        self.client(key).live
+        client.live |= client.place.join_next == NEVER && client.place.cursor == cursor;
+        client.live
+    }
+
+    /// Whether the client `key` may subscribe now: it is live, or its join has begun in this very turn and takes in
+    /// more.
+    #[must_use]
+    pub fn may_subscribe(&self, key: Key) -> bool {
+        let Client { live, place, .. } = self.client(key);
+        *live || (place.join_next == Position::FIRST && place.cursor == self.cursor)
+    }
+
+    /// Whether the client `key` may unsubscribe now: no join is on, which could owe it what it unsubscribes from.
+    #[must_use]
+    pub fn may_unsubscribe(&self, key: Key) -> bool {
+        let Client { live, place, .. } = self.client(key);
+        *live || place.join_next == NEVER
     }
 
     /// Where the client `key` stands, which means something only while it is not live.
@@ -115,13 +118,6 @@ impl Hub {
     #[must_use]
     pub fn is_live(&self, key: Key) -> bool {
         self.client(key).live
-    }
-
-    /// Whether the client `key` is still being served a join, so that it cannot begin another.
-    #[must_use]
-    pub fn is_joining(&self, key: Key) -> bool {
-        let client = self.client(key);
-        !client.live && !client.place.is_fresh_join(self.cursor) && client.place.is_joining()
     }
 
     /// Which track the client `key` reads.
@@ -159,7 +155,6 @@ const NOBODY: Client = Client {
     subscriptions: Subscriptions::NONE,
     place: Place {
         cursor: Position::FIRST,
-        joined_at: Position::FIRST,
         join_next: NEVER,
     },
     track: Track::new(0),

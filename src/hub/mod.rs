@@ -18,9 +18,6 @@ mod selector;
 mod subscription;
 mod topic;
 
-#[cfg(test)]
-mod tests;
-
 pub use catch_up::{Lost, Wanted};
 pub use channel::Channel;
 pub use client::Place;
@@ -107,8 +104,8 @@ impl Hub {
     }
 
     /// Subscribes the client `key` to `selector`, and begins its join: what it is to get of the past comes with
-    /// [`catch_up`](Self::catch_up). Call [`is_joining`](Self::is_joining) first: a client has one join at a time.
-    /// Subscribing again to the same thing changes nothing.
+    /// [`catch_up`](Self::catch_up). Ask [`may_subscribe`](Self::may_subscribe) first. Subscribing again to the same
+    /// thing changes nothing.
     ///
     /// # Errors
     /// When there is no such channel or kind, or the client has too many subscriptions, or the shard has.
@@ -120,7 +117,11 @@ impl Hub {
                 return Err(SubscribeError::TooMany);
             }
             let (place, cursor) = (self.topic(id).next_place(), self.cursor);
-            if !self.client(key).place.is_fresh_join(cursor) {
+            debug_assert!(
+                self.may_subscribe(key),
+                "a join begins when the client has everything"
+            );
+            if self.is_live(key) {
                 self.pool.settle(&mine);
             }
             let subscription = self
@@ -136,12 +137,16 @@ impl Hub {
         Ok(self.subscribed(id))
     }
 
-    /// Ends the subscription of the client `key` to `selector`.
+    /// Ends the subscription of the client `key` to `selector`. Ask [`may_unsubscribe`](Self::may_unsubscribe) first.
     ///
     /// # Errors
     /// When the client has no such subscription.
     pub fn unsubscribe(&mut self, key: Key, selector: Selector<'_>) -> Result<(), UnsubscribeError> {
         let id = self.topic_id(selector).ok_or(UnsubscribeError::NotSubscribed)?;
+        debug_assert!(
+            self.may_unsubscribe(key),
+            "nothing is owed of what is unsubscribed"
+        );
         let mut mine = self.client(key).subscriptions;
         let place = self
             .pool

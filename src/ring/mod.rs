@@ -8,7 +8,8 @@
 //! seeded simulator on virtual time that injects every fault the contract allows.
 //!
 //! The life of a socket: [`Completion::Accepted`] → any number of [`Ring::arm`], [`Completion::Ready`], receives and
-//! sends → [`Ring::shutdown`] → every armed poll reports → [`Ring::close`]. Closing earlier would neither send a
+//! sends → [`Ring::finish`], where the last words matter, and receiving to the peer's end, for closing with bytes
+//! unread resets the connection → [`Ring::shutdown`] → every armed poll reports → [`Ring::close`]. Closing earlier would neither send a
 //! FIN nor free the socket, because the armed poll still holds it.
 
 pub mod batch;
@@ -81,6 +82,9 @@ pub trait Ring {
     /// cleared and gets one entry for each send that did not go out whole, in no order. Sends are made in the
     /// order of the batch; a socket should have one at most, since a later one would be tried after a short one.
     fn send_batch(&mut self, batch: &Batch<'_>, short: &mut Vec<Short>);
+
+    /// Ends our direction of a connection: what was sent is still delivered, and the peer's stream goes on.
+    fn finish(&mut self, socket: Socket);
 
     /// Ends both directions of a connection. What was sent is still delivered; every armed poll reports.
     fn shutdown(&mut self, socket: Socket);

@@ -9,6 +9,16 @@ use crate::market::{ChannelClass, ChannelName, Pattern};
 use crate::tape::Class;
 
 impl Desk<'_> {
+    /// Whether a command can be carried out now. A client's subscriptions change only where that is exact: see
+    /// [`Hub::may_subscribe`] and [`Hub::may_unsubscribe`].
+    pub(super) fn may_obey(&self, key: Key, command: &Command<'_>) -> bool {
+        match command {
+            Command::Subscribe { .. } => self.hub.may_subscribe(key),
+            Command::Unsubscribe { .. } => self.hub.may_unsubscribe(key),
+            Command::List { .. } | Command::Ping { .. } => true,
+        }
+    }
+
     /// Carries out a command and writes the reply into the scratch of frames.
     pub(super) fn obey(&mut self, key: Key, command: &Command<'_>) {
         self.site.text.clear();

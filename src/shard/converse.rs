@@ -7,14 +7,14 @@ use super::Shard;
 use super::site::Site;
 use crate::base::{Key, Now};
 use crate::connection::inbox::InboxesFull;
-use crate::connection::{Connection, Outboxes, Stage};
+use crate::connection::{Connection, Outboxes, Pause, Rate, Stage};
 use crate::dialect::Code;
 use crate::dialect::native_json::reply::write_error;
 use crate::dialect::native_json::{Command, CommandError};
 use crate::hub::Hub;
 use crate::limits;
 use crate::ring::Ring;
-use crate::wire::{CloseCode, Event, Opcode, Refusal, server_header};
+use crate::wire::{CloseCode, Event, Opcode, Refusal, Sender, Server, server_header};
 
 /// What is needed to answer a client.
 #[derive(Debug)]
@@ -42,6 +42,17 @@ pub(super) enum Verdict {
     HangUp,
 }
 
+/// What one event comes to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Reply {
+    /// The reply, if there is one, is in the scratch.
+    Given,
+    /// The same, and it is the last: this is how it goes on.
+    Last(Verdict),
+    /// The event must wait.
+    NotYet,
+}
+
 impl Desk<'_> {
     /// Handles what a connection has sent. Says how many bytes at the front of `bytes` are to be kept until more
     /// arrive.
@@ -54,12 +65,12 @@ impl Desk<'_> {
         match connection.stage {
             Stage::Handshake { .. } => self.greet(key, connection, bytes),
             Stage::Open | Stage::Closing => self.converse(key, connection, bytes),
-            Stage::Flushing | Stage::Down => (0, Verdict::GoOn),
+            Stage::Flushing | Stage::Lingering | Stage::Down => (0, Verdict::GoOn),
         }
     }
 
-    /// Handles every whole message. A client that is owed too much waits with the rest of its commands until it
-    /// has read its replies.
+    /// Handles every whole message. A client that is owed too much, or whose subscriptions cannot change yet, waits
+    /// with the rest of what it said.
     pub(super) fn converse(
         &mut self,
         key: Key,
@@ -70,69 +81,77 @@ impl Desk<'_> {
             session,
             outbox,
             rate,
-            paused,
+            pause,
             ..
         } = connection;
         let mut decoder = session.decode(bytes);
         let verdict = loop {
             if outbox.len() >= limits::OUTBOX_BYTES_PAUSE {
-                *paused = true;
+                *pause = Pause::Replies;
                 break Verdict::GoOn;
             }
             self.site.frame.clear();
-            let event = match decoder.next() {
+            let reply = match decoder.next() {
                 Ok(None) => break Verdict::GoOn,
-                Ok(Some((event, sender))) => {
-                    let sent = match event {
-                        Event::Text(text) => {
-                            if rate.admit(self.now.mono_ms(), limits::COMMANDS_PER_SECOND_MAX) {
-                                self.command(key, text);
-                            } else {
-                                self.error(None, Code::RateLimited, "more than 50 commands a second");
-                            }
-                            Ok(())
-                        }
-                        Event::Binary(_) => {
-                            break Verdict::Close(CloseCode::UNSUPPORTED_DATA, "commands are text messages");
-                        }
-                        Event::Ping(payload) => sender.pong(payload, &mut self.site.frame),
-                        Event::Pong(_) => Ok(()),
-                        Event::Close(frame) => sender.close(frame, &mut self.site.frame),
-                    };
-                    // What the closing handshake forbids is not sent; nothing is wrong with that.
-                    let _ = sent;
-                    matches!(event, Event::Close(_))
-                }
+                Ok(Some((event, sender))) => self.reply(key, rate, &event, sender),
                 Err(fault) => {
                     drop(decoder);
+                    // It has failed, so the closing handshake allows this one frame.
                     let _ = session.sender().close(Some(fault.into()), &mut self.site.frame);
-                    let owed = self.outboxes.append(outbox, &self.site.frame);
-                    return (
-                        0,
-                        if owed.is_ok() {
-                            Verdict::Finish
-                        } else {
-                            Verdict::HangUp
-                        },
-                    );
+                    let owed = self.outboxes.append(outbox, &self.site.frame).is_ok();
+                    return (0, if owed { Verdict::Finish } else { Verdict::HangUp });
                 }
             };
+            if reply == Reply::NotYet {
+                decoder.put_back();
+                *pause = Pause::Live;
+                break Verdict::GoOn;
+            }
             if self.outboxes.append(outbox, &self.site.frame).is_err() {
                 break Verdict::Close(CloseCode::TRY_AGAIN_LATER, "out of memory for replies");
             }
-            if event {
-                break Verdict::Finish;
+            if let Reply::Last(verdict) = reply {
+                break verdict;
             }
         };
         (decoder.finish(), verdict)
     }
 
-    /// Carries out one text message.
-    fn command(&mut self, key: Key, text: &str) {
+    /// Writes the reply to one event into the scratch of frames. What the closing handshake forbids is not written.
+    fn reply(&mut self, key: Key, rate: &mut Rate, event: &Event<'_>, sender: &mut Sender<Server>) -> Reply {
+        match *event {
+            Event::Text(text) => return self.command(key, rate, text),
+            Event::Binary(_) => {
+                let verdict = Verdict::Close(CloseCode::UNSUPPORTED_DATA, "commands are text messages");
+                return Reply::Last(verdict);
+            }
+            Event::Ping(payload) => {
+                let _ = sender.pong(payload, &mut self.site.frame);
+            }
+            Event::Pong(_) => {}
+            Event::Close(frame) => {
+                let _ = sender.close(frame, &mut self.site.frame);
+                return Reply::Last(Verdict::Finish);
+            }
+        }
+        Reply::Given
+    }
+
+    /// Carries out one text message, unless its time has not come.
+    fn command(&mut self, key: Key, rate: &mut Rate, text: &str) -> Reply {
+        if !rate.admit(self.now.mono_ms(), limits::COMMANDS_PER_SECOND_MAX) {
+            self.error(None, Code::RateLimited, "more than 50 commands a second");
+            return Reply::Given;
+        }
         match Command::parse(text) {
+            Ok(command) if !self.may_obey(key, &command) => {
+                rate.forgive();
+                return Reply::NotYet;
+            }
             Ok(command) => self.obey(key, &command),
             Err(CommandError { code, id, message }) => self.error(id, code, &message),
         }
+        Reply::Given
     }
 
     /// Answers that a request went wrong.

@@ -2,7 +2,7 @@
 
 use super::{Life, Shard, after_ms};
 use crate::base::{Key, Now};
-use crate::connection::{Connection, Stage};
+use crate::connection::{Connection, Pause, Stage};
 use crate::limits;
 use crate::ring::{Completion, Errno, Interest, Ring, Socket};
 
@@ -88,7 +88,7 @@ impl<R: Ring> Shard<R> {
             return;
         }
         if interest.reads() {
-            self.intake.push(key);
+            self.hear_soon(key);
         }
         if interest.writes() {
             // Whoever makes room is there: reading what we send counts as a sign of life.
@@ -103,7 +103,7 @@ impl<R: Ring> Shard<R> {
         let Some(connection) = self.connections.slots.get_mut(key) else {
             return;
         };
-        if connection.stage.reads() && !connection.armed.read && !connection.paused {
+        if connection.stage.reads() && !connection.armed.read && connection.pause == Pause::None {
             connection.armed.read = true;
             self.ring.arm(key, connection.socket, Interest::Read);
         }

@@ -3,7 +3,7 @@
 
 use super::{Life, Shard, after_ms};
 use crate::base::{Key, Now};
-use crate::connection::Stage;
+use crate::connection::{Pause, Stage};
 use crate::limits;
 use crate::ring::Ring;
 use crate::wire::{CloseCode, CloseFrame};
@@ -34,7 +34,7 @@ impl<R: Ring> Shard<R> {
         self.part(key, now);
     }
 
-    /// Nothing more is read from the connection; when what it is owed has gone out it is shut down.
+    /// What the connection is owed is the last it gets.
     pub(super) fn finish(&mut self, key: Key, now: Now) {
         let Some(connection) = self.connections.slots.get_mut(key) else {
             return;
@@ -42,6 +42,17 @@ impl<R: Ring> Shard<R> {
         connection.stage = Stage::Flushing;
         self.connections.inboxes.clear(&mut connection.inbox);
         self.part(key, now);
+    }
+
+    /// Everything is said: our stream ends, and the peer has what is left of its time to end its own.
+    pub(super) fn linger(&mut self, key: Key) {
+        let Some(connection) = self.connections.slots.get_mut(key) else {
+            return;
+        };
+        connection.stage = Stage::Lingering;
+        connection.pause = Pause::None;
+        self.ring.finish(connection.socket);
+        self.watch(key);
     }
 
     /// Ends the connection without another word.
@@ -87,7 +98,7 @@ impl<R: Ring> Shard<R> {
             match self.connections.slots.get(key).map(|connection| connection.stage) {
                 Some(Stage::Open) => self.close(key, CloseCode::GOING_AWAY, "server is shutting down", now),
                 Some(Stage::Handshake { .. }) => self.hang_up(key),
-                Some(Stage::Closing | Stage::Flushing | Stage::Down) | None => {}
+                Some(Stage::Closing | Stage::Flushing | Stage::Lingering | Stage::Down) | None => {}
             }
         }
     }

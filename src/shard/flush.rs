@@ -2,7 +2,7 @@
 
 use super::Shard;
 use crate::base::{Key, Now};
-use crate::connection::Stage;
+use crate::connection::{Pause, Stage};
 use crate::hub::Range;
 use crate::limits;
 use crate::ring::{Ring, ShortCause};
@@ -138,7 +138,7 @@ impl<R: Ring> Shard<R> {
             return;
         }
         if connection.stage == Stage::Flushing {
-            return self.hang_up(key);
+            return self.linger(key);
         }
         self.queue_if_behind(key);
         self.wake(key);
@@ -149,8 +149,13 @@ impl<R: Ring> Shard<R> {
         let Some(connection) = self.connections.slots.get(key) else {
             return;
         };
-        if connection.paused && connection.outbox.is_empty() && !self.hub.is_joining(key) {
-            self.intake.push(key);
+        let may_go_on = match connection.pause {
+            Pause::None => false,
+            Pause::Replies => connection.outbox.is_empty(),
+            Pause::Live => connection.outbox.is_empty() && self.hub.is_live(key),
+        };
+        if may_go_on {
+            self.hear_soon(key);
         }
     }
 }

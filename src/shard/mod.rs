@@ -31,8 +31,6 @@ mod receive;
 pub mod wheel;
 
 pub mod site;
-#[cfg(test)]
-mod tests;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -171,10 +169,11 @@ impl<R: Ring> Shard<R> {
         self.life == Life::Over
     }
 
-    /// Whether the next turn has nothing to do but wait.
+    /// Whether a turn at `now` would have nothing to do but wait for the kernel.
     #[must_use]
-    pub fn is_idle(&self) -> bool {
-        self.deadline_ns() != Some(0)
+    pub fn is_idle(&self, now: Now) -> bool {
+        self.deadline_ns()
+            .is_none_or(|deadline_ns| deadline_ns > now.mono_ns)
     }
 
     /// The ring, for what it has counted.
@@ -186,7 +185,9 @@ impl<R: Ring> Shard<R> {
     /// Blocks and subscriptions that connections have borrowed from the shard's pools.
     #[must_use]
     pub fn borrowed(&self) -> usize {
-        let Connections { inboxes, outboxes, .. } = &self.connections;
+        let Connections {
+            inboxes, outboxes, ..
+        } = &self.connections;
         inboxes.blocks_in_use() + outboxes.blocks_in_use() + self.hub.subscriptions_in_use()
     }
 

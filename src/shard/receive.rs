@@ -6,7 +6,7 @@
 use super::Shard;
 use super::converse::Desk;
 use crate::base::{Key, Now, Socket};
-use crate::connection::{Connection, Inbox};
+use crate::connection::{Connection, Inbox, Pause};
 use crate::limits;
 use crate::ring::{Errno, Ring};
 
@@ -33,11 +33,6 @@ impl Intake {
         }
     }
 
-    /// The connection `key` has something to say.
-    pub(super) fn push(&mut self, key: Key) {
-        self.waiting.push(key);
-    }
-
     /// Whether somebody waits to be heard.
     pub(super) fn is_waiting(&self) -> bool {
         !self.waiting.is_empty()
@@ -45,6 +40,16 @@ impl Intake {
 }
 
 impl<R: Ring> Shard<R> {
+    /// The connection `key` has something to say.
+    pub(super) fn hear_soon(&mut self, key: Key) {
+        if let Some(connection) = self.connections.slots.get_mut(key)
+            && !connection.waiting
+        {
+            connection.waiting = true;
+            self.intake.waiting.push(key);
+        }
+    }
+
     /// Hears everyone who waits, once.
     pub(super) fn receive(&mut self, now: Now) {
         std::mem::swap(&mut self.intake.waiting, &mut self.intake.serving);
@@ -53,15 +58,15 @@ impl<R: Ring> Shard<R> {
             let Some(connection) = self.connections.slots.get_mut(key) else {
                 continue;
             };
+            connection.waiting = false;
             if !connection.stage.reads() {
                 continue;
             }
-            if connection.outbox.len() >= limits::OUTBOX_BYTES_PAUSE || self.hub.is_joining(key) {
-                // It is asked to read first; `flush` wakes it.
-                connection.paused = true;
+            if connection.outbox.len() >= limits::OUTBOX_BYTES_PAUSE {
+                connection.pause = Pause::Replies;
                 continue;
             }
-            connection.paused = false;
+            connection.pause = Pause::None;
             if !matches!(connection.inbox, Inbox::Empty) {
                 self.receive_into_block(key, now);
                 continue;

@@ -179,6 +179,7 @@ fn reserve(bytes: usize) -> io::Result<NonNull<u8>> {
 }
 
 #[cfg(test)]
+#[cfg(not(miri))]
 mod tests {
     use super::*;
 

@@ -12,7 +12,7 @@
 //! |---|---|---|
 //! | `head` | the writer | every record below it is written |
 //! | `channels` | the writer | every channel below it is declared |
-//! | `tail` | the writer | no view that begins later reaches below it |
+//! | `tail` | the writer | no view taken from now on reaches below it |
 //! | `pin`, one a reader | that reader | the lowest position it may read, or [`NOTHING`] |
 //! | `parked`, one a reader | that reader; the writer takes it back | the reader wants to be rung |
 //!
@@ -46,8 +46,7 @@
 //! **No wake-up is lost.** The reader stores `parked`, then loads `head`; the writer stores `head`, then loads
 //! `parked`: the same handshake, with the same fences. Either the writer sees `parked` and rings, or the reader sees
 //! the new head and does not sleep. The word guards no memory, so its accesses are relaxed. Both sides take it back
-//! with a compare-and-swap, so that they agree on who did: a park is rung once at most, and a ring that comes late
-//! does not undo the next park.
+//! with a compare-and-swap, so that they agree on who did: each park is rung once, or taken back by its reader.
 
 use super::record::Position;
 #[cfg(tickwire_loom)]
@@ -189,6 +188,7 @@ impl Pins {
         let tail = ends.tail.load(Ordering::Acquire);
         if tail != before {
             // What was retired in between may be overwritten, and is not in the view: do not hold the writer up.
+            // (The fence already releases the reads under the former pin; the ordering says so where it matters.)
             word.pin.store(tail, Ordering::Release);
         }
         View {
@@ -241,5 +241,6 @@ impl Word {
 /// The pin of a reader that reads nothing.
 const NOTHING: u64 = u64::MAX;
 
-#[cfg(all(test, tickwire_loom))]
+#[cfg(test)]
+#[cfg(tickwire_loom)]
 mod model;

@@ -117,6 +117,7 @@ impl<R: Role> Session<R> {
             inbound: &mut self.inbound,
             sender: &mut self.sender,
             buffer,
+            given: None,
         }
     }
 
@@ -193,6 +194,8 @@ pub struct Decoder<'d, R: Role> {
     start: usize,
     /// Where the bytes begin that were not decoded yet.
     read: usize,
+    /// The event given last.
+    given: Option<Found>,
 }
 
 impl<R: Role> Decoder<'_, R> {
@@ -217,6 +220,7 @@ impl<R: Role> Decoder<'_, R> {
                 return Err(fault);
             }
         };
+        self.given = Some(found.clone());
         let payload = self.buffer.get(found.payload).unwrap_or_default();
         let event = match found.kind {
             Kind::Text => simdutf8::basic::from_utf8(payload)
@@ -233,6 +237,33 @@ impl<R: Role> Decoder<'_, R> {
             Err(_) => self.sender.fail(),
         }
         event.map(|event| Some((event, &mut *self.sender)))
+    }
+
+    /// Takes back the message that [`next`](Self::next) gave last, text or binary, as if it had not: it will be given
+    /// again, by this decoder or a later one. For a caller that finds it cannot act on a message yet.
+    ///
+    /// # Panics
+    /// In debug builds, when the last event was none or another.
+    pub fn put_back(&mut self) {
+        let Some(Found {
+            kind: kind @ (Kind::Text | Kind::Binary),
+            payload,
+        }) = self.given.take()
+        else {
+            debug_assert!(false, "only a message is put back, and only once");
+            return;
+        };
+        // It is a message whose last byte has arrived and which was not given yet.
+        let inbound = &mut *self.inbound;
+        inbound.message = if matches!(kind, Kind::Text) {
+            Message::Text
+        } else {
+            Message::Binary
+        };
+        inbound.frame = Frame::Final;
+        inbound.lacking = 0;
+        inbound.assembled = narrow(payload.len());
+        self.start = payload.start;
     }
 
     /// Moves what must be kept to the front of the buffer, and says how many bytes that is: the next
@@ -393,7 +424,7 @@ impl<R: Role> Drop for Decoder<'_, R> {
 }
 
 /// Where in the buffer an event lies.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Found {
     kind: Kind,
     payload: Range<usize>,

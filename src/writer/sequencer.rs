@@ -139,7 +139,10 @@ impl Sequencer {
             let name = channel.name();
             assert!(channel.newest >= tail, "the tape holds a record of {name}");
             let stateful = channel.class != ChannelClass::Append;
-            assert!(!stateful || channel.image >= tail, "the tape holds an image of {name}");
+            assert!(
+                !stateful || channel.image >= tail,
+                "the tape holds an image of {name}"
+            );
         }
     }
 
@@ -147,9 +150,9 @@ impl Sequencer {
         if let Some(&id) = self.ids.get(name.as_str()) {
             return Ok(id);
         }
-        // The tape holds a record of every channel at all times: its state, or a mark of its number.
-        if self.channels.len() >= self.tape.records() / IMAGES_DIVISOR {
-            return Err(PublishError::ImagesFull);
+        let channels_max = self.tape.records() / IMAGES_DIVISOR;
+        if self.channels.len() >= channels_max {
+            return Err(PublishError::Channels { channels_max });
         }
         let class = ChannelClass::default_for_kind(name.kind());
         let id = self
@@ -380,8 +383,13 @@ pub enum PublishError {
     /// A number is too fine or too coarse: its text would be longer than
     /// [`DECIMAL_TEXT_BYTES_MAX`](limits::DECIMAL_TEXT_BYTES_MAX).
     Precision,
-    /// Its channel would be one too many.
+    /// Its channel would be one too many for the server.
     Declare(DeclareError),
+    /// Its channel would be one too many for a tape of this size.
+    Channels {
+        /// How many there may be.
+        channels_max: usize,
+    },
     /// It does not fit the book.
     Book(BookError),
     /// Its frame would be longer than [`FRAME_BYTES_MAX`](limits::FRAME_BYTES_MAX).
@@ -406,6 +414,12 @@ impl fmt::Display for PublishError {
                 )
             }
             Self::Declare(error) => error.fmt(f),
+            Self::Channels { channels_max } => {
+                write!(
+                    f,
+                    "the tape's index has room for {channels_max} channels; give it more records"
+                )
+            }
             Self::Book(error) => error.fmt(f),
             Self::TooLong { bytes } => {
                 write!(
@@ -465,7 +479,8 @@ pub const NATIVE_JSON: Track = Track::new(0);
 
 /// The longest header of a frame that we send: no mask (RFC 6455 §5.2).
 const HEADER_BYTES_MAX: usize = 10;
-/// Images take at most one part in so many of the tape, or keeping them would leave no room for anything else.
+/// Images take at most one part in so many of the tape, in bytes and in records, or keeping them would leave no room
+/// for anything else.
 const IMAGES_DIVISOR: usize = 4;
 /// `["price","size"],`
 const LEVEL_BYTES_MAX: usize = 2 * limits::DECIMAL_TEXT_BYTES_MAX + 8;

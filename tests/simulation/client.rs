@@ -31,6 +31,7 @@ pub struct Client {
     pub sin: Option<u16>,
     pub refused: bool,
     pub hung_up: bool,
+    finished: bool,
 }
 
 /// A request that will be replied to.
@@ -54,9 +55,21 @@ enum Bounds {
 impl Client {
     pub fn new(socket: Socket, mut prng: Prng, everything: bool) -> Self {
         let lazy = everything && prng.chance(1, 2) || !everything && prng.chance(1, 4);
-        let channels = if everything { "*" } else { "trade:*,nonsense,bbo:BTC-USD" };
-        let query = if lazy { format!("?ch={channels}") } else { String::new() };
-        let protocol = if prng.chance(1, 2) { "Sec-WebSocket-Protocol: tickwire.v1.json\r\n" } else { "" };
+        let channels = if everything {
+            "*"
+        } else {
+            "trade:*,nonsense,bbo:BTC-USD"
+        };
+        let query = if lazy {
+            format!("?ch={channels}")
+        } else {
+            String::new()
+        };
+        let protocol = if prng.chance(1, 2) {
+            "Sec-WebSocket-Protocol: tickwire.v1.json\r\n"
+        } else {
+            ""
+        };
         let head = format!(
             "GET /v1/ws{query} HTTP/1.1\r\nHost: sim\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n{protocol}\
              Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n"
@@ -78,10 +91,13 @@ impl Client {
             sin: None,
             refused: false,
             hung_up: false,
+            finished: false,
         };
         if lazy {
             let channels = channels.split(',').map(str::to_owned).collect();
-            client.pending.push_back((Request::Subscribe { id: None, channels }, BTreeMap::new()));
+            client
+                .pending
+                .push_back((Request::Subscribe { id: None, channels }, BTreeMap::new()));
         } else if everything {
             client.subscribe(vec!["*".to_owned()], &Oracle::default());
         }
@@ -102,7 +118,8 @@ impl Client {
                 let channels = vec![self.any_channel()];
                 let id = self.id();
                 self.request(json!({"op": "unsub", "id": id, "ch": channels}));
-                self.pending.push_back((Request::Unsubscribe { id, channels }, BTreeMap::new()));
+                self.pending
+                    .push_back((Request::Unsubscribe { id, channels }, BTreeMap::new()));
             }
             9 | 10 => {
                 let id = self.id();
@@ -118,7 +135,8 @@ impl Client {
                 let (text, code) = [("{", 4001), (r#"{"op":"sing"}"#, 4002), (r#"{"op":"sub"}"#, 4000)]
                     [self.prng.below(3) as usize];
                 self.send(1, text.as_bytes());
-                self.pending.push_back((Request::Nonsense { code }, BTreeMap::new()));
+                self.pending
+                    .push_back((Request::Nonsense { code }, BTreeMap::new()));
             }
             14..=16 => {
                 let payload = self.prng.next_u64().to_be_bytes()[..self.prng.below(9) as usize].to_vec();
@@ -144,25 +162,44 @@ impl Client {
             }
             37 if self.full.is_none() && self.prng.chance(1, 8) => {
                 self.hung_up = true;
-                if self.prng.chance(1, 2) { self.socket.reset() } else { self.socket.finish() }
+                if self.prng.chance(1, 2) {
+                    self.socket.reset();
+                } else {
+                    self.socket.finish();
+                }
             }
             _ => {}
         }
     }
 
-    /// Moves bytes both ways.
-    pub fn pump(&mut self, oracle: &Oracle) {
+    /// Moves bytes both ways; says whether any moved.
+    pub fn pump(&mut self, oracle: &Oracle) -> bool {
+        let mut moved = false;
         while !self.outgoing.is_empty() && !self.hung_up {
             let most = 1 + self.prng.below(4096) as usize;
             let piece: Vec<u8> = self.outgoing.iter().copied().take(most).collect();
             let taken = self.socket.write(&piece);
             self.outgoing.drain(..taken);
+            moved |= taken > 0;
             if taken < piece.len() || self.prng.chance(1, 3) {
                 break;
             }
         }
         if self.socket.read(&mut self.incoming) > 0 {
+            moved = true;
             self.digest(oracle);
+        }
+        if self.socket.state() == ClientState::Ended && !self.hung_up && !self.finished {
+            self.finished = true;
+            self.socket.finish();
+        }
+        moved
+    }
+
+    /// A client that is let in late, for its shard had paused accepting, misses the beginning.
+    pub fn give_up_everything_unless_subscribed(&mut self) {
+        if self.subscriptions.is_empty() {
+            self.full = None;
         }
     }
 
@@ -194,19 +231,28 @@ impl Client {
             if self.covered(channel) {
                 let got = matches!(self.standing.get(channel), Some(Some(_)));
                 let append = !channel.starts_with("bbo:") && !channel.starts_with("book:");
-                assert!(got || append, "{channel} has {} messages, so there is an image", known.texts.len());
+                assert!(
+                    got || append,
+                    "{channel} has {} messages, so there is an image",
+                    known.texts.len()
+                );
             }
         }
         if let Some(full) = &self.full {
-            let published: Vec<&str> = oracle.messages.iter().map(|message| &*message.text).collect();
+            let published = &oracle.messages;
             assert_eq!(full.len(), published.len(), "every message, once");
-            assert!(full.iter().zip(published).all(|(got, sent)| got == sent), "in order, byte for byte");
+            assert!(
+                full.iter().zip(published).all(|(got, sent)| got == sent),
+                "in order, byte for byte"
+            );
         }
     }
 
     fn digest(&mut self, oracle: &Oracle) {
         if !self.upgraded {
-            let Some(end) = self.incoming.windows(4).position(|four| four == b"\r\n\r\n") else { return };
+            let Some(end) = self.incoming.windows(4).position(|four| four == b"\r\n\r\n") else {
+                return;
+            };
             let head = String::from_utf8(self.incoming.drain(..end + 4).collect()).unwrap();
             if head.starts_with("HTTP/1.1 503") {
                 self.refused = true;
@@ -216,14 +262,20 @@ impl Client {
                 self.hung_up = true;
                 return;
             }
-            assert!(head.starts_with("HTTP/1.1 101") && head.contains("s3pPLMBiTxaQ9kYGzzhZRbK+xOo="), "{head}");
+            assert!(
+                head.starts_with("HTTP/1.1 101") && head.contains("s3pPLMBiTxaQ9kYGzzhZRbK+xOo="),
+                "{head}"
+            );
             self.upgraded = true;
         }
         while !self.refused
             && let Some((opcode, payload)) = frames::take(&mut self.incoming)
         {
             // A ping is answered as long as its sender has not said goodbye itself (RFC 6455 §5.5.2).
-            assert!(self.closed.is_none() || opcode == 10, "nothing else follows a close frame");
+            assert!(
+                self.closed.is_none() || opcode == 10,
+                "nothing else follows a close frame"
+            );
             match opcode {
                 1 => self.message(std::str::from_utf8(&payload).unwrap(), oracle),
                 8 => {
@@ -235,14 +287,17 @@ impl Client {
                     }
                 }
                 9 => self.send(10, &payload),
-                10 => assert_eq!(Some(payload), self.pings.pop_front(), "pongs answer pings in order"),
+                10 => assert_eq!(
+                    Some(payload),
+                    self.pings.pop_front(),
+                    "pongs answer pings in order"
+                ),
                 other => panic!("opcode {other}"),
             }
         }
     }
 
     fn message(&mut self, text: &str, oracle: &Oracle) {
-        if std::env::var_os("TT").is_some() { eprintln!("{:p} {}", self, &text[..text.len().min(150)]); }
         let value: Value = serde_json::from_str(text).unwrap();
         match value["t"].as_str().unwrap() {
             "hello" => {}
@@ -264,31 +319,60 @@ impl Client {
                 let entries = value["ok"].as_array().unwrap().len() + value["err"].as_array().unwrap().len();
                 assert_eq!(entries, channels.len());
                 for entry in value["ok"].as_array().unwrap() {
-                    self.subscribed(entry["ch"].as_str().unwrap(), entry["seq"].as_u64(), &before, oracle);
+                    self.subscribed(
+                        entry["ch"].as_str().unwrap(),
+                        entry["seq"].as_u64(),
+                        &before,
+                        oracle,
+                    );
                 }
             }
             Request::Unsubscribe { id, channels } => {
-                assert_eq!((value["t"].as_str(), value["id"].as_u64()), (Some("ack"), Some(id)));
+                assert_eq!(
+                    (value["t"].as_str(), value["id"].as_u64()),
+                    (Some("ack"), Some(id))
+                );
                 let ended = value["ok"].as_array().unwrap().len() == 1;
                 assert_eq!(ended, self.subscriptions.remove(&channels[0]), "{value}");
-                let covered: Vec<bool> = self.standing.keys().map(|channel| self.covered(channel)).collect();
+                let covered: Vec<bool> = self
+                    .standing
+                    .keys()
+                    .map(|channel| self.covered(channel))
+                    .collect();
                 let mut covered = covered.into_iter();
                 self.standing.retain(|_, _| covered.next().unwrap());
             }
             Request::List { id } => {
                 assert_eq!(value["id"].as_u64(), Some(id));
-                let listed = value["ok"].as_array().unwrap().iter().map(|entry| entry["ch"].as_str().unwrap());
+                let listed = value["ok"]
+                    .as_array()
+                    .unwrap()
+                    .iter()
+                    .map(|entry| entry["ch"].as_str().unwrap());
                 let listed: BTreeSet<String> = listed.map(str::to_owned).collect();
                 assert_eq!(listed, self.subscriptions);
             }
-            Request::Ping { id } => assert_eq!((value["t"].as_str(), value["id"].as_u64()), (Some("pong"), Some(id))),
+            Request::Ping { id } => assert_eq!(
+                (value["t"].as_str(), value["id"].as_u64()),
+                (Some("pong"), Some(id))
+            ),
             Request::Nonsense { code } => assert_eq!(value["code"].as_u64(), Some(code)),
         }
     }
 
     /// From here on every channel that was not covered before must begin as its class says.
-    fn subscribed(&mut self, pattern: &str, seq: Option<u64>, before: &BTreeMap<String, u64>, oracle: &Oracle) {
-        let covered_before: Vec<&String> = oracle.channels.keys().filter(|channel| self.covered(channel)).collect();
+    fn subscribed(
+        &mut self,
+        pattern: &str,
+        seq: Option<u64>,
+        before: &BTreeMap<String, u64>,
+        oracle: &Oracle,
+    ) {
+        let covered_before: Vec<&String> = oracle
+            .channels
+            .keys()
+            .filter(|channel| self.covered(channel))
+            .collect();
         let fresh: Vec<String> = oracle
             .channels
             .keys()
@@ -308,10 +392,20 @@ impl Client {
 
     fn data(&mut self, text: &str, oracle: &Oracle) {
         let (channel, seq, image) = oracle.check(text);
-        assert!(self.covered(&channel), "{channel} was not subscribed, or is not any more");
-        match self.standing.get(&channel).copied().unwrap_or(Some(Bounds::Between(0, 0))) {
+        assert!(
+            self.covered(&channel),
+            "{channel} was not subscribed, or is not any more"
+        );
+        match self
+            .standing
+            .get(&channel)
+            .copied()
+            .unwrap_or(Some(Bounds::Between(0, 0)))
+        {
             Some(Bounds::After(last)) => assert_eq!(seq, last + 1, "{channel}"),
-            Some(Bounds::Between(low, high)) => assert!(low < seq && seq <= high + 1, "{channel} {low} {seq} {high}"),
+            Some(Bounds::Between(low, high)) => {
+                assert!(low < seq && seq <= high + 1, "{channel} {low} {seq} {high}");
+            }
             None => assert!(image, "{channel} begins with an image, not with {text}"),
         }
         self.standing.insert(channel, Some(Bounds::After(seq)));
@@ -327,12 +421,20 @@ impl Client {
     fn subscribe(&mut self, channels: Vec<String>, oracle: &Oracle) {
         let id = self.id();
         self.request(json!({"op": "sub", "id": id, "ch": channels}));
-        let before = oracle.channels.keys().map(|channel| (channel.clone(), oracle.newest(channel)));
-        self.pending.push_back((Request::Subscribe { id: Some(id), channels }, before.collect()));
+        let before = oracle
+            .channels
+            .keys()
+            .map(|channel| (channel.clone(), oracle.newest(channel)));
+        self.pending.push_back((
+            Request::Subscribe {
+                id: Some(id),
+                channels,
+            },
+            before.collect(),
+        ));
     }
 
     fn request(&mut self, request: Value) {
-        if std::env::var_os("TT").is_some() { eprintln!("{:p} >> {}", self, request); }
         self.send(1, request.to_string().as_bytes());
     }
 
@@ -348,7 +450,15 @@ impl Client {
 
     fn any_channel(&mut self) -> String {
         const CHANNELS: [&str; 9] = [
-            "*", "trade:*", "bbo:*", "book:*", "trade:BTC-USD", "bbo:ETH-USD", "book:BTC-USD", "room:1", "no:such",
+            "*",
+            "trade:*",
+            "bbo:*",
+            "book:*",
+            "trade:BTC-USD",
+            "bbo:ETH-USD",
+            "book:BTC-USD",
+            "room:1",
+            "no:such",
         ];
         CHANNELS[self.prng.below(CHANNELS.len() as u64) as usize].to_owned()
     }

@@ -15,18 +15,30 @@ pub fn masked(opcode: u8, payload: &[u8], mask: [u8; 4]) -> Vec<u8> {
         }
     }
     frame.extend(mask);
-    frame.extend(payload.iter().zip(mask.iter().cycle()).map(|(byte, mask)| byte ^ mask));
+    frame.extend(
+        payload
+            .iter()
+            .zip(mask.iter().cycle())
+            .map(|(byte, mask)| byte ^ mask),
+    );
     frame
 }
 
 /// Takes the first whole frame off `bytes`: its opcode and payload.
 pub fn take(bytes: &mut Vec<u8>) -> Option<(u8, Vec<u8>)> {
     let (&first, &second) = (bytes.first()?, bytes.get(1)?);
-    assert_eq!(first & 0xf0, 0x80, "a server's frame is whole and has no reserved bit");
+    assert_eq!(
+        first & 0xf0,
+        0x80,
+        "a server's frame is whole and has no reserved bit"
+    );
     assert_eq!(second & 0x80, 0, "a server's frame is not masked");
     let (start, len) = match second {
         126 => (4, u16::from_be_bytes(bytes.get(2..4)?.try_into().ok()?) as usize),
-        127 => (10, u64::from_be_bytes(bytes.get(2..10)?.try_into().ok()?) as usize),
+        127 => (
+            10,
+            u64::from_be_bytes(bytes.get(2..10)?.try_into().ok()?) as usize,
+        ),
         len => (2, len as usize),
     };
     let payload = bytes.get(start..start + len)?.to_vec();

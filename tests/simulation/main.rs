@@ -7,6 +7,13 @@
 //!
 //! `TICKWIRE_SEEDS=1000 cargo test --release --test simulation` runs so many seeds; `TICKWIRE_SEED=42` replays one.
 
+#![allow(
+    clippy::cast_possible_truncation,
+    clippy::unwrap_used,
+    unreachable_pub,
+    reason = "a test: its numbers are small, and a surprise is to end it"
+)]
+
 mod client;
 mod frames;
 mod oracle;
@@ -48,12 +55,18 @@ impl Drop for NameOnPanic<'_> {
 
 #[test]
 fn without_faults_every_client_gets_what_it_asked_for() {
-    run_all(Faults::default(), "without_faults_every_client_gets_what_it_asked_for");
+    run_all(
+        Faults::default(),
+        "without_faults_every_client_gets_what_it_asked_for",
+    );
 }
 
 #[test]
 fn short_reads_and_sends_and_late_completions_lose_nothing() {
-    run_all(Faults::lossless(), "short_reads_and_sends_and_late_completions_lose_nothing");
+    run_all(
+        Faults::lossless(),
+        "short_reads_and_sends_and_late_completions_lose_nothing",
+    );
 }
 
 #[test]

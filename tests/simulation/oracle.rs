@@ -13,15 +13,10 @@ pub type Book = [BTreeMap<String, String>; 2];
 /// Everything that went in, in order.
 #[derive(Default)]
 pub struct Oracle {
-    pub messages: Vec<Message>,
+    /// The text of every message, as every subscriber must get it.
+    pub messages: Vec<String>,
     pub channels: BTreeMap<String, Channel>,
     pt_ns: u64,
-}
-
-/// One message as every subscriber must get it.
-pub struct Message {
-    pub channel: String,
-    pub text: String,
 }
 
 #[derive(Default)]
@@ -38,7 +33,16 @@ impl Oracle {
         let entry = self.channels.entry(channel.to_owned()).or_default();
         let seq = entry.texts.len() as u64 + 1;
         let mut text = Vec::new();
-        encode(&mut text, &Stamp { channel, seq, ts_ns, pt_ns: self.pt_ns }, tick);
+        encode(
+            &mut text,
+            &Stamp {
+                channel,
+                seq,
+                ts_ns,
+                pt_ns: self.pt_ns,
+            },
+            tick,
+        );
         let text = String::from_utf8(text).unwrap();
         if let Tick::Book(update) = tick {
             let mut book = entry.books.last().cloned().unwrap_or_default();
@@ -51,12 +55,14 @@ impl Oracle {
             entry.books.push(book);
         }
         entry.texts.push(text.clone());
-        self.messages.push(Message { channel: channel.to_owned(), text });
+        self.messages.push(text);
     }
 
     /// The number of the newest message of a channel.
     pub fn newest(&self, channel: &str) -> u64 {
-        self.channels.get(channel).map_or(0, |channel| channel.texts.len() as u64)
+        self.channels
+            .get(channel)
+            .map_or(0, |channel| channel.texts.len() as u64)
     }
 
     /// Checks one data frame, byte for byte, and says which channel and number it is and whether it is an image.
@@ -68,9 +74,16 @@ impl Oracle {
         if known.texts[seq as usize - 1] == text {
             return (channel, seq, value["k"] == "snap" || value["t"] == "bbo");
         }
-        assert_eq!(value["k"], "snap", "only a book's image differs from what was published: {text}");
+        assert_eq!(
+            value["k"], "snap",
+            "only a book's image differs from what was published: {text}"
+        );
         let sides = ["b", "a"].map(|side| levels(&value[side]));
-        assert_eq!(sides, known.books[seq as usize - 1], "the image of {channel} at {seq}");
+        assert_eq!(
+            sides,
+            known.books[seq as usize - 1],
+            "the image of {channel} at {seq}"
+        );
         (channel, seq, true)
     }
 }
@@ -87,12 +100,21 @@ fn apply(side: &mut BTreeMap<String, String>, levels: &[Level]) {
 
 fn levels(value: &Value) -> BTreeMap<String, String> {
     let pairs = value.as_array().unwrap().iter();
-    pairs.map(|pair| (pair[0].as_str().unwrap().to_owned(), pair[1].as_str().unwrap().to_owned())).collect()
+    pairs
+        .map(|pair| {
+            (
+                pair[0].as_str().unwrap().to_owned(),
+                pair[1].as_str().unwrap().to_owned(),
+            )
+        })
+        .collect()
 }
 
 /// Whether a subscription covers a channel.
 pub fn covers(pattern: &str, channel: &str) -> bool {
     pattern == "*"
         || pattern == channel
-        || pattern.strip_suffix('*').is_some_and(|kind| kind.ends_with(':') && channel.starts_with(kind))
+        || pattern
+            .strip_suffix('*')
+            .is_some_and(|kind| kind.ends_with(':') && channel.starts_with(kind))
 }

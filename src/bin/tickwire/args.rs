@@ -8,6 +8,8 @@ use tickwire::control::Config;
 use tickwire::limits;
 use tickwire::writer::source::{SEED_DEFAULT, SourceSpec, Speed};
 
+use crate::sub;
+
 /// A WebSocket market-data server on io_uring: one tick, one copy in memory, every subscriber.
 #[derive(Debug, Parser)]
 #[command(version, about)]
@@ -22,6 +24,8 @@ pub(crate) enum Command {
     Demo(Demo),
     /// Serve ticks from a source.
     Serve(Serve),
+    /// Subscribe to channels and print what comes.
+    Sub(sub::Args),
 }
 
 #[derive(Debug, clap::Args)]

@@ -3,7 +3,9 @@
 mod args;
 mod demo;
 mod serve;
+mod sub;
 
+use std::fmt::Display;
 use std::process::ExitCode;
 
 use clap::Parser;
@@ -15,14 +17,19 @@ use args::{Args, Command};
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
-    let result = match Args::parse().command {
-        Command::Demo(demo) => demo::run(&demo),
-        Command::Serve(serve) => serve::run(&serve),
-    };
+    match Args::parse().command {
+        Command::Demo(demo) => exit("tickwire", demo::run(&demo)),
+        Command::Serve(serve) => exit("tickwire", serve::run(&serve)),
+        Command::Sub(args) => exit("tickwire sub", sub::run(&args)),
+    }
+}
+
+/// What went wrong is one line.
+fn exit<E: Display>(name: &str, result: Result<(), E>) -> ExitCode {
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("tickwire: {error}");
+            eprintln!("{name}: {error}");
             ExitCode::FAILURE
         }
     }

@@ -15,7 +15,7 @@ use crate::args::Serve;
 
 pub(crate) fn run(serve: &Serve) -> Result<(), StartError> {
     self::serve(serve.config(), |address| {
-        eprintln!("serving on ws://{address}/v1/ws")
+        eprintln!("serving on ws://{address}/v1/ws");
     })
 }
 
@@ -57,8 +57,8 @@ async fn watch_over(
     let mut redraw = tokio::time::interval(REDRAW);
     loop {
         tokio::select! {
-            _ = interrupt.recv() => return Ok(line.clear()),
-            _ = terminate.recv() => return Ok(line.clear()),
+            _ = interrupt.recv() => break,
+            _ = terminate.recv() => break,
             _ = redraw.tick() => if let Some(progress) = &*progress.borrow() {
                 line.show(progress);
             },
@@ -68,11 +68,13 @@ async fn watch_over(
                     Some(News::Feed(end)) => tell(end),
                     Some(News::Ended) => {}
                     Some(News::Failed(error)) => return Err(error),
-                    None => return Ok(()),
+                    None => break,
                 }
             }
         }
     }
+    line.clear();
+    Ok(())
 }
 
 /// Says how the source has ended. The server goes on: what is on the tape is still there for newcomers.

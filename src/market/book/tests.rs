@@ -170,8 +170,7 @@ fn a_locked_book_counts_as_crossed() {
 
 #[test]
 fn a_side_that_would_overflow_leaves_the_whole_book_unchanged() {
-    let full: Vec<Level> = (0..16 * 1024).map(|price| level(price, 1)).collect();
-    assert_eq!(full.len(), BOOK_LEVELS_MAX);
+    let full: Vec<Level> = (0..).take(BOOK_LEVELS_MAX).map(|price| level(price, 1)).collect();
     let mut book = Book::new();
     book.apply(&BookUpdate {
         kind: BookUpdateKind::Snapshot,
@@ -197,7 +196,10 @@ fn a_side_that_would_overflow_leaves_the_whole_book_unchanged() {
     );
     assert_eq!(
         error.to_string(),
-        "the ask side would have 16385 levels, at most 16384 are allowed"
+        format!(
+            "the ask side would have {} levels, at most {BOOK_LEVELS_MAX} are allowed",
+            BOOK_LEVELS_MAX + 1
+        )
     );
     assert_eq!(
         (book.level_counts(), book.best_ask()),

@@ -308,6 +308,20 @@ pub(super) fn what_was_sent_before_a_shutdown_still_arrives(mut stage: impl Stag
     assert_eq!(peer.read_to_end(), b"goodbye");
 }
 
+pub(super) fn a_finished_connection_still_hears_its_peer(mut stage: impl Stage) {
+    stage.ring().accept();
+    let (mut peer, socket) = stage.pair();
+    assert_eq!(stage.send(socket, &[b"last words"]), None);
+    stage.ring().finish(socket);
+    peer.write(b"answer");
+    stage.ring().arm(KEY, socket, Interest::Read);
+    assert_eq!(key_of(&stage.wait_for(1)[0]), KEY);
+    assert_eq!(stage.receive(socket).unwrap(), b"answer");
+    stage.ring().shutdown(socket);
+    stage.ring().close(socket);
+    assert_eq!(peer.read_to_end(), b"last words");
+}
+
 pub(super) fn sending_after_a_shutdown_is_broken_not_blocked(mut stage: impl Stage) {
     stage.ring().accept();
     let (_peer, socket) = stage.pair();

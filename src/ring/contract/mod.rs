@@ -66,6 +66,7 @@ held_by_every_ring! {
     a_reset_hangs_up_and_breaks_sends,
     shutdown_makes_armed_polls_report_and_the_peer_see_the_end,
     what_was_sent_before_a_shutdown_still_arrives,
+    a_finished_connection_still_hears_its_peer,
     sending_after_a_shutdown_is_broken_not_blocked,
     completions_that_come_during_a_batch_are_not_lost,
     a_completion_that_a_batch_reaped_ends_the_next_wait,

@@ -89,7 +89,7 @@ impl Link {
             self.told = true;
             return Err(Errno::CONNECTION_RESET);
         }
-        if self.broken || self.shut {
+        if self.broken || self.shut || self.to_client.is_finished() {
             return Err(Errno::PIPE);
         }
         match self.to_client.room() {

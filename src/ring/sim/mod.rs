@@ -184,6 +184,10 @@ impl Ring for SimRing {
         }
     }
 
+    fn finish(&mut self, socket: Socket) {
+        self.world.borrow_mut().finish(self.station, socket);
+    }
+
     fn shutdown(&mut self, socket: Socket) {
         self.world.borrow_mut().shutdown(self.station, socket);
     }

@@ -16,6 +16,7 @@ pub(super) enum Mark {
     Receive,
     Send,
     Shutdown,
+    Finish,
     Close,
     Delivered,
     Connect,

@@ -407,6 +407,12 @@ impl World {
 
     // ---- sockets ------------------------------------------------------------------------------------
 
+    pub(super) fn finish(&mut self, station: usize, socket: Socket) {
+        self.trace.note(Mark::Finish, &[u64::from(socket.raw())]);
+        let link = self.usable(station, socket, "finished");
+        self.end_to_client(link);
+    }
+
     pub(super) fn shutdown(&mut self, station: usize, socket: Socket) {
         self.trace.note(Mark::Shutdown, &[u64::from(socket.raw())]);
         let link = self.usable(station, socket, "shut down");

@@ -1,10 +1,11 @@
+//! The system calls besides `io_uring`: eventfd, shutdown, close, resource limits.
+//!
+//! Never keeps a pointer. Each call is one line of C with its errors turned into [`Errno`].
+
 #![expect(
     unsafe_code,
     reason = "the few system calls that neither std nor io_uring offers for a bare descriptor"
 )]
-//! The system calls besides `io_uring`: eventfd, shutdown, close, resource limits.
-//!
-//! Never keeps a pointer. Each call is one line of C with its errors turned into [`Errno`].
 
 use crate::ring::Errno;
 use std::fs::File;
@@ -25,8 +26,17 @@ pub(super) fn eventfd() -> Result<File, Errno> {
 
 /// Ends both directions of a socket. Errors (not connected any more) mean that it is ended already.
 pub(super) fn shutdown(fd: RawFd) {
+    end(fd, libc::SHUT_RDWR);
+}
+
+/// Ends our direction of a socket, likewise.
+pub(super) fn finish(fd: RawFd) {
+    end(fd, libc::SHUT_WR);
+}
+
+fn end(fd: RawFd, how: libc::c_int) {
     // SAFETY: takes two integers; a descriptor that is not a socket is an error, not a fault.
-    let _ended = unsafe { libc::shutdown(fd, libc::SHUT_RDWR) };
+    let _ended = unsafe { libc::shutdown(fd, how) };
 }
 
 /// Gives a descriptor back. Errors are reports about earlier writes; the descriptor is gone all the same.

@@ -228,6 +228,10 @@ impl Ring for UringRing {
         );
     }
 
+    fn finish(&mut self, socket: Socket) {
+        kernel::finish(socket.fd());
+    }
+
     fn shutdown(&mut self, socket: Socket) {
         kernel::shutdown(socket.fd());
     }

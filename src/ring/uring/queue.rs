@@ -1,12 +1,13 @@
-#![expect(
-    unsafe_code,
-    reason = "submission entries may point at memory; the kernel reads them inside enter"
-)]
 //! The submission and completion queues of one ring, and the only callers of `io_uring_enter`.
 //!
 //! Knows nothing of what an operation means. Invariants: when [`Queue::submit`] returns `Ok`, the kernel has
 //! taken every entry, and every completion it has posted by then is in `landed`; once broken, the ring is never
 //! entered again, so entries that were left in the submission queue are never read.
+
+#![expect(
+    unsafe_code,
+    reason = "submission entries may point at memory; the kernel reads them inside enter"
+)]
 
 use super::token::Token;
 use crate::limits::{SUBMIT_STALLS_MAX, WAIT_COMPLETIONS};

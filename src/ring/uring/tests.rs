@@ -1,8 +1,9 @@
+//! What is true of `io_uring` alone: what the kernel posts when, and what a full queue does.
+
 #![expect(
     unsafe_code,
     reason = "the kernel's behaviour is proved with entries that no safe function makes"
 )]
-//! What is true of `io_uring` alone: what the kernel posts when, and what a full queue does.
 
 use super::*;
 use crate::ring::contract::available;

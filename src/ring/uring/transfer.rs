@@ -1,7 +1,3 @@
-#![expect(
-    unsafe_code,
-    reason = "hands borrowed memory to the kernel for the length of one submission"
-)]
 //! Sends and receives from and into borrowed memory, begun and over within one call.
 //!
 //! Every transfer carries `MSG_DONTWAIT`, which makes the kernel finish it inside the submission: it never waits,
@@ -11,6 +7,11 @@
 //! A send is silent when it went out whole (`IOSQE_CQE_SKIP_SUCCESS`). What "whole" means is up to
 //! `MSG_WAITALL`: with it a short send is a failure and is reported with its byte count; without it a short send
 //! is a success, is not reported, and the stream is cut. The two flags stay together in [`SEND_FLAGS`].
+
+#![expect(
+    unsafe_code,
+    reason = "hands borrowed memory to the kernel for the length of one submission"
+)]
 
 use super::queue::Queue;
 use super::token::{Place, Token};

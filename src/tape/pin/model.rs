@@ -1,4 +1,5 @@
-//! Every interleaving of a small tape: loom runs each schedule, and each value that the memory model lets a load see.
+//! The interleavings of a small tape: loom runs the schedules, and gives each load each value that the memory model
+//! allows it.
 //!
 //! The model's records are loom cells, which fail the run when a write and another access are not ordered, whatever
 //! the values; the values stand beside them. Each test stops where the real writer would wait, so that every run
@@ -201,6 +202,58 @@ fn a_reader_is_rung_once_a_park() {
             Parked::Idle => assert_eq!(rings, 1, "a sleeper is rung, and not again while it sleeps"),
             Parked::Busy => assert!(rings <= 1, "one who stays awake is rung in passing at most"),
         }
+    });
+}
+
+#[test]
+fn a_park_is_taken_back_by_one_side_only() {
+    check(|| {
+        let tape = Tape::new(1);
+        let _idle = tape.pins.park(0, Position::FIRST);
+        let other = Arc::clone(&tape);
+        let ringing = thread::spawn(move || {
+            let mut rings = 0;
+            other.pins.ring(|_| rings += 1);
+            rings
+        });
+        let woke_by_itself = tape.pins.readers[0].0.unpark();
+        assert_eq!(u32::from(woke_by_itself) + ringing.join().unwrap(), 1);
+    });
+}
+
+#[test]
+fn a_view_whose_records_are_all_retired_is_empty_and_not_inverted() {
+    check(|| {
+        let tape = Tape::new(1);
+        let mut writer = Writer::new(&tape);
+        let writing = thread::spawn(move || {
+            for _ in 0..RECORDS {
+                assert!(writer.append());
+                writer.tail += 1;
+                writer.tape.pins.retire(Position::new(writer.tail));
+            }
+        });
+        tape.read(0);
+        writing.join().unwrap();
+    });
+}
+
+#[test]
+fn a_channel_is_written_before_a_reader_knows_it() {
+    check(|| {
+        let tape = Tape::new(1);
+        let other = Arc::clone(&tape);
+        let writing = thread::spawn(move || {
+            for channel in 0..2 {
+                other.cells[channel].write(1);
+                other.pins.declare(u32::try_from(channel + 1).unwrap());
+            }
+        });
+        let view = tape.pins.pin(0);
+        for name in &tape.cells[..view.channels as usize] {
+            assert_eq!(name.read(), 1);
+        }
+        writing.join().unwrap();
     });
 }
 

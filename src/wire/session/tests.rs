@@ -86,6 +86,44 @@ fn outcome<'p, R: Role>(message_bytes_max: u32, pieces: impl IntoIterator<Item =
     (events, None)
 }
 
+/// The outcome of the same when the caller puts every message back once, and every other time ends its decoder then.
+fn outcome_put_back<'p, R: Role>(
+    message_bytes_max: u32,
+    pieces: impl IntoIterator<Item = &'p [u8]>,
+) -> Outcome {
+    let mut session = Session::<R>::new(message_bytes_max);
+    let (mut buffer, mut events, mut before) = (Vec::new(), Vec::new(), None);
+    for piece in pieces {
+        buffer.extend_from_slice(piece);
+        let mut decoder = session.decode(&mut buffer);
+        loop {
+            let event = match decoder.next() {
+                Ok(Some((event, _))) => Owned::from(event),
+                Ok(None) => break,
+                Err(fault) => return (events, Some(fault)),
+            };
+            let message = matches!(event, Owned::Text(_) | Owned::Binary(_));
+            if message && before.is_none() {
+                decoder.put_back();
+                before = Some(event);
+                if events.len() % 2 == 0 {
+                    let held = decoder.finish();
+                    buffer.truncate(held);
+                    decoder = session.decode(&mut buffer);
+                }
+                continue;
+            }
+            if let Some(before) = before.take() {
+                assert_eq!(event, before, "what was put back comes next");
+            }
+            events.push(event);
+        }
+        let held = decoder.finish();
+        buffer.truncate(held);
+    }
+    (events, None)
+}
+
 /// The same for one piece, two pieces split at every place, and single bytes; all the same, so given once.
 fn outcome_however_split<R: Role>(message_bytes_max: u32, stream: &[u8]) -> Outcome {
     let whole = outcome::<R>(message_bytes_max, [stream]);

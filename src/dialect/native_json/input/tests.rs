@@ -313,7 +313,7 @@ fn a_side_may_have_as_many_levels_as_a_book() {
     assert_eq!(levels.len(), BOOK_LEVELS_MAX);
     assert_eq!(
         words(line(BOOK_LEVELS_MAX + 1).as_bytes()),
-        "b: more than 16384 levels"
+        format!("b: more than {BOOK_LEVELS_MAX} levels")
     );
 }
 

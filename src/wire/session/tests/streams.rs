@@ -279,6 +279,12 @@ proptest! {
     }
 
     #[test]
+    fn a_message_that_is_put_back_comes_again((stream, cuts) in stream(true), limit in 0_u32..200) {
+        let outcome = outcome::<Server>(limit, pieces(&stream, &cuts));
+        prop_assert_eq!(outcome_put_back::<Server>(limit, pieces(&stream, &cuts)), outcome);
+    }
+
+    #[test]
     fn any_bytes_are_decoded_or_refused(
         bytes in prop::collection::vec(any::<u8>(), 0..100), cuts: [prop::sample::Index; 3],
     ) {

@@ -1,0 +1,174 @@
+//! What is printed, told and counted for the messages of a server.
+
+use std::ops::ControlFlow;
+
+use clap::Parser;
+use jiff::tz::TimeZone;
+use tickwire::client::Message;
+use tickwire::dialect::native_json::ServerMessage;
+
+use super::*;
+
+#[derive(Parser)]
+struct Line {
+    #[command(flatten)]
+    args: Args,
+}
+
+fn args(words: &[&str]) -> Args {
+    Line::try_parse_from([&["sub", "ws://h"], words].concat())
+        .unwrap()
+        .args
+}
+
+fn follower(words: &[&str], requests: usize) -> Follower<Vec<u8>> {
+    Follower::new(&args(words), requests, TimeZone::UTC, Vec::new())
+}
+
+fn hear(follower: &mut Follower<impl Write>, text: &str) -> ControlFlow<()> {
+    let content = ServerMessage::parse(text).unwrap();
+    follower.hear(&Message { text, content }, 5_000)
+}
+
+fn trade(seq: u64) -> String {
+    format!(r#"{{"t":"trade","ch":"trade:X","seq":{seq},"ts":1,"pt":2000,"px":"7","sz":"1","side":"sell"}}"#)
+}
+
+#[test]
+fn ticks_are_printed_in_the_shape_that_was_asked_for() {
+    for (words, printed) in [
+        (
+            &[][..],
+            "00:00:00.000002 trade:X                 1  sell 7 x 1  3 µs\n".to_owned(),
+        ),
+        (&["--json"], format!("{}\n", trade(1))),
+        (&["--quiet"], String::new()),
+        (&["--quiet", "--json"], String::new()),
+    ] {
+        let mut out = Vec::new();
+        let mut follower = Follower::new(&args(words), 1, TimeZone::UTC, &mut out);
+        assert!(hear(&mut follower, r#"{"t":"hello","v":1}"#).is_continue());
+        assert!(hear(&mut follower, &trade(1)).is_continue());
+        assert_eq!(String::from_utf8(out).unwrap(), printed);
+    }
+}
+
+#[test]
+fn json_with_line_breaks_is_printed_as_one_line_of_the_same_meaning() {
+    let mut out = Vec::new();
+    let mut follower = Follower::new(&args(&["--json"]), 1, TimeZone::UTC, &mut out);
+    let text = "{\"t\":\"msg\",\r\n\"ch\":\"a:b\",\"seq\":1,\"pt\":1,\"data\":[\n1]}\n";
+    assert!(hear(&mut follower, text).is_continue());
+    let printed = String::from_utf8(out).unwrap();
+    assert_eq!(printed.lines().count(), 1);
+    let value = |text: &str| serde_json::from_str::<serde_json::Value>(text).unwrap();
+    assert_eq!(value(&printed), value(text));
+}
+
+#[test]
+fn the_tick_that_completes_the_count_is_the_last() {
+    let mut follower = follower(&["--count", "2"], 1);
+    assert!(!follower.is_open_ended());
+    assert!(hear(&mut follower, r#"{"t":"hello","v":1}"#).is_continue());
+    assert!(hear(&mut follower, &trade(1)).is_continue());
+    assert!(follower.take_outcome().is_none());
+    assert!(hear(&mut follower, &trade(2)).is_break());
+    assert!(matches!(follower.take_outcome(), Some(Ok(()))));
+}
+
+#[test]
+fn refusals_are_told_and_end_it_only_when_nothing_was_granted() {
+    let refusal = r#"{"t":"ack","id":1,"ok":[],"err":[{"ch":"x","code":4004,"msg":"no colon"}]}"#;
+    let words = ["x was refused: 4004 no colon"];
+
+    let mut nothing = follower(&[], 1);
+    assert!(hear(&mut nothing, refusal).is_break());
+    assert_eq!(nothing.take_notices().collect::<Vec<_>>(), words);
+    assert!(matches!(
+        nothing.take_outcome(),
+        Some(Err(SubError::NothingSubscribed))
+    ));
+
+    let granted = r#"{"t":"ack","ok":[{"ch":"trade:*","match":0}],"err":[]}"#;
+    for answers in [[refusal, granted], [granted, refusal]] {
+        let mut something = follower(&[], 2);
+        for answer in answers {
+            assert!(hear(&mut something, answer).is_continue());
+        }
+        assert_eq!(something.take_notices().collect::<Vec<_>>(), words);
+    }
+
+    let mut failed = follower(&[], 1);
+    assert!(
+        hear(
+            &mut failed,
+            r#"{"t":"error","id":1,"code":4006,"msg":"too fast"}"#
+        )
+        .is_break()
+    );
+    assert_eq!(
+        failed.take_notices().collect::<Vec<_>>(),
+        ["the server says: 4006 too fast"]
+    );
+}
+
+#[test]
+fn a_gap_is_measured_from_what_the_acknowledgement_said() {
+    let mut follower = follower(&[], 1);
+    let granted = r#"{"t":"ack","id":1,"ok":[{"ch":"trade:X","class":"append","seq":4}],"err":[]}"#;
+    assert!(hear(&mut follower, granted).is_continue());
+    assert!(hear(&mut follower, &trade(7)).is_continue());
+    let summary = follower.summary(1_000_000_000);
+    assert!(
+        summary.contains("gaps 1 (trade:X: 2 missing in 1, first 5 to 6)"),
+        "{summary}"
+    );
+    assert!(
+        summary.contains("(ack 1, trade 1)") && summary.contains("max 3 µs"),
+        "{summary}"
+    );
+}
+
+#[test]
+fn what_the_server_announces_is_told() {
+    let mut follower = follower(&[], 1);
+    let gap = r#"{"t":"gap","ch":"trade:X","from":1,"to":2,"why":"slow"}"#;
+    assert!(hear(&mut follower, gap).is_continue());
+    assert_eq!(
+        follower.take_notices().collect::<Vec<_>>(),
+        [format!("the server says: {gap}")]
+    );
+}
+
+#[test]
+fn an_output_that_takes_no_more_ends_it() {
+    struct Closed;
+    impl Write for Closed {
+        fn write(&mut self, _: &[u8]) -> io::Result<usize> {
+            Err(io::ErrorKind::BrokenPipe.into())
+        }
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+    let mut follower = Follower::new(&args(&[]), 1, TimeZone::UTC, Closed);
+    assert!(hear(&mut follower, &trade(1)).is_break());
+    let Some(Err(SubError::Output(error))) = follower.take_outcome() else {
+        panic!("it goes on");
+    };
+    assert_eq!(error.kind(), io::ErrorKind::BrokenPipe);
+}
+
+#[test]
+fn seconds_are_positive_and_bounded() {
+    assert_eq!(parse_seconds("0.25"), Ok(Duration::from_millis(250)));
+    assert_eq!(parse_seconds("3"), Ok(Duration::from_secs(3)));
+    for text in ["", "x", "0", "-1", "inf", "NaN", "1e300", "99999999999"] {
+        assert!(parse_seconds(text).is_err(), "{text}");
+    }
+}
+
+#[test]
+fn without_any_channel_nothing_is_tried() {
+    assert!(matches!(run(&args(&[])), Err(SubError::NoChannel)));
+}

@@ -1,0 +1,181 @@
+//! One connection to a server.
+//!
+//! Never reads ahead of its caller: who does not call [`Client::receive`] is a slow consumer, and the server will
+//! say so.
+
+use std::io;
+use std::ops::ControlFlow;
+use std::time::Duration;
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+
+use super::conversation::Conversation;
+use super::{ClientError, ConnectError, Message, RequestError, Url, handshake};
+use crate::limits::CLOSE_MS;
+use crate::wire::{CloseCode, CloseFrame};
+
+/// An open connection to a server, in the language `tickwire.v1.json`.
+///
+/// ```no_run
+/// use std::ops::ControlFlow;
+/// use tickwire::client::Client;
+///
+/// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+/// let mut client = Client::connect(&"ws://localhost:8080".parse()?).await?;
+/// client.subscribe(&["trade:BTC-USD", "bbo:*"])?;
+/// loop {
+///     client
+///         .receive(|message| {
+///             println!("{}", message.text);
+///             ControlFlow::Continue(())
+///         })
+///         .await?;
+/// }
+/// # }
+/// ```
+#[derive(Debug)]
+pub struct Client {
+    stream: TcpStream,
+    conversation: Conversation,
+    /// Why nothing can be sent any more. What the server said before may still be read.
+    mute: Option<io::Error>,
+}
+
+impl Client {
+    /// Connects and opens a WebSocket. Where the address has a query `?ch=…`, what it names is subscribed.
+    ///
+    /// # Errors
+    /// Why there is no connection; a server that refuses is quoted.
+    pub async fn connect(url: &Url) -> Result<Self, ConnectError> {
+        let (stream, conversation) = handshake::open(url).await?;
+        Ok(Self {
+            stream,
+            conversation,
+            mute: None,
+        })
+    }
+
+    /// Asks for these channels or patterns, and gives the number that the acknowledgement will have as its `id`.
+    /// The request goes out with the next [`receive`](Self::receive).
+    ///
+    /// # Errors
+    /// Why the request was not made.
+    pub fn subscribe<S: AsRef<str>>(&mut self, channels: &[S]) -> Result<u64, RequestError> {
+        let channels: Vec<&str> = channels.iter().map(AsRef::as_ref).collect();
+        self.conversation.subscribe(&channels)
+    }
+
+    /// Asks for the server's time, and gives the number that the `pong` will have as its `id`; `t0_ns` comes back
+    /// in it. The request goes out with the next [`receive`](Self::receive).
+    ///
+    /// # Errors
+    /// Why the request was not made.
+    pub fn ping(&mut self, t0_ns: u64) -> Result<u64, RequestError> {
+        self.conversation.ping(t0_ns)
+    }
+
+    /// Waits for bytes of the server, and lends each message that they complete, which may be none, to `each`.
+    /// When `each` breaks off, the messages behind are lent by the next call. Meanwhile requests are sent and pings
+    /// answered.
+    ///
+    /// Dropping the future loses nothing: messages are lent only behind its last point of waiting.
+    ///
+    /// # Errors
+    /// Why the connection ended, after all messages before the end were lent and the server's close frame or fault
+    /// was answered. There is no more to receive then.
+    pub async fn receive(
+        &mut self,
+        each: impl FnMut(Message<'_>) -> ControlFlow<()>,
+    ) -> Result<(), ClientError> {
+        if self.conversation.has_ended() {
+            self.hang_up().await;
+        }
+        if let Some(end) = self.conversation.take_end() {
+            return Err(end);
+        }
+        // One read may bring thousands of messages, far more work than the runtime counts it for: without this,
+        // timers and signals would wait for as long as the server is faster than we are.
+        tokio::task::yield_now().await;
+        while !self.conversation.unread() {
+            self.exchange().await?;
+        }
+        self.conversation.read(each);
+        Ok(())
+    }
+
+    /// Closes the connection: sends a close frame, discards what still comes, and waits for the server's.
+    ///
+    /// # Errors
+    /// When the server's close frame did not come, at the latest after [`CLOSE_MS`].
+    pub async fn close(mut self, code: CloseCode, reason: &str) -> Result<(), ClientError> {
+        let closing = async {
+            // What forbids a close frame is the server's own, whose answer is on its way.
+            let _ = self.conversation.close(CloseFrame::new(code, reason));
+            loop {
+                self.conversation.read(|_| ControlFlow::Continue(()));
+                match self.conversation.take_end() {
+                    Some(ClientError::Closed { .. }) => break,
+                    Some(end) => return Err(end),
+                    None => self.exchange().await?,
+                }
+            }
+            self.hang_up().await;
+            Ok(())
+        };
+        match timeout(Duration::from_millis(CLOSE_MS), closing).await {
+            Ok(closed) => closed,
+            Err(_) => Err(ClientError::CloseTimeout),
+        }
+    }
+
+    /// Moves some bytes, in either direction.
+    async fn exchange(&mut self) -> Result<(), ClientError> {
+        if self.conversation.is_over() {
+            return Err(ClientError::Cut);
+        }
+        let clogged = self.conversation.is_clogged() && self.mute.is_none();
+        let (mut reader, mut writer) = self.stream.split();
+        let (room, unsent) = self.conversation.halves();
+        let moved = tokio::select! {
+            biased;
+            sent = writer.write(unsent), if !unsent.is_empty() && self.mute.is_none() => Moved::Out(sent),
+            received = reader.read(room), if !clogged => Moved::In(received),
+        };
+        match moved {
+            Moved::Out(Ok(bytes)) => self.conversation.sent(bytes),
+            // A server that hung up may have said why: that is still to be read.
+            Moved::Out(Err(error)) => self.mute = Some(error),
+            Moved::In(Ok(0)) => return Err(self.mute.take().map_or(ClientError::Cut, ClientError::Lost)),
+            Moved::In(Ok(bytes)) => self.conversation.received(bytes),
+            Moved::In(Err(error)) => return Err(ClientError::Lost(error)),
+        }
+        Ok(())
+    }
+
+    /// Sends what is owed and ends the stream, for at most [`CLOSE_MS`]. A server that takes no more needs no
+    /// farewell.
+    async fn hang_up(&mut self) {
+        let farewell = async {
+            loop {
+                let (_, unsent) = self.conversation.halves();
+                if unsent.is_empty() || self.mute.is_some() {
+                    break;
+                }
+                match self.stream.write(unsent).await {
+                    Ok(bytes) => self.conversation.sent(bytes),
+                    Err(error) => self.mute = Some(error),
+                }
+            }
+            self.stream.shutdown().await
+        };
+        let _ = timeout(Duration::from_millis(CLOSE_MS), farewell).await;
+    }
+}
+
+/// What an exchange came to.
+enum Moved {
+    In(io::Result<usize>),
+    Out(io::Result<usize>),
+}

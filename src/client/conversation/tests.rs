@@ -1,0 +1,288 @@
+//! The conversation against streams written by hand and cut anywhere.
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::wire::{CloseCode, Fault, FrameHeader, Opcode, ServerSession};
+
+fn frame(fin: bool, opcode: Opcode, payload: &[u8]) -> Vec<u8> {
+    let header = FrameHeader {
+        fin,
+        opcode,
+        mask: None,
+        payload_bytes: payload.len() as u64,
+    };
+    [header.encode().as_slice(), payload].concat()
+}
+
+fn text(text: &str) -> Vec<u8> {
+    frame(true, Opcode::Text, text.as_bytes())
+}
+
+fn open() -> Conversation {
+    Conversation::new(receive_buffer(), 0)
+}
+
+/// Receives `bytes` in one piece.
+fn receive(conversation: &mut Conversation, bytes: &[u8]) {
+    let (room, _) = conversation.halves();
+    room[..bytes.len()].copy_from_slice(bytes);
+    conversation.received(bytes.len());
+}
+
+/// Reads to the end of what was received.
+fn read_all(conversation: &mut Conversation) -> Vec<String> {
+    let mut heard = Vec::new();
+    conversation.read(|message| {
+        heard.push(message.text.to_owned());
+        ControlFlow::Continue(())
+    });
+    heard
+}
+
+/// What a server hears of all that was sent, each event in its debugging form.
+fn heard_by_server(sent: &[u8]) -> Vec<String> {
+    let mut sent = sent.to_vec();
+    let mut session = ServerSession::new(u32::MAX);
+    let mut decoder = session.decode(&mut sent);
+    let mut heard = Vec::new();
+    while let Some((event, _)) = decoder.next().unwrap() {
+        heard.push(format!("{event:?}"));
+    }
+    heard
+}
+
+fn unsent(conversation: &mut Conversation) -> Vec<u8> {
+    conversation.halves().1.to_vec()
+}
+
+fn message() -> impl Strategy<Value = String> {
+    "[a-zé€]{0,300}".prop_map(|word| json!({ "t": "msg", "data": word }).to_string())
+}
+
+proptest! {
+    #[test]
+    fn however_the_stream_is_cut_the_same_messages_are_lent_and_each_ping_is_answered(
+        messages in prop::collection::vec((message(), 0_usize..4, any::<bool>()), 1..20),
+        pieces in prop::collection::vec(1_usize..200, 1..40),
+        breaks in prop::collection::vec(any::<bool>(), 1..20),
+    ) {
+        let (mut stream, mut pings) = (Vec::new(), Vec::new());
+        for (number, (message, fragments, pinged)) in messages.iter().enumerate() {
+            let mut rest = message.as_bytes();
+            for fragment in 0..=*fragments {
+                let last = fragment == *fragments;
+                let (now, later) = rest.split_at(if last { rest.len() } else { rest.len() / 2 });
+                let opcode = if fragment == 0 { Opcode::Text } else { Opcode::Continuation };
+                stream.extend(frame(last, opcode, now));
+                rest = later;
+                if *pinged {
+                    let payload = format!("{number}.{fragment}");
+                    stream.extend(frame(true, Opcode::Ping, payload.as_bytes()));
+                    pings.push(format!("{:?}", Event::Pong(payload.as_bytes())));
+                }
+            }
+        }
+        stream.extend(frame(true, Opcode::Close, b"\x0f\xa8slow consumer"));
+
+        let (mut conversation, mut heard, mut sent) = (open(), Vec::new(), Vec::new());
+        let mut breaks = breaks.iter().cycle();
+        let mut rest = &stream[..];
+        for piece in pieces.iter().cycle() {
+            let (now, later) = rest.split_at(rest.len().min(*piece));
+            receive(&mut conversation, now);
+            rest = later;
+            while conversation.unread() {
+                conversation.read(|message| {
+                    assert_eq!(message.content.t, "msg");
+                    heard.push(message.text.to_owned());
+                    if *breaks.next().unwrap() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+                });
+            }
+            let some = unsent(&mut conversation).len().min(*piece);
+            sent.extend_from_slice(&conversation.halves().1[..some]);
+            conversation.sent(some);
+            if rest.is_empty() {
+                break;
+            }
+        }
+        sent.extend(unsent(&mut conversation));
+
+        let expected: Vec<_> = messages.into_iter().map(|(message, _, _)| message).collect();
+        prop_assert_eq!(heard, expected);
+        let code = CloseCode::new(4008).unwrap();
+        pings.push(format!("{:?}", Event::Close(Some(CloseFrame::new(code, "slow consumer")))));
+        prop_assert_eq!(heard_by_server(&sent), pings);
+        let end = conversation.take_end();
+        prop_assert!(
+            matches!(&end, Some(ClientError::Closed { code: Some(c), reason }) if *c == code && reason == "slow consumer"),
+            "{end:?}"
+        );
+        prop_assert!(conversation.is_over() && !conversation.has_ended());
+    }
+}
+
+#[test]
+fn what_a_server_may_not_send_ends_the_conversation_with_the_code_for_it() {
+    let too_big = FrameHeader {
+        fin: true,
+        opcode: Opcode::Text,
+        mask: None,
+        payload_bytes: u64::from(CLIENT_MESSAGE_BYTES_MAX) + 1,
+    };
+    for (bytes, code) in [
+        (frame(true, Opcode::Binary, b"\x01"), CloseCode::UNSUPPORTED_DATA),
+        (text("not JSON"), CloseCode::INVALID_PAYLOAD),
+        (text("[]"), CloseCode::INVALID_PAYLOAD),
+        (text("{}"), CloseCode::INVALID_PAYLOAD),
+        (frame(true, Opcode::Text, b"\xff"), CloseCode::INVALID_PAYLOAD),
+        (b"\x81\x80\0\0\0\0".to_vec(), CloseCode::PROTOCOL_ERROR),
+        (frame(true, Opcode::Continuation, b""), CloseCode::PROTOCOL_ERROR),
+        (too_big.encode().as_slice().to_vec(), CloseCode::MESSAGE_TOO_BIG),
+    ] {
+        let mut conversation = open();
+        receive(
+            &mut conversation,
+            &[text(r#"{"t":"a"}"#), bytes, text(r#"{"t":"b"}"#)].concat(),
+        );
+        assert_eq!(read_all(&mut conversation), [r#"{"t":"a"}"#]);
+        assert!(conversation.has_ended());
+        let sent = unsent(&mut conversation);
+        let farewell = heard_by_server(&sent).pop().unwrap();
+        assert!(
+            farewell.contains(&format!("CloseCode({})", code.number())),
+            "{farewell}"
+        );
+        assert_eq!(read_all(&mut conversation), [""; 0]);
+    }
+}
+
+#[test]
+fn a_message_of_the_greatest_length_is_read_in_however_many_pieces() {
+    let empty = json!({ "t": "m", "data": "" }).to_string();
+    let fill = "x".repeat(CLIENT_MESSAGE_BYTES_MAX as usize - empty.len());
+    let longest = json!({ "t": "m", "data": fill }).to_string();
+    let ping = frame(true, Opcode::Ping, &[b'p'; 125]);
+    let (head, tail) = longest.as_bytes().split_at(longest.len() - 1);
+    let stream = [
+        frame(false, Opcode::Text, head),
+        ping,
+        frame(true, Opcode::Continuation, tail),
+    ]
+    .concat();
+    let mut conversation = open();
+    let mut heard = Vec::new();
+    let mut rest = &stream[..];
+    while !rest.is_empty() {
+        let room = conversation.halves().0.len();
+        assert!(room > 0, "there is room for more");
+        let (piece, later) = rest.split_at(rest.len().min(room).min(100_003));
+        receive(&mut conversation, piece);
+        heard.extend(read_all(&mut conversation));
+        rest = later;
+    }
+    assert!(heard == [longest], "the longest message is lent whole");
+}
+
+#[test]
+fn after_our_close_frame_what_the_server_says_is_discarded_until_its_own_comes() {
+    let mut conversation = open();
+    receive(&mut conversation, &text(r#"{"t":"unread"}"#));
+    conversation
+        .close(CloseFrame::new(CloseCode::NORMAL, "done"))
+        .unwrap();
+    receive(&mut conversation, &text(r#"{"t":"late"}"#));
+    receive(&mut conversation, &frame(true, Opcode::Close, b"\x03\xe8done"));
+    assert_eq!(read_all(&mut conversation), [""; 0]);
+    assert!(matches!(
+        conversation.take_end(),
+        Some(ClientError::Closed { .. })
+    ));
+    let sent = unsent(&mut conversation);
+    let close = Event::Close(Some(CloseFrame::new(CloseCode::NORMAL, "done")));
+    assert_eq!(heard_by_server(&sent), [format!("{close:?}")]);
+    assert!(matches!(
+        conversation.subscribe(&["a:b"]),
+        Err(RequestError::Closing)
+    ));
+}
+
+#[test]
+fn an_empty_close_frame_is_answered_with_one() {
+    let mut conversation = open();
+    receive(&mut conversation, &frame(true, Opcode::Close, b""));
+    assert_eq!(read_all(&mut conversation), [""; 0]);
+    assert!(matches!(
+        conversation.take_end(),
+        Some(ClientError::Closed { code: None, .. })
+    ));
+    let sent = unsent(&mut conversation);
+    assert_eq!(heard_by_server(&sent), ["Close(None)"]);
+}
+
+#[test]
+fn requests_are_numbered_and_names_are_escaped() {
+    use crate::dialect::native_json::Command;
+    let mut conversation = open();
+    assert_eq!(conversation.subscribe(&["trade:*", "a\"b"]).unwrap(), 1);
+    assert_eq!(conversation.ping(17).unwrap(), 2);
+    let mut sent = unsent(&mut conversation);
+    let mut session = ServerSession::new(1024);
+    let mut decoder = session.decode(&mut sent);
+    let mut commands = 0;
+    while let Some((event, _)) = decoder.next().unwrap() {
+        let Event::Text(text) = event else {
+            panic!("{event:?}")
+        };
+        match Command::parse(text).unwrap() {
+            Command::Subscribe { id, channels } => {
+                assert_eq!((id, channels), (Some(1), vec!["trade:*".into(), "a\"b".into()]));
+            }
+            Command::Ping { id, t0 } => assert_eq!((id, t0), (Some(2), Some("17"))),
+            command @ (Command::Unsubscribe { .. } | Command::List { .. }) => panic!("{command:?}"),
+        }
+        commands += 1;
+    }
+    assert_eq!(commands, 2);
+}
+
+#[test]
+fn a_request_that_no_server_would_read_is_not_made() {
+    let mut conversation = open();
+    let many = vec!["a:b"; REQUEST_CHANNELS_MAX + 1];
+    let error = conversation.subscribe(&many).unwrap_err();
+    assert!(matches!(error, RequestError::TooManyChannels { channels } if channels == many.len()));
+    let long = "x".repeat(MESSAGE_BYTES_MAX);
+    let error = conversation.subscribe(&[&*long]).unwrap_err();
+    assert!(matches!(error, RequestError::TooLong { bytes } if bytes > MESSAGE_BYTES_MAX));
+    assert_eq!(unsent(&mut conversation), b"");
+    assert_eq!(conversation.subscribe(&many[1..]).unwrap(), 1);
+}
+
+#[test]
+fn too_many_unsent_answers_clog_the_conversation_until_they_are_sent() {
+    let mut conversation = open();
+    let ping = frame(true, Opcode::Ping, &[b'p'; 125]);
+    while !conversation.is_clogged() {
+        receive(&mut conversation, &ping);
+        assert_eq!(read_all(&mut conversation), [""; 0]);
+    }
+    let owed = unsent(&mut conversation).len();
+    assert!(
+        (CLIENT_UNSENT_BYTES_MAX..CLIENT_UNSENT_BYTES_MAX + 131).contains(&owed),
+        "{owed}"
+    );
+    conversation.sent(owed - CLIENT_UNSENT_BYTES_MAX + 1);
+    assert!(!conversation.is_clogged());
+}
+
+#[test]
+fn a_fault_is_told_by_name() {
+    let mut conversation = open();
+    receive(&mut conversation, b"\xf1\x00");
+    assert_eq!(read_all(&mut conversation), [""; 0]);
+    assert!(matches!(
+        conversation.take_end(),
+        Some(ClientError::Fault(Fault::ReservedBits))
+    ));
+}

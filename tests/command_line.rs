@@ -203,19 +203,7 @@ fn good_lines_of_standard_input_go_out_in_order_and_bad_ones_are_named() {
     let mut process = Process::start("serve --source stdin --wait 1 --listen 127.0.0.1:0 --connections 8");
     let address = process.address();
     let mut stdin = process.stdin();
-    let trade =
-        |number: u32| format!(r#"{{"ch":"trade:X","t":"trade","px":"{number}.50","sz":1.0,"side":"buy"}}"#);
-    let lines = [
-        trade(1),
-        "no JSON".to_owned(),
-        trade(2),
-        r#"{"ch":"trade:X","t":"trade","sz":"1","side":"buy"}"#.to_owned(),
-        String::new(),
-        r#"{"ch":"trade:X","t":"bbo","bp":"1","bs":"1","ap":"2","as":"1"}"#.to_owned(),
-        r#"{"ch":"room:1","t":"msg","data":{"hi":[1, 2]}}"#.to_owned(),
-        r#"{"ch":"trade","t":"trade","px":"1","sz":"1","side":"buy"}"#.to_owned(),
-        trade(3),
-    ];
+    let lines = mixed_lines();
     block_on(async {
         let mut socket = Socket::connect(address, "?ch=*").await;
         assert_eq!(socket.json().await["t"], "hello");
@@ -274,6 +262,23 @@ fn good_lines_of_standard_input_go_out_in_order_and_bad_ones_are_named() {
     }
     process.signal("TERM");
     assert!(process.wait().status.success());
+}
+
+/// Nine lines, four of them good: 1, 3, 7 and 9; the fifth is blank, which is nothing.
+fn mixed_lines() -> [String; 9] {
+    let trade =
+        |number: u32| format!(r#"{{"ch":"trade:X","t":"trade","px":"{number}.50","sz":1.0,"side":"buy"}}"#);
+    [
+        trade(1),
+        "no JSON".to_owned(),
+        trade(2),
+        r#"{"ch":"trade:X","t":"trade","sz":"1","side":"buy"}"#.to_owned(),
+        String::new(),
+        r#"{"ch":"trade:X","t":"bbo","bp":"1","bs":"1","ap":"2","as":"1"}"#.to_owned(),
+        r#"{"ch":"room:1","t":"msg","data":{"hi":[1, 2]}}"#.to_owned(),
+        r#"{"ch":"trade","t":"trade","px":"1","sz":"1","side":"buy"}"#.to_owned(),
+        trade(3),
+    ]
 }
 
 #[test]

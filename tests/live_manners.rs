@@ -19,8 +19,21 @@ use scene::{block_on, cannot_serve};
 #[test]
 fn a_broken_rule_is_answered_with_its_close_code_and_reason() {
     let Some(served) = market() else { return };
+    for (name, bytes, code, reason) in broken_rules() {
+        let mut raw = Raw::open(served.address());
+        raw.send(&bytes);
+        let close = raw.control();
+        assert_eq!(close.closes(), (code, reason), "{name}");
+        // After our close frame the server reads ours; a fault ends the stream without it.
+        raw.send(&masked(FIN | CLOSE, &code.to_be_bytes()));
+        assert!(raw.is_over(), "{name}: nothing follows a close frame");
+    }
+}
+
+/// What is sent, and the close code and reason that answer it.
+fn broken_rules() -> [(&'static str, Vec<u8>, u16, &'static str); 12] {
     let long = vec![b' '; limits::MESSAGE_BYTES_MAX + 1];
-    let cases: [(&str, Vec<u8>, u16, &str); 12] = [
+    [
         (
             "binary",
             masked(FIN | BINARY, b"x"),
@@ -88,16 +101,7 @@ fn a_broken_rule_is_answered_with_its_close_code_and_reason() {
             1007,
             "close reason is not UTF-8",
         ),
-    ];
-    for (name, bytes, code, reason) in cases {
-        let mut raw = Raw::open(served.address());
-        raw.send(&bytes);
-        let close = raw.control();
-        assert_eq!(close.closes(), (code, reason), "{name}");
-        // After our close frame the server reads ours; a fault ends the stream without it.
-        raw.send(&masked(FIN | CLOSE, &code.to_be_bytes()));
-        assert!(raw.is_over(), "{name}: nothing follows a close frame");
-    }
+    ]
 }
 
 #[test]
@@ -204,6 +208,29 @@ fn a_stop_closes_every_client_with_going_away_and_answers_are_waited_for() {
 #[test]
 fn what_is_no_handshake_is_refused_with_the_status_that_says_why() {
     let Some(served) = market() else { return };
+    for (request, status, part) in no_handshakes() {
+        let mut raw = Raw::connect(served.address());
+        raw.send(request.as_bytes());
+        let response = String::from_utf8(raw.rest()).expect("a response is text");
+        assert!(
+            response.starts_with(&format!("HTTP/1.1 {status}\r\n")),
+            "{status}: {response}"
+        );
+        assert!(
+            response.contains("Connection: close") && response.contains(part),
+            "{part}: {response}"
+        );
+    }
+    let mut raw = Raw::connect(served.address());
+    raw.send(b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03");
+    assert!(
+        raw.head().starts_with("HTTP/1.1 400 "),
+        "a TLS greeting is answered at once"
+    );
+}
+
+/// A request, the status that answers it, and a part of the answer.
+fn no_handshakes() -> [(String, &'static str, &'static str); 14] {
     let without = |line: &str| UPGRADE.replace(line, "");
     let version = "Sec-WebSocket-Version: 13\r\n";
     let key = "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
@@ -213,7 +240,7 @@ fn what_is_no_handshake_is_refused_with_the_status_that_says_why() {
     let fields = UPGRADE.replace("\r\n\r\n", &format!("\r\n{}\r\n", "X: y\r\n".repeat(65)));
     let long = UPGRADE.replace("\r\n\r\n", &format!("\r\nX: {}\r\n\r\n", "y".repeat(9000)));
     let far = UPGRADE.replace("/v1/ws", &format!("/v1/ws?ch={}", "a".repeat(5000)));
-    let cases: [(String, &str, &str); 14] = [
+    [
         (
             UPGRADE.replace("/v1/ws", "/"),
             "404 Not Found",
@@ -260,26 +287,7 @@ fn what_is_no_handshake_is_refused_with_the_status_that_says_why() {
         (fields, "431 Request Header Fields Too Large", ""),
         (long, "431 Request Header Fields Too Large", ""),
         (far, "414 URI Too Long", ""),
-    ];
-    for (request, status, part) in cases {
-        let mut raw = Raw::connect(served.address());
-        raw.send(request.as_bytes());
-        let response = String::from_utf8(raw.rest()).expect("a response is text");
-        assert!(
-            response.starts_with(&format!("HTTP/1.1 {status}\r\n")),
-            "{status}: {response}"
-        );
-        assert!(
-            response.contains("Connection: close") && response.contains(part),
-            "{part}: {response}"
-        );
-    }
-    let mut raw = Raw::connect(served.address());
-    raw.send(b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03");
-    assert!(
-        raw.head().starts_with("HTTP/1.1 400 "),
-        "a TLS greeting is answered at once"
-    );
+    ]
 }
 
 #[test]

@@ -74,7 +74,7 @@ impl Raw {
     }
 
     /// Ends our side of the stream.
-    pub(crate) fn end(&mut self) {
+    pub(crate) fn end(&self) {
         self.stream
             .shutdown(std::net::Shutdown::Write)
             .expect("connected");

@@ -75,6 +75,11 @@ impl Process {
         self.child.stdin.take().expect("taken once")
     }
 
+    /// What it has said, as far as it was read.
+    pub(crate) fn said(&self) -> &[String] {
+        &self.said
+    }
+
     /// Sends it a signal, by name.
     pub(crate) fn signal(&self, name: &str) {
         let kill = Command::new("kill")

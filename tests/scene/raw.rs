@@ -74,7 +74,7 @@ impl Raw {
     }
 
     /// Ends our side of the stream.
-    pub(crate) fn end(&mut self) {
+    pub(crate) fn end(&self) {
         self.stream
             .shutdown(std::net::Shutdown::Write)
             .expect("connected");
@@ -142,6 +142,8 @@ impl Raw {
                 true
             }
             Err(error) if error.kind() == ErrorKind::ConnectionReset => false,
+            // A read with a timeout is not restarted by the kernel.
+            Err(error) if error.kind() == ErrorKind::Interrupted => true,
             Err(error) => panic!("receive: {error}"),
         }
     }

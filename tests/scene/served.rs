@@ -52,3 +52,8 @@ pub(crate) fn small(source: SourceSpec) -> Config {
         ..Config::new(any_port, source)
     }
 }
+
+/// A small server of the simulated market; says so where there can be none.
+pub(crate) fn market() -> Option<Served> {
+    (!super::cannot_serve()).then(|| Served::start(small(SourceSpec::Sim { seed: 1 })))
+}

@@ -73,7 +73,7 @@ impl Stdin {
         };
         match parsed {
             Ok(input) => {
-                self.reporter.tally.count(&input.tick);
+                self.reporter.delivered(&input.tick);
                 Next::Event(Event {
                     channel: input.channel.as_str(),
                     ts_ns: input.ts_ns.unwrap_or(now.wall_ns),

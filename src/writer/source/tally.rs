@@ -80,9 +80,20 @@ pub struct Summary<'a> {
 #[derive(Debug, Default)]
 pub(super) struct Reporter {
     pub(super) tally: Tally,
+    /// What was delivered last, if nothing was said about it since.
+    last: Option<Delivered>,
     window_start_ns: u64,
     warnings: u64,
     withheld: u64,
+}
+
+/// What a delivered event was counted as.
+#[derive(Clone, Copy, Debug)]
+enum Delivered {
+    Trade,
+    Quote,
+    Book,
+    Message,
 }
 
 impl BadLine {
@@ -160,12 +171,12 @@ impl Tally {
         self.bad[fault as usize]
     }
 
-    pub(super) fn count(&mut self, tick: &Tick<'_>) {
-        match tick {
-            Tick::Trade(_) => self.trades += 1,
-            Tick::Quote(_) => self.quotes += 1,
-            Tick::Book(_) => self.books += 1,
-            Tick::Message(_) => self.messages += 1,
+    fn of(&mut self, delivered: Delivered) -> &mut u64 {
+        match delivered {
+            Delivered::Trade => &mut self.trades,
+            Delivered::Quote => &mut self.quotes,
+            Delivered::Book => &mut self.books,
+            Delivered::Message => &mut self.messages,
         }
     }
 }
@@ -224,8 +235,23 @@ impl Reporter {
         }
     }
 
-    /// Counts the line delivered last as bad: its event was refused.
+    /// Counts an event that is delivered.
+    pub(super) fn delivered(&mut self, tick: &Tick<'_>) {
+        let delivered = match tick {
+            Tick::Trade(_) => Delivered::Trade,
+            Tick::Quote(_) => Delivered::Quote,
+            Tick::Book(_) => Delivered::Book,
+            Tick::Message(_) => Delivered::Message,
+        };
+        *self.tally.of(delivered) += 1;
+        self.last = Some(delivered);
+    }
+
+    /// Counts the line delivered last as bad, and not as delivered: its event was refused.
     pub(super) fn refused(&mut self, now: Now, why: &impl fmt::Display) {
+        if let Some(delivered) = self.last.take() {
+            *self.tally.of(delivered) -= 1;
+        }
         let bad = BadLine::new(Fault::Refused, why.to_string());
         self.bad_line(now, self.tally.lines, &bad);
     }

@@ -115,7 +115,7 @@ impl Recording {
         self.ready = None;
         self.pace.last_received_ns = ready.received_ns;
         let event = self.player.event(&ready);
-        self.reporter.tally.count(&event.tick);
+        self.reporter.delivered(&event.tick);
         Next::Event(event)
     }
 

@@ -100,7 +100,7 @@ impl Sim {
         match self.market.next(now.mono_ns.saturating_sub(origin.mono_ns)) {
             Some(mut event) => {
                 event.ts_ns = origin.wall_ns.saturating_add(event.ts_ns);
-                self.reporter.tally.count(&event.tick);
+                self.reporter.delivered(&event.tick);
                 Next::Event(event)
             }
             None => Next::Wait,

@@ -29,7 +29,8 @@ pub struct Continuity {
 #[derive(Debug)]
 struct Heard {
     class: ChannelClass,
-    seq: u64,
+    /// The newest number; `None` before the first.
+    seq: Option<u64>,
 }
 
 /// How a number stands to the one before it.
@@ -56,9 +57,11 @@ pub enum Step {
 }
 
 impl Continuity {
-    /// An acknowledgement said that `seq` is the channel's newest number. What is known already stays.
+    /// An acknowledgement said that `seq` is the channel's newest number. What is known already stays. Only an append
+    /// channel goes on from there: any other begins with an image, whose number is `seq` or one before it.
     pub fn granted(&mut self, channel: &str, class: ChannelClass, seq: u64) {
         if !self.channels.contains_key(channel) {
+            let seq = (class == ChannelClass::Append).then_some(seq);
             self.insert(channel, Heard { class, seq });
         }
     }
@@ -68,14 +71,23 @@ impl Continuity {
         let Some(heard) = self.channels.get_mut(channel) else {
             let kind = ChannelName::parse(channel).map_or("", ChannelName::kind);
             let class = ChannelClass::default_for_kind(kind);
-            self.insert(channel, Heard { class, seq });
+            self.insert(
+                channel,
+                Heard {
+                    class,
+                    seq: Some(seq),
+                },
+            );
             return Step::First;
         };
-        let expected = heard.seq.saturating_add(1);
+        let Some(last) = heard.seq.replace(seq) else {
+            return Step::First;
+        };
+        let expected = last.saturating_add(1);
         let stands_alone = image || heard.class == ChannelClass::Replace;
-        let step = if seq == expected {
+        if seq == expected {
             Step::Next
-        } else if stands_alone && seq >= heard.seq {
+        } else if stands_alone && seq >= last {
             Step::Jump
         } else if seq < expected {
             Step::Back { expected }
@@ -84,9 +96,7 @@ impl Continuity {
                 from: expected,
                 to: seq - 1,
             }
-        };
-        heard.seq = seq;
-        step
+        }
     }
 
     fn insert(&mut self, channel: &str, heard: Heard) {
@@ -177,11 +187,15 @@ mod tests {
         continuity.granted("trade:X", ChannelClass::Append, 50);
         assert_eq!(continuity.note("trade:X", 7, false), Step::Gap { from: 6, to: 6 });
         continuity.granted("stat:X", ChannelClass::Replace, 5);
-        assert_eq!(continuity.note("stat:X", 5, false), Step::Jump);
+        assert_eq!(continuity.note("stat:X", 5, false), Step::First);
         assert_eq!(continuity.note("stat:X", 8, false), Step::Jump);
         continuity.granted("book:X", ChannelClass::Book, 5);
-        assert_eq!(continuity.note("book:X", 5, true), Step::Jump);
-        assert_eq!(continuity.note("book:X", 6, false), Step::Next);
+        assert_eq!(
+            continuity.note("book:X", 4, true),
+            Step::First,
+            "an image may be older than the grant"
+        );
+        assert_eq!(continuity.note("book:X", 5, false), Step::Next);
     }
 
     #[test]

@@ -110,7 +110,8 @@ impl<'a> Ack<'a> {
         }
     }
 
-    /// The channel is subscribed; its first frame has the number after `seq`, or is an image of `seq`.
+    /// The channel is subscribed, and `seq` is the number of its newest message. An append channel goes on with the
+    /// one after it; any other begins with an image, and what follows that, up to `seq` and beyond.
     pub fn subscribed(&mut self, channel: ChannelName<'_>, class: ChannelClass, seq: u64) {
         self.begin_ok(channel.as_str());
         self.out.extend_from_slice(b",\"class\":\"");

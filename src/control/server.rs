@@ -5,7 +5,9 @@
 
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
+use std::sync::mpsc::RecvTimeoutError;
 use std::thread::{self, JoinHandle};
+use std::time::Duration;
 
 use tokio::sync::{mpsc, watch};
 
@@ -195,12 +197,14 @@ impl Server {
             .map(|shard| Arc::clone(&shard.census))
             .collect();
         let teller = Teller::new("writer".to_owned(), &news);
+        let (opened, opening) = std::sync::mpsc::channel();
         self.spawn(teller, move || {
             let runtime = runtime::runtime().map_err(StartError::Runtime)?;
             let end = runtime.block_on(async {
                 let source = Source::open(&config.source, config.speed)
                     .await
                     .map_err(StartError::Source)?;
+                let _ = opened.send(());
                 let feed = Feed {
                     source,
                     sequencer: Sequencer::new(tape),
@@ -214,6 +218,24 @@ impl Server {
             })?;
             let _ = news.send(News::Feed(end));
             Ok(())
+        })?;
+        match opening.recv_timeout(OPENING) {
+            Ok(()) | Err(RecvTimeoutError::Timeout) => Ok(()),
+            Err(RecvTimeoutError::Disconnected) => Err(self.first_failure()),
+        }
+    }
+
+    /// Why a thread that has just ended could not go on.
+    fn first_failure(&mut self) -> StartError {
+        // It may still be on its way out of the thread.
+        let writer = self.threads.pop();
+        let _ = writer.map(JoinHandle::join);
+        let failure = std::iter::from_fn(|| self.news.try_recv().ok()).find_map(|news| match news {
+            News::Failed(error) => Some(error),
+            News::Feed(_) | News::Ended => None,
+        });
+        failure.unwrap_or_else(|| StartError::Panic {
+            thread: "writer".to_owned(),
         })
     }
 
@@ -269,6 +291,10 @@ impl Drop for Teller {
         }
     }
 }
+
+/// How long a source may take to open before the server serves without it. A named pipe that nobody writes to yet
+/// takes for ever.
+const OPENING: Duration = Duration::from_secs(2);
 
 /// One listener a shard, all on the same port.
 fn listen_all(address: SocketAddr, shards: usize) -> Result<Vec<TcpListener>, ListenError> {

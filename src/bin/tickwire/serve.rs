@@ -41,7 +41,12 @@ pub(crate) fn serve(config: Config, announce: impl FnOnce(SocketAddr)) -> Result
         announce(server.address());
         let result = watch_over(&mut server, &mut interrupt, &mut terminate).await;
         server.stop();
-        server.join();
+        // Clients have seconds to part. Whoever does not want to wait for them says so again.
+        tokio::select! {
+            _ = tokio::task::spawn_blocking(move || server.join()) => {}
+            _ = interrupt.recv() => std::process::exit(EXIT_IMPATIENT),
+            _ = terminate.recv() => std::process::exit(EXIT_IMPATIENT),
+        }
         result
     })
 }
@@ -98,4 +103,6 @@ fn log_to_stderr() {
     let _ = subscriber.try_init();
 }
 
+/// What a shell says of a command that an interrupt ended.
+const EXIT_IMPATIENT: i32 = 130;
 const REDRAW: Duration = Duration::from_millis(200);

@@ -27,6 +27,7 @@ mod recording;
 mod tests;
 
 use std::fmt;
+use std::io;
 use std::path::Path;
 use std::time::Duration;
 
@@ -86,7 +87,11 @@ impl Capture {
         };
         let file = File::open(path).await.map_err(open_error)?;
         let status = file.statx().await.map_err(open_error)?;
-        let regular = u32::from(status.stx_mode) & libc::S_IFMT == libc::S_IFREG;
+        let kind = u32::from(status.stx_mode) & libc::S_IFMT;
+        if kind == libc::S_IFDIR {
+            return Err(open_error(io::ErrorKind::IsADirectory.into()));
+        }
+        let regular = kind == libc::S_IFREG;
         Ok(Self {
             chunks: Chunks::from_start(file),
             decoder: Decoder::Unknown,

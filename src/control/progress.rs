@@ -23,10 +23,10 @@ impl ProgressLine {
         if let Some(total) = progress.bytes_total
             && self.bar.length() != Some(total)
         {
-            self.bar.set_length(total);
             if let Ok(style) = ProgressStyle::with_template("{bar:30} {percent:>3} %  {elapsed}  {msg}") {
                 self.bar.set_style(style);
             }
+            self.bar.set_length(total);
         }
         self.bar.set_position(progress.bytes_read);
         let seconds = progress.captured_ns() / 1_000_000_000;

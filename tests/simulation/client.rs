@@ -204,6 +204,11 @@ impl Client {
         matches!(self.socket.state(), ClientState::Ended | ClientState::Reset)
     }
 
+    /// Whether it waits for nothing: everything it asked for was answered.
+    pub fn is_served(&self) -> bool {
+        self.upgraded && self.pending.is_empty() || self.is_over()
+    }
+
     pub fn has_more_to_say(&self) -> bool {
         !self.outgoing.is_empty() && !self.hung_up && !self.is_over()
     }

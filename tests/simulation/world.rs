@@ -86,7 +86,10 @@ impl World {
         for _ in 0..2 {
             self.connect(true);
         }
-        self.settle();
+        // A shard may pause accepting more than once. Who is to get everything must have subscribed before it begins.
+        while !self.clients.iter().all(Client::is_served) {
+            self.settle();
+        }
         for _ in 0..300 + self.prng.below(300) {
             match self.prng.below(20) {
                 0 if self.clients.len() < 14 => self.connect(false),

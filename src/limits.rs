@@ -101,6 +101,8 @@ pub const SUBSCRIPTIONS_PER_CONNECTION_MAX: u32 = 1024;
 pub const SUBSCRIPTIONS_PER_CONNECTION_PLANNED: usize = 16;
 /// Tape ranges that a connection notes within one turn. Beyond: it is caught up from the tape.
 pub const RANGES_PER_TURN: usize = 4;
+/// Bytes of one such range. Beyond: another one begins; all of a turn's go into one send, which takes less than 2 GiB.
+pub const RANGE_BYTES_MAX: u32 = 256 * 1024 * 1024;
 /// Bytes of private replies that a connection may owe. Beyond [`OUTBOX_BYTES_PAUSE`] its commands wait unread.
 pub const OUTBOX_BYTES_MAX: usize = FRAME_BYTES_MAX + 2 * REPLY_BYTES_MAX;
 /// Bytes of unsent private replies at which a connection's input is no longer read until it reads ours.
@@ -199,6 +201,9 @@ const _: () = assert!(
 const _: () = assert!(REPLY_NAME_BYTES_MAX >= CHANNEL_NAME_BYTES_MAX);
 const _: () = assert!(FRAME_BYTES_MAX >= SOURCE_LINE_BYTES_MAX);
 const _: () = assert!(SEND_PARTS_MAX > RANGES_PER_TURN);
+const _: () = assert!(RANGE_BYTES_MAX as usize * RANGES_PER_TURN < 1 << 31);
+const _: () = assert!(RANGE_BYTES_MAX as usize >= FRAME_BYTES_MAX);
+const _: () = assert!(CATCH_UP_BYTES + FRAME_BYTES_MAX < 1 << 31);
 const _: () = assert!(SUBMISSION_ENTRIES.is_power_of_two() && COMPLETION_ENTRIES.is_power_of_two());
 const _: () =
     assert!(COMPLETION_ENTRIES >= 2 * SUBMISSION_ENTRIES && SUBMISSION_ENTRIES as usize >= SEND_BATCH);

@@ -105,7 +105,7 @@ fn connections(asked: Option<NonZeroUsize>, shards: usize) -> Result<usize, Desc
     let most = limits::CONNECTIONS_PER_SHARD_DEFAULT;
     match raise_descriptor_limit(needed(most)) {
         Ok(_) => Ok(most),
-        Err(shortage) if shortage.errno.is_none() && shortage.hard > needed(0) => {
+        Err(shortage) if shortage.errno.is_none() && shortage.hard >= needed(1) => {
             raise_descriptor_limit(shortage.hard)?;
             let spare = usize::try_from(shortage.hard - needed(0)).unwrap_or(most);
             Ok((spare / shards).min(most))

@@ -329,3 +329,7 @@ pub enum Subscribed {
         channels: u32,
     },
 }
+
+#[cfg(test)]
+#[cfg(not(any(tickwire_loom, miri)))]
+mod tests;

@@ -98,7 +98,7 @@ impl<R: Ring> Shard<R> {
             .connections
             .slots
             .keys()
-            .filter(|&key| self.hub.is_live(key))
+            .filter(|&key| self.hub.is_live(key) && self.hub.subscription_count(key) > 0)
             .collect();
         for key in live {
             self.hub.fall_behind(key, cursor);

@@ -196,9 +196,10 @@ impl<R: Ring> Shard<R> {
         self.watch(key);
     }
 
-    /// The pools have no block for the beginning of a connection's message.
+    /// The pools have no block for the beginning of a connection's message, so that its rest means nothing: what
+    /// the peer still sends is not heard, and its close frame not waited for.
     fn no_room(&mut self, key: Key, now: Now) {
-        match self.connections.slots.get(key).map(|connection| connection.stage) {
+        match self.stage(key) {
             Some(Stage::Handshake { .. }) => {
                 self.refuse(
                     key,
@@ -208,9 +209,18 @@ impl<R: Ring> Shard<R> {
                     now,
                 );
             }
-            Some(_) => self.close(key, CloseCode::TRY_AGAIN_LATER, "out of memory for messages", now),
-            None => {}
+            Some(Stage::Open | Stage::Closing) => {
+                self.close(key, CloseCode::TRY_AGAIN_LATER, "out of memory for messages", now);
+                if self.stage(key) == Some(Stage::Closing) {
+                    self.finish(key, now);
+                }
+            }
+            Some(Stage::Flushing | Stage::Lingering | Stage::Down) | None => {}
         }
+    }
+
+    fn stage(&self, key: Key) -> Option<Stage> {
+        self.connections.slots.get(key).map(|connection| connection.stage)
     }
 }
 

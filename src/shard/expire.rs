@@ -4,7 +4,7 @@ use super::converse::close_code;
 use super::dispatch::wrapped_ms;
 use super::{Shard, after_ms};
 use crate::base::{Key, Now};
-use crate::connection::Stage;
+use crate::connection::{Pause, Stage};
 use crate::dialect::Code;
 use crate::limits;
 use crate::ring::Ring;
@@ -34,6 +34,10 @@ impl<R: Ring> Shard<R> {
         let Some(connection) = self.connections.slots.get_mut(key) else {
             return;
         };
+        if connection.pause == Pause::Live && !connection.is_blocked() {
+            // It is we who do not listen, until it has everything; what it takes of that is its sign of life.
+            connection.heard_ms = wrapped_ms(now);
+        }
         let silent_ms = wrapped_ms(now).wrapping_sub(connection.heard_ms);
         if u64::from(silent_ms) >= limits::PONG_MS {
             return self.close(

@@ -244,3 +244,6 @@ impl<R: Ring> Shard<R> {
 fn after_ms(now: Now, ms: u64) -> u64 {
     now.mono_ns + ms * crate::base::now::NS_PER_MS
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,5 +1,6 @@
 //! What the writer knows of one channel: its number, and where its state is.
 
+use super::images::Image;
 use crate::market::{Book, ChannelClass, ChannelName};
 use crate::tape::{Position, RecordKind};
 
@@ -18,7 +19,7 @@ pub(super) struct Channel {
     pub(super) newest: Position,
     pub(super) image: Position,
     /// How long that is, and what has been added to it since.
-    pub(super) image_bytes: usize,
+    pub(super) image_bytes: Image,
     delta_bytes: usize,
     deltas: usize,
 }
@@ -33,7 +34,7 @@ impl Channel {
             book: Book::new(),
             newest: Position::NONE,
             image: Position::NONE,
-            image_bytes: 0,
+            image_bytes: Image::default(),
             delta_bytes: 0,
             deltas: 0,
         }
@@ -49,12 +50,12 @@ impl Channel {
     pub(super) fn is_image_due(&mut self, bytes: usize) -> bool {
         self.deltas += 1;
         self.delta_bytes += bytes;
-        self.deltas >= DELTAS_MAX || (self.deltas >= DELTAS_MIN && self.delta_bytes >= self.image_bytes)
+        self.deltas >= DELTAS_MAX
+            || (self.deltas >= DELTAS_MIN && self.delta_bytes >= self.image_bytes.written)
     }
 
-    /// An image of so many bytes stands for everything up to now.
-    pub(super) fn begin_image(&mut self, bytes: usize, ts_ns: u64) {
-        self.image_bytes = bytes;
+    /// An image stands for everything up to now.
+    pub(super) fn begin_image(&mut self, ts_ns: u64) {
         self.ts_ns = ts_ns;
         self.delta_bytes = 0;
         self.deltas = 0;

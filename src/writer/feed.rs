@@ -79,6 +79,7 @@ impl<B: FnMut(usize), S: Fn() -> u64> Feed<B, S> {
                 }
             }
             if *self.stop.borrow() {
+                self.ring();
                 return FeedEnd::Stopped;
             }
         }

@@ -12,6 +12,7 @@
 mod channel;
 pub mod clock;
 pub mod feed;
+mod images;
 pub mod runtime;
 pub mod sequencer;
 pub mod source;

@@ -8,17 +8,19 @@
 //! [`publish`](Sequencer::publish) accepts or refuses an event; [`settle`](Sequencer::settle) brings what was
 //! accepted onto the tape, and may have to be called again when a reader still pins the room for it.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::ops::Range;
 
 use super::channel::Channel;
+use super::images::{ENVELOPE_BYTES_MAX, Image, Images, LEVEL_BYTES_MAX};
 use super::source::Event;
 use crate::base::Now;
 use crate::dialect::native_json::{Stamp, encode};
 use crate::limits;
 use crate::market::{
-    BookError, BookUpdateKind, ChannelClass, ChannelName, ChannelNameError, Decimal, Level, Tick,
+    Book, BookError, BookUpdate, BookUpdateKind, ChannelClass, ChannelName, ChannelNameError, Decimal, Level,
+    Tick,
 };
 use crate::tape::{ChannelId, Class, DeclareError, Entry, Full, Position, Record, RecordKind, Track, Writer};
 use crate::wire::{Opcode, server_header};
@@ -28,14 +30,14 @@ use crate::wire::{Opcode, server_header};
 pub struct Sequencer {
     tape: Writer,
     ids: HashMap<Box<str>, ChannelId>,
+    kinds: HashSet<Box<str>>,
     channels: Vec<Channel>,
     /// What is accepted and not yet on the tape, oldest first.
     staged: Vec<Staged>,
     /// The frames of what is staged.
     frames: Vec<u8>,
     levels: Vec<Level>,
-    /// Bytes that the images of all channels may come to.
-    images: ImageBudget,
+    images: Images,
     pt_ns: u64,
 }
 
@@ -46,13 +48,6 @@ struct Staged {
     frame: Range<usize>,
 }
 
-/// Room for images. The tape holds every channel's image at all times, so together they may take only a part of it.
-#[derive(Clone, Copy, Debug)]
-struct ImageBudget {
-    bytes: usize,
-    bytes_max: usize,
-}
-
 /// A reader still pins the room for what is staged. It will not for long: settle again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Pinned {
@@ -61,18 +56,28 @@ pub struct Pinned {
 }
 
 impl Sequencer {
-    /// Continues `tape`.
+    /// Begins `tape`.
+    ///
+    /// # Panics
+    /// When the tape has less than [`TAPE_RECORDS_MIN`](limits::TAPE_RECORDS_MIN) records or
+    /// [`TRACK_BYTES_MIN`](limits::TRACK_BYTES_MIN) bytes: room could not be counted on, see [`settle`](Self::settle).
     #[must_use]
     pub fn new(tape: Writer) -> Self {
-        let bytes_max = tape.track_bytes(NATIVE_JSON) / IMAGES_DIVISOR;
+        assert!(
+            tape.records() >= limits::TAPE_RECORDS_MIN
+                && tape.track_bytes(NATIVE_JSON) >= limits::TRACK_BYTES_MIN,
+            "the tape holds what the sequencer must keep"
+        );
+        let images = Images::new(tape.track_bytes(NATIVE_JSON) / IMAGES_DIVISOR);
         Self {
             tape,
             ids: HashMap::new(),
+            kinds: HashSet::new(),
             channels: Vec::new(),
             staged: Vec::new(),
             frames: Vec::new(),
             levels: Vec::new(),
-            images: ImageBudget { bytes: 0, bytes_max },
+            images,
             pt_ns: 0,
         }
     }
@@ -89,14 +94,21 @@ impl Sequencer {
         let name = ChannelName::parse(event.channel).map_err(PublishError::Name)?;
         check_kind(name, &event.tick)?;
         self.pt_ns = self.pt_ns.max(now.wall_ns);
-        let id = self.channel(name)?;
-        let published = match event.tick {
-            Tick::Book(_) => self.stage_book(id, event),
+        let known = self.ids.get(name.as_str()).copied();
+        let id = known.map_or_else(|| self.open(name), Ok)?;
+        let mut published = match event.tick {
+            Tick::Book(update) => self.stage_book(id, event.ts_ns, &update),
             Tick::Trade(_) | Tick::Quote(_) | Tick::Message(_) => self.stage_message(id, event),
         };
+        if known.is_none() {
+            published = published.and_then(|()| self.declare(name));
+        }
         if published.is_err() {
             self.staged.clear();
             self.frames.clear();
+            if known.is_none() {
+                self.abandon_opened();
+            }
         }
         published
     }
@@ -146,22 +158,46 @@ impl Sequencer {
         }
     }
 
-    fn channel(&mut self, name: ChannelName<'_>) -> Result<ChannelId, PublishError> {
-        if let Some(&id) = self.ids.get(name.as_str()) {
-            return Ok(id);
-        }
-        let channels_max = self.tape.records() / IMAGES_DIVISOR;
+    /// Opens a channel for its first message. It is declared when that is accepted.
+    fn open(&mut self, name: ChannelName<'_>) -> Result<ChannelId, PublishError> {
+        let channels_max = (self.tape.records() / IMAGES_DIVISOR).min(limits::CHANNELS_MAX);
         if self.channels.len() >= channels_max {
             return Err(PublishError::Channels { channels_max });
         }
+        if self.kinds.len() >= limits::KINDS_MAX && !self.kinds.contains(name.kind()) {
+            return Err(PublishError::Kinds);
+        }
+        let number =
+            u32::try_from(self.channels.len()).map_err(|_| PublishError::Channels { channels_max })?;
+        let class = ChannelClass::default_for_kind(name.kind());
+        self.channels.push(Channel::new(name, class));
+        Ok(ChannelId::new(number))
+    }
+
+    /// Tells the readers of the channel that was opened last.
+    fn declare(&mut self, name: ChannelName<'_>) -> Result<(), PublishError> {
         let class = ChannelClass::default_for_kind(name.kind());
         let id = self
             .tape
             .declare(name.as_str(), tape_class(class))
             .map_err(PublishError::Declare)?;
+        debug_assert_eq!(
+            id.index() + 1,
+            self.channels.len(),
+            "channels are numbered in order"
+        );
         self.ids.insert(name.as_str().into(), id);
-        self.channels.push(Channel::new(name, class));
-        Ok(id)
+        if !self.kinds.contains(name.kind()) {
+            self.kinds.insert(name.kind().into());
+        }
+        Ok(())
+    }
+
+    /// Forgets the channel that was opened last: its first message was refused.
+    fn abandon_opened(&mut self) {
+        if let Some(mut channel) = self.channels.pop() {
+            self.images.replace(&mut channel.image_bytes, Image::default());
+        }
     }
 
     /// A trade, a quote or any other message stands for itself.
@@ -175,69 +211,76 @@ impl Sequencer {
         let bytes = self.stage(entry, &event.tick)?;
         let channel = &mut self.channels[id.index()];
         if kind == RecordKind::State {
-            self.images.replace(&mut channel.image_bytes, bytes)?;
+            let image = Image::of_message(bytes);
+            self.images.check(channel.image_bytes, image)?;
+            self.images.replace(&mut channel.image_bytes, image);
         }
-        channel.seq += 1;
+        channel.seq = entry.seq;
         Ok(())
     }
 
     /// A book's delta changes the writer's own copy of the book, from which the images come. The first message of
     /// a book is always a snapshot, so that every delta has one before it.
-    fn stage_book(&mut self, id: ChannelId, event: &Event<'_>) -> Result<(), PublishError> {
-        let Tick::Book(update) = event.tick else {
-            return Ok(());
-        };
-        let channel = &mut self.channels[id.index()];
+    fn stage_book(&mut self, id: ChannelId, ts_ns: u64, update: &BookUpdate<'_>) -> Result<(), PublishError> {
+        let seq = self.channels[id.index()].seq + 1;
+        if seq == 1 || update.kind == BookUpdateKind::Snapshot {
+            let entry = self.entry(id, RecordKind::State, seq, ts_ns);
+            self.stage_snapshot(entry, update)
+        } else {
+            let entry = self.entry(id, RecordKind::Live, seq, ts_ns);
+            self.stage_delta(entry, update)
+        }
+    }
+
+    fn stage_snapshot(&mut self, entry: Entry, update: &BookUpdate<'_>) -> Result<(), PublishError> {
+        let mut book = Book::new();
+        book.apply(update).map_err(PublishError::Book)?;
+        let image = self.stage_image(entry, &book)?;
+        let channel = &mut self.channels[entry.channel.index()];
+        self.images.check(channel.image_bytes, image)?;
+        self.images.replace(&mut channel.image_bytes, image);
+        channel.book = book;
+        channel.seq = entry.seq;
+        channel.begin_image(entry.ts_ns);
+        Ok(())
+    }
+
+    fn stage_delta(&mut self, entry: Entry, update: &BookUpdate<'_>) -> Result<(), PublishError> {
+        let bytes = self.stage(entry, &Tick::Book(*update))?;
+        let channel = &mut self.channels[entry.channel.index()];
         let (bids, asks) = channel.book.level_counts();
         let levels = update.bids.len() + update.asks.len() + bids + asks;
-        if !self.images.allows(channel.image_bytes, levels * LEVEL_BYTES_MAX) {
-            return Err(PublishError::ImagesFull);
-        }
-        let (seq, first) = (channel.seq + 1, channel.seq == 0);
-        let entry = self.entry(id, RecordKind::Live, seq, event.ts_ns);
-        let snapshot = first || update.kind == BookUpdateKind::Snapshot;
-        if snapshot {
-            self.channels[id.index()]
-                .book
-                .apply(&update)
-                .map_err(PublishError::Book)?;
-            self.channels[id.index()].seq = seq;
-            return self.stage_image(
-                id,
-                Entry {
-                    kind: RecordKind::State,
-                    ..entry
-                },
-            );
-        }
-        let bytes = self.stage(entry, &event.tick)?;
-        let channel = &mut self.channels[id.index()];
-        channel.book.apply(&update).map_err(PublishError::Book)?;
-        channel.seq = seq;
-        channel.ts_ns = event.ts_ns;
+        let image = channel.image_bytes.with_delta(bytes, levels);
+        self.images.check(channel.image_bytes, image)?;
+        channel.book.apply(update).map_err(PublishError::Book)?;
+        self.images.replace(&mut channel.image_bytes, image);
+        channel.seq = entry.seq;
+        channel.ts_ns = entry.ts_ns;
         if channel.is_image_due(bytes) {
-            self.stage_image(
-                id,
-                Entry {
-                    kind: RecordKind::Image,
-                    ..entry
-                },
-            )?;
+            self.renew_image(Entry {
+                kind: RecordKind::Image,
+                ..entry
+            });
         }
         Ok(())
     }
 
-    /// Stages the whole book of a channel.
-    fn stage_image(&mut self, id: ChannelId, entry: Entry) -> Result<(), PublishError> {
+    /// Stages the whole book of a channel as it is.
+    fn renew_image(&mut self, entry: Entry) {
+        let book = std::mem::take(&mut self.channels[entry.channel.index()].book);
+        let image = self.stage_image(entry, &book);
+        let image = image.expect("a book fits into a frame, as the assertion below says");
+        let channel = &mut self.channels[entry.channel.index()];
+        channel.book = book;
+        self.images.replace(&mut channel.image_bytes, image);
+        channel.begin_image(entry.ts_ns);
+    }
+
+    fn stage_image(&mut self, entry: Entry, book: &Book) -> Result<Image, PublishError> {
         let mut levels = std::mem::take(&mut self.levels);
-        let snapshot = Tick::Book(self.channels[id.index()].book.snapshot(&mut levels));
-        let staged = self.stage(entry, &snapshot);
+        let staged = self.stage(entry, &Tick::Book(book.snapshot(&mut levels)));
         self.levels = levels;
-        let channel = &mut self.channels[id.index()];
-        self.images.bytes -= channel.image_bytes;
-        channel.begin_image(staged?, entry.ts_ns);
-        self.images.bytes += channel.image_bytes;
-        Ok(())
+        staged.map(|bytes| Image::of_book(bytes, &entry))
     }
 
     /// Encodes one record; says how long its frame is.
@@ -330,17 +373,19 @@ impl Sequencer {
                     pt_ns: self.pt_ns,
                     ..kept
                 };
-                let staged = self.stage_image(record.channel, image);
-                debug_assert!(staged.is_ok(), "a book that was accepted fits into a frame");
+                self.renew_image(image);
             }
             ChannelClass::Append | ChannelClass::Replace | ChannelClass::Book => {}
         }
     }
 
+    /// Whether the room ahead of the head might not do for the next event and all that clearing room again may
+    /// have to keep. Keeping a record takes its room before it frees any, and a book's image may have grown.
     fn is_short_of_room(&self) -> bool {
-        let records = self.tape.records();
-        self.tape.free_records() < (records / MARGIN_DIVISOR).max(4)
-            || self.tape.free_bytes(NATIVE_JSON) < self.tape.track_bytes(NATIVE_JSON) / MARGIN_DIVISOR
+        let records_ahead = self.tape.records() / MARGIN_DIVISOR;
+        let bytes_ahead = (self.tape.track_bytes(NATIVE_JSON) / MARGIN_DIVISOR).max(BYTES_AHEAD_MIN);
+        self.tape.free_records() < records_ahead
+            || self.tape.free_bytes(NATIVE_JSON) < bytes_ahead + self.images.growth()
     }
 
     fn entry(&self, channel: ChannelId, kind: RecordKind, seq: u64, ts_ns: u64) -> Entry {
@@ -351,22 +396,6 @@ impl Sequencer {
             ts_ns,
             pt_ns: self.pt_ns,
         }
-    }
-}
-
-impl ImageBudget {
-    fn allows(&self, old_bytes: usize, new_bytes: usize) -> bool {
-        self.bytes - old_bytes + new_bytes <= self.bytes_max
-    }
-
-    /// A channel's image is now so long.
-    fn replace(&mut self, image_bytes: &mut usize, bytes: usize) -> Result<(), PublishError> {
-        if bytes > *image_bytes && !self.allows(*image_bytes, bytes) {
-            return Err(PublishError::ImagesFull);
-        }
-        self.bytes = self.bytes - *image_bytes + bytes;
-        *image_bytes = bytes;
-        Ok(())
     }
 }
 
@@ -390,6 +419,8 @@ pub enum PublishError {
         /// How many there may be.
         channels_max: usize,
     },
+    /// Its kind would be one more than [`KINDS_MAX`](limits::KINDS_MAX).
+    Kinds,
     /// It does not fit the book.
     Book(BookError),
     /// Its frame would be longer than [`FRAME_BYTES_MAX`](limits::FRAME_BYTES_MAX).
@@ -420,6 +451,7 @@ impl fmt::Display for PublishError {
                     "the tape's index has room for {channels_max} channels; give it more records"
                 )
             }
+            Self::Kinds => write!(f, "there are {} kinds of channel already", limits::KINDS_MAX),
             Self::Book(error) => error.fmt(f),
             Self::TooLong { bytes } => {
                 write!(
@@ -482,15 +514,24 @@ const HEADER_BYTES_MAX: usize = 10;
 /// Images take at most one part in so many of the tape, in bytes and in records, or keeping them would leave no room
 /// for anything else.
 const IMAGES_DIVISOR: usize = 4;
-/// `["price","size"],`
-const LEVEL_BYTES_MAX: usize = 2 * limits::DECIMAL_TEXT_BYTES_MAX + 8;
 const MARGIN_DIVISOR: usize = limits::TAPE_MARGIN_DIVISOR;
+/// The longest event, the image that it is due, the growth of the next image that it causes, and one record that is
+/// kept before room for it is freed.
+const BYTES_AHEAD_MIN: usize = 4 * limits::FRAME_BYTES_MAX;
+/// Likewise: an event, the image that it is due, and one record that is kept.
+const RECORDS_AHEAD_MIN: usize = 3;
 
 const _: () = assert!(
-    2 * limits::BOOK_LEVELS_MAX * LEVEL_BYTES_MAX + 1024 <= limits::FRAME_BYTES_MAX,
+    2 * limits::BOOK_LEVELS_MAX * LEVEL_BYTES_MAX + ENVELOPE_BYTES_MAX <= limits::FRAME_BYTES_MAX,
     "a full book fits into one frame"
 );
 const _: () = assert!(
-    limits::TRACK_BYTES_MIN / MARGIN_DIVISOR >= 2 * limits::FRAME_BYTES_MAX,
-    "the room ahead of the head holds the longest event and an image"
+    limits::TRACK_BYTES_MIN
+        >= 2 * (limits::TRACK_BYTES_MIN / IMAGES_DIVISOR) + BYTES_AHEAD_MIN + 2 * limits::FRAME_BYTES_MAX,
+    "room is always found: images, their growth, the room ahead, and an event with its image fit"
 );
+const _: () = assert!(limits::TAPE_RECORDS_MIN / MARGIN_DIVISOR >= RECORDS_AHEAD_MIN);
+const _: () = assert!(MARGIN_DIVISOR > 2 && IMAGES_DIVISOR > 2);
+
+#[cfg(test)]
+mod tests;

@@ -196,19 +196,17 @@ impl Client {
         moved
     }
 
-    /// A client that is let in late, for its shard had paused accepting, misses the beginning.
-    pub fn give_up_everything_unless_subscribed(&mut self) {
-        if self.subscriptions.is_empty() {
-            self.full = None;
-        }
-    }
-
     pub fn read_all(&mut self) {
         self.socket.set_pace(usize::MAX);
     }
 
     pub fn is_over(&self) -> bool {
         matches!(self.socket.state(), ClientState::Ended | ClientState::Reset)
+    }
+
+    /// Whether it waits for nothing: everything it asked for was answered.
+    pub fn is_served(&self) -> bool {
+        self.upgraded && self.pending.is_empty() || self.is_over()
     }
 
     pub fn has_more_to_say(&self) -> bool {

@@ -86,9 +86,9 @@ impl World {
         for _ in 0..2 {
             self.connect(true);
         }
-        self.settle();
-        for client in &mut self.clients {
-            client.give_up_everything_unless_subscribed();
+        // A shard may pause accepting more than once. Who is to get everything must have subscribed before it begins.
+        while !self.clients.iter().all(Client::is_served) {
+            self.settle();
         }
         for _ in 0..300 + self.prng.below(300) {
             match self.prng.below(20) {

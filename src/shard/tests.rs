@@ -1,0 +1,120 @@
+//! One shard on the simulator, without faults, where what matters is one exact sequence of events.
+
+use std::sync::Arc;
+
+use super::*;
+use crate::ring::{Client, ClientState, Faults, SimNet, SimRing};
+use crate::tape::{self, Shape};
+
+/// A shard, and the net that it is on.
+struct Stage {
+    net: SimNet,
+    shard: Shard<SimRing>,
+}
+
+impl Stage {
+    fn new(pools: Pools) -> Self {
+        let net = SimNet::new(1, Faults::default());
+        let shape = Shape {
+            records: limits::TAPE_RECORDS_MIN,
+            track_bytes: vec![limits::TRACK_BYTES_MIN],
+            readers: 1,
+        };
+        let (_, mut readers) = tape::new(&shape).unwrap();
+        let size = Size {
+            connections: 4,
+            subscriptions: 16,
+            pools,
+        };
+        let shard = Shard::new(
+            net.ring(),
+            readers.remove(0),
+            size,
+            Site::new(0, "epoch".into()),
+            Arc::default(),
+            Arc::default(),
+        );
+        Self { net, shard }
+    }
+
+    /// Turns the shard until it would only wait.
+    fn rest(&mut self) {
+        for _ in 0..1000 {
+            if self.net.is_idle() && self.shard.is_idle(self.net.now()) {
+                return;
+            }
+            self.shard.turn().unwrap();
+            self.shard.invariants();
+        }
+        panic!("the shard does not come to rest");
+    }
+
+    fn upgraded(&mut self) -> Client {
+        let mut client = self.net.connect(0);
+        client.write(HEAD);
+        self.rest();
+        let mut answer = Vec::new();
+        client.read(&mut answer);
+        assert!(answer.starts_with(b"HTTP/1.1 101"));
+        client
+    }
+}
+
+const HEAD: &[u8] = b"GET /v1/ws HTTP/1.1\r\nHost: sim\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+    Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n";
+
+fn close_code_of(client: &mut Client) -> Option<u16> {
+    let mut bytes = Vec::new();
+    client.read(&mut bytes);
+    match bytes[..] {
+        [0x88, _, high, low, ..] => Some(u16::from_be_bytes([high, low])),
+        _ => None,
+    }
+}
+
+/// The first bytes of a message were dropped for want of a block, so the rest must not be heard as if it began
+/// one.
+#[test]
+fn who_says_more_after_the_pools_ran_out_of_blocks_harms_nobody() {
+    let pools = Pools {
+        inbox_small: 0,
+        inbox_large: 0,
+        ..Pools::default()
+    };
+    let mut stage = Stage::new(pools);
+    let mut client = stage.upgraded();
+    client.write(&[0x81, 0xfe, 0x01, 0x00, 0, 0, 0, 0, b'{', b'"']);
+    stage.rest();
+    assert_eq!(close_code_of(&mut client), Some(1013));
+    client.write(b"o");
+    stage.rest();
+    assert_eq!(
+        client.state(),
+        ClientState::Ended,
+        "our stream ends with the close frame"
+    );
+    client.finish();
+    stage.rest();
+    assert!(stage.shard.connections.slots.is_empty());
+}
+
+/// The same, when our close frame is already on its way.
+#[test]
+fn who_begins_a_frame_after_our_close_when_no_block_is_left_harms_nobody() {
+    let mut stage = Stage::new(Pools {
+        inbox_small: 0,
+        inbox_large: 0,
+        ..Pools::default()
+    });
+    let mut client = stage.upgraded();
+    client.write(&[0x82, 0x80, 0, 0, 0, 0]);
+    stage.rest();
+    assert_eq!(close_code_of(&mut client), Some(1003));
+    client.write(&[0x89, 0x84, 0, 0, 0, 0]);
+    stage.rest();
+    client.write(b"p");
+    stage.rest();
+    client.finish();
+    stage.rest();
+    assert!(stage.shard.connections.slots.is_empty());
+}

@@ -1,3 +1,5 @@
+//! The sequencer on the smallest tape that there may be: numbers, refusals, images, and room that is always found.
+
 use super::*;
 use crate::base::Prng;
 use crate::market::{Quote, Side, Trade};

@@ -123,6 +123,9 @@ pub const HANDSHAKE_MS: u64 = 5_000;
 pub const RETRY_AFTER_S: u32 = 1;
 /// Commands of one connection within one second. Beyond: error 4006 for the command, which is not carried out.
 pub const COMMANDS_PER_SECOND_MAX: u16 = 50;
+/// Channels named in a request that make it count as one command more: looking them up among a client's
+/// subscriptions is work.
+pub const CHANNELS_PER_COMMAND: usize = 32;
 /// Between our pings.
 pub const PING_INTERVAL_MS: u64 = 20_000;
 /// Without a byte from the peer, counted in pings sent. Beyond: close 4014.
@@ -199,6 +202,7 @@ const _: () = assert!(
     REQUEST_CHANNELS_MAX * (REPLY_NAME_BYTES_MAX + ACK_REASON_BYTES_MAX + 40) + 128 <= REPLY_BYTES_MAX
 );
 const _: () = assert!(REPLY_NAME_BYTES_MAX >= CHANNEL_NAME_BYTES_MAX);
+const _: () = assert!(REQUEST_CHANNELS_MAX / CHANNELS_PER_COMMAND < COMMANDS_PER_SECOND_MAX as usize);
 const _: () = assert!(FRAME_BYTES_MAX >= SOURCE_LINE_BYTES_MAX);
 const _: () = assert!(SEND_PARTS_MAX > RANGES_PER_TURN);
 const _: () = assert!(RANGE_BYTES_MAX as usize * RANGES_PER_TURN < 1 << 31);

@@ -75,8 +75,10 @@ pub enum Pause {
     None,
     /// That the client reads its replies.
     Replies,
-    /// That the client has everything that it subscribed to before, so that its subscriptions can change.
+    /// That the client has everything, so that it can subscribe to more.
     Live,
+    /// That the client has what its newest subscriptions owe it, so that it can end some.
+    Joined,
 }
 
 impl Armed {
@@ -140,13 +142,13 @@ impl Rate {
         self.count = self.count.saturating_sub(1);
     }
 
-    /// Counts one command at `now_ms` and says whether there were at most `max` within this second.
-    pub fn admit(&mut self, now_ms: u64, max: u16) -> bool {
+    /// Counts `commands` commands at `now_ms` and says whether there were at most `max` within this second.
+    pub fn admit(&mut self, now_ms: u64, commands: u16, max: u16) -> bool {
         let second = u32::try_from((now_ms / 1000) & u64::from(u32::MAX)).unwrap_or(0);
         if second != self.second {
             *self = Self { second, count: 0 };
         }
-        self.count = self.count.saturating_add(1);
+        self.count = self.count.saturating_add(commands);
         self.count <= max
     }
 }
@@ -164,9 +166,10 @@ mod tests {
     #[test]
     fn a_rate_admits_so_many_a_second() {
         let mut rate = Rate::default();
-        let admitted = (0..60).filter(|_| rate.admit(1_500, 50)).count();
+        let admitted = (0..60).filter(|_| rate.admit(1_500, 1, 50)).count();
         assert_eq!(admitted, 50);
-        assert!(!rate.admit(1_999, 50));
-        assert!(rate.admit(2_000, 50));
+        assert!(!rate.admit(1_999, 1, 50));
+        assert!(rate.admit(2_000, 33, 50), "a large command counts as many");
+        assert!(!rate.admit(2_000, 33, 50));
     }
 }

@@ -2,6 +2,7 @@
 
 use super::converse::Desk;
 use crate::base::Key;
+use crate::connection::Pause;
 use crate::dialect::Code;
 use crate::dialect::native_json::{Ack, Command, Pong};
 use crate::hub::{Hub, Selector, SubscribeError, Subscribed, UnsubscribeError};
@@ -9,13 +10,13 @@ use crate::market::{ChannelClass, ChannelName, Pattern};
 use crate::tape::Class;
 
 impl Desk<'_> {
-    /// Whether a command can be carried out now. A client's subscriptions change only where that is exact: see
+    /// What a command must wait for. A client's subscriptions change only where that is exact: see
     /// [`Hub::may_subscribe`] and [`Hub::may_unsubscribe`].
-    pub(super) fn may_obey(&self, key: Key, command: &Command<'_>) -> bool {
+    pub(super) fn must_wait(&self, key: Key, command: &Command<'_>) -> Option<Pause> {
         match command {
-            Command::Subscribe { .. } => self.hub.may_subscribe(key),
-            Command::Unsubscribe { .. } => self.hub.may_unsubscribe(key),
-            Command::List { .. } | Command::Ping { .. } => true,
+            Command::Subscribe { .. } => (!self.hub.may_subscribe(key)).then_some(Pause::Live),
+            Command::Unsubscribe { .. } => (!self.hub.may_unsubscribe(key)).then_some(Pause::Joined),
+            Command::List { .. } | Command::Ping { .. } => None,
         }
     }
 

@@ -49,8 +49,8 @@ enum Reply {
     Given,
     /// The same, and it is the last: this is how it goes on.
     Last(Verdict),
-    /// The event must wait.
-    NotYet,
+    /// The event must wait for this.
+    NotYet(Pause),
 }
 
 impl Desk<'_> {
@@ -102,9 +102,9 @@ impl Desk<'_> {
                     return (0, if owed { Verdict::Finish } else { Verdict::HangUp });
                 }
             };
-            if reply == Reply::NotYet {
+            if let Reply::NotYet(until) = reply {
                 decoder.put_back();
-                *pause = Pause::Live;
+                *pause = until;
                 break Verdict::GoOn;
             }
             if self.outboxes.append(outbox, &self.site.frame).is_err() {
@@ -139,18 +139,34 @@ impl Desk<'_> {
 
     /// Carries out one text message, unless its time has not come.
     fn command(&mut self, key: Key, rate: &mut Rate, text: &str) -> Reply {
-        if !rate.admit(self.now.mono_ms(), limits::COMMANDS_PER_SECOND_MAX) {
-            self.error(None, Code::RateLimited, "more than 50 commands a second");
-            return Reply::Given;
+        let (now_ms, max) = (self.now.mono_ms(), limits::COMMANDS_PER_SECOND_MAX);
+        if !rate.admit(now_ms, 1, max) {
+            return self.too_fast(None);
         }
-        match Command::parse(text) {
-            Ok(command) if !self.may_obey(key, &command) => {
-                rate.forgive();
-                return Reply::NotYet;
+        let command = match Command::parse(text) {
+            Ok(command) => command,
+            Err(CommandError { code, id, message }) => {
+                self.error(id, code, &message);
+                return Reply::Given;
             }
-            Ok(command) => self.obey(key, &command),
-            Err(CommandError { code, id, message }) => self.error(id, code, &message),
+        };
+        if let Some(until) = self.must_wait(key, &command) {
+            rate.forgive();
+            return Reply::NotYet(until);
         }
+        let more = command.channels().len() / limits::CHANNELS_PER_COMMAND;
+        if !rate.admit(now_ms, u16::try_from(more).unwrap_or(u16::MAX), max) {
+            return self.too_fast(command.id());
+        }
+        self.obey(key, &command);
+        Reply::Given
+    }
+
+    fn too_fast(&mut self, id: Option<u64>) -> Reply {
+        let (commands, channels) = (limits::COMMANDS_PER_SECOND_MAX, limits::CHANNELS_PER_COMMAND);
+        let message =
+            format!("more than {commands} commands a second; {channels} channels count as one more");
+        self.error(id, Code::RateLimited, &message);
         Reply::Given
     }
 

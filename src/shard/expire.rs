@@ -34,7 +34,7 @@ impl<R: Ring> Shard<R> {
         let Some(connection) = self.connections.slots.get_mut(key) else {
             return;
         };
-        if connection.pause == Pause::Live && !connection.is_blocked() {
+        if matches!(connection.pause, Pause::Live | Pause::Joined) && !connection.is_blocked() {
             // It is we who do not listen, until it has everything; what it takes of that is its sign of life.
             connection.heard_ms = wrapped_ms(now);
         }

@@ -153,6 +153,7 @@ impl<R: Ring> Shard<R> {
             Pause::None => false,
             Pause::Replies => connection.outbox.is_empty(),
             Pause::Live => connection.outbox.is_empty() && self.hub.is_live(key),
+            Pause::Joined => connection.outbox.is_empty() && self.hub.may_unsubscribe(key),
         };
         if may_go_on {
             self.hear_soon(key);

@@ -86,6 +86,15 @@ impl<'a> Command<'a> {
         Self::from_fields(id, twice, op, ch, t0).map_err(|(code, message)| CommandError { code, id, message })
     }
 
+    /// The channels that it names.
+    #[must_use]
+    pub fn channels(&self) -> &[Cow<'a, str>] {
+        match self {
+            Self::Subscribe { channels, .. } | Self::Unsubscribe { channels, .. } => channels,
+            Self::List { .. } | Self::Ping { .. } => &[],
+        }
+    }
+
     /// The number that the reply gives back.
     #[must_use]
     pub const fn id(&self) -> Option<u64> {

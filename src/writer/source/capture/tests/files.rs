@@ -142,11 +142,18 @@ fn what_cannot_be_opened_or_read_says_which_and_why() {
                 .starts_with("cannot open /nonexistent/capture: "),
             "{error}"
         );
-        let mut directory = Capture::open(&std::env::temp_dir(), Speed::Max).await.unwrap();
-        assert_eq!(directory.next(Now::default()), Next::Wait);
-        let error = directory.wait(Now::default()).await.unwrap_err();
+        let error = Capture::open(&std::env::temp_dir(), Speed::Max)
+            .await
+            .unwrap_err();
+        assert!(error.to_string().ends_with(": is a directory"), "{error}");
+        // It opens, but nothing is mapped at its first byte.
+        let mut unreadable = Capture::open(Path::new("/proc/self/mem"), Speed::Max)
+            .await
+            .unwrap();
+        assert_eq!(unreadable.next(Now::default()), Next::Wait);
+        let error = unreadable.wait(Now::default()).await.unwrap_err();
         assert!(matches!(error, SourceError::Read { offset: 0, .. }), "{error}");
-        assert_eq!(directory.next(Now::default()), Next::End);
+        assert_eq!(unreadable.next(Now::default()), Next::End);
     });
 }
 

@@ -143,17 +143,14 @@ impl<R: Ring> Shard<R> {
         let Some(connection) = self.connections.slots.get_mut(key) else {
             return;
         };
-        self.site.frame.clear();
-        refusal.write(&mut self.site.frame);
-        if self
-            .connections
-            .outboxes
-            .append(&mut connection.outbox, &self.site.frame)
-            .is_err()
-        {
-            return self.hang_up(key);
-        }
-        self.finish(key, now);
+        let mut desk = Desk {
+            hub: &mut self.hub,
+            outboxes: &mut self.connections.outboxes,
+            site: &mut self.site,
+            now,
+        };
+        let verdict = desk.refuse(connection, refusal);
+        self.conclude(key, verdict, Ok(()), now);
     }
 
     /// The connection is open: from now on its timer is for pings.

@@ -42,31 +42,28 @@ impl Outboxes {
     ///
     /// # Errors
     /// When that is more than [`limits::OUTBOX_BYTES_MAX`], or more than the pool has.
-    pub fn append(&mut self, outbox: &mut Outbox, mut bytes: &[u8]) -> Result<(), OutboxFull> {
+    pub fn append(&mut self, outbox: &mut Outbox, bytes: &[u8]) -> Result<(), OutboxFull> {
+        self.append_all(outbox, [bytes])
+    }
+
+    /// Adds `parts`, one after the other, to what `outbox` owes, all of them or none.
+    ///
+    /// # Errors
+    /// As [`append`](Self::append).
+    pub fn append_all<const N: usize>(
+        &mut self,
+        outbox: &mut Outbox,
+        parts: [&[u8]; N],
+    ) -> Result<(), OutboxFull> {
         let block_bytes = self.pool.block_bytes();
-        let used = outbox.used_of_last(block_bytes);
+        let bytes: usize = parts.iter().map(|part| part.len()).sum();
         let needed = bytes
-            .len()
-            .saturating_sub(block_bytes - used)
+            .saturating_sub(block_bytes - outbox.used_of_last(block_bytes))
             .div_ceil(block_bytes);
-        if outbox.len() + bytes.len() > limits::OUTBOX_BYTES_MAX || needed > self.pool.available() {
+        if outbox.len() + bytes > limits::OUTBOX_BYTES_MAX || needed > self.pool.available() {
             return Err(OutboxFull);
         }
-        if let Some(index) = outbox.last_index()
-            && used < block_bytes
-        {
-            let take = bytes.len().min(block_bytes - used);
-            self.pool.bytes_at_mut(index)[used..used + take].copy_from_slice(&bytes[..take]);
-            outbox.grow(take);
-            bytes = &bytes[take..];
-        }
-        for piece in bytes.chunks(block_bytes) {
-            let block = self.pool.take().ok_or(OutboxFull)?;
-            self.pool.bytes_mut(&block)[..piece.len()].copy_from_slice(piece);
-            self.link(outbox, block);
-            outbox.grow(piece.len());
-        }
-        Ok(())
+        parts.into_iter().try_for_each(|part| self.fill(outbox, part))
     }
 
     /// The first `parts_max` stretches of what `outbox` owes, in order.
@@ -114,6 +111,27 @@ impl Outboxes {
     #[must_use]
     pub fn blocks_in_use(&self) -> usize {
         self.pool.in_use()
+    }
+
+    /// Copies `bytes` behind what `outbox` owes, first into what is left of its last block.
+    fn fill(&mut self, outbox: &mut Outbox, mut bytes: &[u8]) -> Result<(), OutboxFull> {
+        let block_bytes = self.pool.block_bytes();
+        let used = outbox.used_of_last(block_bytes);
+        if let Some(index) = outbox.last_index()
+            && used < block_bytes
+        {
+            let take = bytes.len().min(block_bytes - used);
+            self.pool.bytes_at_mut(index)[used..used + take].copy_from_slice(&bytes[..take]);
+            outbox.grow(take);
+            bytes = &bytes[take..];
+        }
+        for piece in bytes.chunks(block_bytes) {
+            let block = self.pool.take().ok_or(OutboxFull)?;
+            self.pool.bytes_mut(&block)[..piece.len()].copy_from_slice(piece);
+            self.link(outbox, block);
+            outbox.grow(piece.len());
+        }
+        Ok(())
     }
 
     fn link(&mut self, outbox: &mut Outbox, block: Block) {
@@ -212,7 +230,8 @@ mod tests {
                 let (outbox, queue) = (&mut boxes[usize::from(which)], &mut oracle[usize::from(which)]);
                 if let Some(count) = append {
                     let bytes: Vec<u8> = (0..count).map(|_| { next = next.wrapping_add(1); next }).collect();
-                    if outboxes.append(outbox, &bytes).is_ok() { queue.extend(bytes); }
+                    let parts = bytes.split_at(bytes.len() / 3);
+                    if outboxes.append_all(outbox, [parts.0, parts.1]).is_ok() { queue.extend(bytes); }
                 } else {
                     let count = consume.min(queue.len());
                     outboxes.consume(outbox, count);

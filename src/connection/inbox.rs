@@ -6,6 +6,7 @@
 
 use crate::base::{Block, Pool};
 use crate::limits;
+use crate::wire::ServerSession;
 
 /// What one connection has left over.
 #[derive(Debug, Default)]
@@ -31,12 +32,12 @@ pub struct Inboxes {
 pub struct InboxesFull;
 
 impl Inboxes {
-    /// So many blocks of each size.
+    /// So many blocks of each size, for messages of at most so many bytes.
     #[must_use]
-    pub fn new(small: usize, large: usize) -> Self {
+    pub fn new(small: usize, large: usize, message_bytes_max: u32) -> Self {
         Self {
             small: Pool::new(SMALL_BYTES, small),
-            large: Pool::new(LARGE_BYTES, large),
+            large: Pool::new(block_bytes(message_bytes_max), large),
         }
     }
 
@@ -119,13 +120,13 @@ impl Inboxes {
 
 /// Holds most commands.
 const SMALL_BYTES: usize = 4 * 1024;
-/// Holds the largest message, a control frame between its fragments, and the largest request head.
-const LARGE_BYTES: usize = limits::MESSAGE_BYTES_MAX
-    + 2 * limits::FRAME_HEADER_BYTES_MAX
-    + limits::CONTROL_BYTES_MAX
-    + limits::RECV_BYTES;
 
-const _: () = assert!(LARGE_BYTES > limits::HEAD_BYTES_MAX + limits::RECV_BYTES);
+/// Bytes of a block that holds a message of at most so many bytes, a control frame between its fragments, and the
+/// largest request head, whatever is received with their ends.
+#[must_use]
+pub fn block_bytes(message_bytes_max: u32) -> usize {
+    ServerSession::buffer_bytes_min(message_bytes_max).max(limits::HEAD_BYTES_MAX) + limits::RECV_BYTES
+}
 
 #[cfg(test)]
 mod tests {
@@ -133,7 +134,7 @@ mod tests {
 
     #[test]
     fn a_message_moves_to_a_large_block_when_it_outgrows_the_small_one() {
-        let mut inboxes = Inboxes::new(1, 1);
+        let mut inboxes = Inboxes::new(1, 1, 64 * 1024);
         let mut inbox = Inbox::default();
         inboxes.keep(&mut inbox, b"begin").unwrap();
         let (block, held) = inboxes.block_mut(&mut inbox).unwrap().unwrap();
@@ -143,7 +144,7 @@ mod tests {
         let (block, held) = inboxes.block_mut(&mut inbox).unwrap().unwrap();
         assert_eq!(
             (&block[..5], held, block.len()),
-            (&b"begin"[..], SMALL_BYTES, LARGE_BYTES)
+            (&b"begin"[..], SMALL_BYTES, block_bytes(64 * 1024))
         );
         assert!(block[5..held].iter().all(|&byte| byte == b'x'));
         inboxes.set_held(&mut inbox, 0);
@@ -152,7 +153,7 @@ mod tests {
 
     #[test]
     fn without_a_block_it_says_so() {
-        let mut inboxes = Inboxes::new(0, 1);
+        let mut inboxes = Inboxes::new(0, 1, 64 * 1024);
         let (mut a, mut b) = (Inbox::default(), Inbox::default());
         inboxes.keep(&mut a, b"a").unwrap();
         assert_eq!(inboxes.keep(&mut b, b"b"), Err(InboxesFull));

@@ -3,8 +3,8 @@
 //!
 //! An empty outbox holds no block, and an idle connection's is empty.
 
+use super::Bounds;
 use crate::base::{Block, Pool};
-use crate::limits;
 
 /// One connection's chain.
 #[derive(Debug, Default)]
@@ -22,6 +22,8 @@ pub struct Outboxes {
     pool: Pool,
     /// What follows each block in its chain.
     next: Vec<Option<Block>>,
+    /// How much one connection may owe.
+    bounds: Bounds,
 }
 
 /// A connection is owed more than it may be, or the shard has no block left. What was owed before is untouched.
@@ -30,18 +32,26 @@ pub struct OutboxFull;
 
 impl Outboxes {
     /// `count` blocks of `block_bytes` each.
+    ///
+    /// # Panics
+    /// When a connection might owe more than can be counted in 32 bits.
     #[must_use]
-    pub fn new(block_bytes: usize, count: usize) -> Self {
+    pub fn new(block_bytes: usize, count: usize, bounds: Bounds) -> Self {
+        assert!(
+            u32::try_from(bounds.owed_bytes).is_ok(),
+            "what is owed is counted in 32 bits"
+        );
         Self {
             pool: Pool::new(block_bytes, count),
             next: Vec::with_capacity(count),
+            bounds,
         }
     }
 
     /// Adds `bytes` to what `outbox` owes, all of them or none.
     ///
     /// # Errors
-    /// When that is more than [`limits::OUTBOX_BYTES_MAX`], or more than the pool has.
+    /// When that is more than [`Bounds::owed_bytes`], or more than the pool has.
     pub fn append(&mut self, outbox: &mut Outbox, bytes: &[u8]) -> Result<(), OutboxFull> {
         self.append_all(outbox, [bytes])
     }
@@ -60,7 +70,7 @@ impl Outboxes {
         let needed = bytes
             .saturating_sub(block_bytes - outbox.used_of_last(block_bytes))
             .div_ceil(block_bytes);
-        if outbox.len() + bytes > limits::OUTBOX_BYTES_MAX || needed > self.pool.available() {
+        if outbox.len() + bytes > self.bounds.owed_bytes || needed > self.pool.available() {
             return Err(OutboxFull);
         }
         parts.into_iter().try_for_each(|part| self.fill(outbox, part))
@@ -105,6 +115,12 @@ impl Outboxes {
     /// Forgets what `outbox` owes.
     pub fn clear(&mut self, outbox: &mut Outbox) {
         self.consume(outbox, outbox.len());
+    }
+
+    /// Whether so much is owed that nothing is read from the connection before it has read that.
+    #[must_use]
+    pub fn is_long(&self, outbox: &Outbox) -> bool {
+        outbox.len() >= self.bounds.owed_bytes_pause
     }
 
     /// Blocks in use by all outboxes.
@@ -184,8 +200,6 @@ fn small(bytes: usize) -> u32 {
     u32::try_from(bytes).unwrap_or(u32::MAX)
 }
 
-const _: () = assert!(limits::OUTBOX_BYTES_MAX < u32::MAX as usize);
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -197,7 +211,7 @@ mod tests {
 
     #[test]
     fn a_full_pool_leaves_what_was_owed_untouched() {
-        let mut outboxes = Outboxes::new(4, 2);
+        let mut outboxes = Outboxes::new(4, 2, Bounds::default());
         let mut outbox = Outbox::default();
         outboxes.append(&mut outbox, b"abcdef").unwrap();
         assert_eq!(outboxes.append(&mut outbox, b"ghi"), Err(OutboxFull));
@@ -209,11 +223,17 @@ mod tests {
 
     #[test]
     fn a_connection_is_never_owed_more_than_its_limit() {
-        let mut outboxes = Outboxes::new(64 * 1024, 64);
+        let bounds = Bounds {
+            owed_bytes: 100,
+            owed_bytes_pause: 90,
+            ..Bounds::default()
+        };
+        let mut outboxes = Outboxes::new(64, 64, bounds);
         let mut outbox = Outbox::default();
-        outboxes
-            .append(&mut outbox, &vec![0; limits::OUTBOX_BYTES_MAX])
-            .unwrap();
+        outboxes.append(&mut outbox, &[0; 89]).unwrap();
+        assert!(!outboxes.is_long(&outbox));
+        outboxes.append(&mut outbox, &[0; 11]).unwrap();
+        assert!(outboxes.is_long(&outbox));
         assert_eq!(outboxes.append(&mut outbox, b"x"), Err(OutboxFull));
     }
 
@@ -222,7 +242,7 @@ mod tests {
         fn two_outboxes_of_one_pool_behave_as_two_byte_queues(
             ops in prop::collection::vec((any::<bool>(), prop::option::of(0_usize..20), 0_usize..30), 0..60),
         ) {
-            let mut outboxes = Outboxes::new(8, 12);
+            let mut outboxes = Outboxes::new(8, 12, Bounds::default());
             let mut boxes = [Outbox::default(), Outbox::default()];
             let mut oracle = [Vec::new(), Vec::new()];
             let mut next = 0_u8;

@@ -105,7 +105,7 @@ impl Desk<'_> {
             heartbeat_ms: None,
             limits: HelloLimits {
                 subscriptions: limits::SUBSCRIPTIONS_PER_CONNECTION_MAX,
-                message_bytes: limits::MESSAGE_BYTES_MAX as u64,
+                message_bytes: self.site.message_bytes_max.into(),
                 requests_per_s: Some(limits::COMMANDS_PER_SECOND_MAX.into()),
             },
         };

@@ -86,7 +86,7 @@ impl Desk<'_> {
         } = connection;
         let mut decoder = session.decode(bytes);
         let verdict = loop {
-            if outbox.len() >= limits::OUTBOX_BYTES_PAUSE {
+            if self.outboxes.is_long(outbox) {
                 *pause = Pause::Replies;
                 break Verdict::GoOn;
             }

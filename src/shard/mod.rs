@@ -40,7 +40,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use crate::base::{Census, Key, Now, Orders};
-use crate::connection::{Connections, Pools};
+use crate::connection::{Bounds, Connections, Pools};
 use crate::hub::Hub;
 use crate::limits;
 use crate::ring::{Completion, Errno, Ring};
@@ -103,6 +103,8 @@ pub struct Size {
     pub subscriptions: usize,
     /// Blocks of its pools.
     pub pools: Pools,
+    /// What one connection may take of them.
+    pub bounds: Bounds,
 }
 
 impl<R: Ring> Shard<R> {
@@ -121,10 +123,11 @@ impl<R: Ring> Shard<R> {
             ring,
             tape,
             hub: Hub::new(&site::KINDS, slots, size.subscriptions),
-            connections: Connections::new(slots, size.pools),
+            connections: Connections::new(slots, size.pools, size.bounds),
             timers: Wheel::with_capacity(slots),
             site: Site {
                 connections_max: size.connections,
+                message_bytes_max: size.bounds.message_bytes,
                 ..site
             },
             census,

@@ -31,6 +31,8 @@ pub struct Site {
     pub service: Service,
     /// Connections that are served at once; one more is told to come back later.
     pub connections_max: usize,
+    /// Bytes of a client's message. Beyond: close 1009.
+    pub message_bytes_max: u32,
     /// Sequence numbers count within this epoch; it changes when their continuity is lost.
     pub epoch: Box<str>,
     /// The track of the native JSON language.

@@ -31,6 +31,7 @@ impl Stage {
             connections: 4,
             subscriptions: 16,
             pools,
+            bounds: Bounds::default(),
         };
         let shard = Shard::new(
             net.ring(),

@@ -22,7 +22,9 @@ pub struct Connections {
 pub struct Pools {
     /// Inbox blocks of 4 KiB.
     pub inbox_small: usize,
-    /// Inbox blocks that hold the largest message.
+    /// Inbox blocks that hold a message of 64 KiB: for a shard whose longest message is far longer.
+    pub inbox_medium: usize,
+    /// Inbox blocks that hold the longest message.
     pub inbox_large: usize,
     /// Outbox blocks.
     pub outbox: usize,
@@ -47,7 +49,10 @@ impl Connections {
     pub fn new(slots: usize, pools: Pools, bounds: Bounds) -> Self {
         Self {
             slots: Slab::with_capacity(slots),
-            inboxes: Inboxes::new(pools.inbox_small, pools.inbox_large, bounds.message_bytes),
+            inboxes: Inboxes::new(
+                [pools.inbox_small, pools.inbox_medium, pools.inbox_large],
+                bounds.message_bytes,
+            ),
             outboxes: Outboxes::new(pools.outbox_block_bytes, pools.outbox, bounds),
         }
     }
@@ -66,6 +71,7 @@ impl Default for Pools {
     fn default() -> Self {
         Self {
             inbox_small: 1024,
+            inbox_medium: 0,
             inbox_large: 128,
             outbox: 4096,
             outbox_block_bytes: 4096,

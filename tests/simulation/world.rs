@@ -46,6 +46,7 @@ impl World {
         let censuses: Vec<Arc<Census>> = (0..readers).map(|_| Arc::default()).collect();
         let pools = Pools {
             inbox_small: 16,
+            inbox_medium: 0,
             inbox_large: 16,
             outbox: 512,
             outbox_block_bytes: 4096,

@@ -76,7 +76,7 @@ impl Desk<'_> {
                 retry_after_s: limits::RETRY_AFTER_S,
             });
         }
-        upgrade.accept(protocol, &mut self.site.frame);
+        upgrade.accept(protocol, None, &mut self.site.frame);
         match self.site.service {
             Service::Feed => self.welcome(key, request),
             Service::Echo => {}

@@ -24,6 +24,7 @@ mod broadcast;
 mod catch_up;
 mod commands;
 mod converse;
+mod deflaters;
 mod dispatch;
 mod echo;
 mod expire;
@@ -45,6 +46,7 @@ use crate::hub::Hub;
 use crate::limits;
 use crate::ring::{Completion, Errno, Ring};
 use crate::tape::{Parked, Reader};
+use crate::wire::Inflater;
 use catch_up::CatchUp;
 use fan_out::FanOut;
 use flush::Pushed;
@@ -62,6 +64,8 @@ pub struct Shard<R: Ring> {
     connections: Connections,
     timers: Wheel,
     site: Site,
+    /// For messages that come compressed, where they may.
+    inflater: Option<Inflater>,
     census: Arc<Census>,
     orders: Arc<Orders>,
     completions: Vec<Completion>,
@@ -118,6 +122,8 @@ impl<R: Ring> Shard<R> {
         orders: Arc<Orders>,
     ) -> Self {
         let slots = size.connections + limits::REFUSALS_PER_SHARD;
+        let compression = site.compression;
+        let inflater = compression.map(|_| Inflater::new(size.bounds.message_bytes));
         ring.accept();
         Self {
             ring,
@@ -130,6 +136,7 @@ impl<R: Ring> Shard<R> {
                 message_bytes_max: size.bounds.message_bytes,
                 ..site
             },
+            inflater,
             census,
             orders,
             completions: Vec::with_capacity(limits::COMPLETIONS_PER_TURN),

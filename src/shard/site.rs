@@ -1,6 +1,8 @@
 //! What a shard offers to those who connect, what it tells them all, and where it answers.
 
+use super::deflaters::Deflaters;
 use crate::tape::Track;
+use crate::wire::DeflatePolicy;
 
 /// The kinds of channel that exist before their first message.
 pub const KINDS: [&str; 3] = ["trade", "bbo", "book"];
@@ -33,6 +35,8 @@ pub struct Site {
     pub connections_max: usize,
     /// Bytes of a client's message. Beyond: close 1009.
     pub message_bytes_max: u32,
+    /// What is agreed on about compression; `None` where nothing is.
+    pub compression: Option<DeflatePolicy>,
     /// Sequence numbers count within this epoch; it changes when their continuity is lost.
     pub epoch: Box<str>,
     /// The track of the native JSON language.
@@ -43,6 +47,8 @@ pub struct Site {
     pub(super) text: Vec<u8>,
     /// Frames being written.
     pub(super) frame: Vec<u8>,
+    /// Messages being compressed.
+    pub(super) deflaters: Deflaters,
 }
 
 impl Site {
@@ -56,12 +62,13 @@ impl Site {
         }
     }
 
-    /// The same of a shard that echoes.
+    /// The same of a shard that echoes. Whoever wants compression has it, each message by itself.
     #[must_use]
     pub fn echo(shard: usize) -> Self {
         Self {
             shard,
             service: Service::Echo,
+            compression: Some(DeflatePolicy::default()),
             ..Self::default()
         }
     }

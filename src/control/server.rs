@@ -207,7 +207,10 @@ impl Server {
                 let _ = opened.send(());
                 let feed = Feed {
                     source,
-                    sequencer: Sequencer::new(tape),
+                    sequencer: match config.compression {
+                        Some(threshold) => Sequencer::compressing(tape, threshold),
+                        None => Sequencer::new(tape),
+                    },
                     bell: |reader: usize| bells[reader].ring(),
                     subscribers: || censuses.iter().map(|census| census.subscribers.read()).sum(),
                     wait_for: config.wait_for,

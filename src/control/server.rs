@@ -13,7 +13,7 @@ use tokio::sync::{mpsc, watch};
 
 use super::{Resolved, StartError};
 use crate::base::{Census, Orders};
-use crate::connection::Pools;
+use crate::connection::{Bounds, Pools};
 use crate::limits;
 use crate::ring::uring::UringBell;
 use crate::ring::{Bell, Errno, ListenError, ListenerOptions, UringBuilder, UringOptions, listen, probe};
@@ -163,6 +163,7 @@ impl Server {
                 connections: resolved.connections,
                 subscriptions: resolved.connections * limits::SUBSCRIPTIONS_PER_CONNECTION_PLANNED,
                 pools: Pools::default(),
+                bounds: Bounds::default(),
             };
             let site = Site::new(shard, epoch.clone());
             let (census, orders) = (Arc::clone(&self.shards[shard].census), Arc::clone(&self.orders));

@@ -1,7 +1,7 @@
 //! The door: request heads become open connections, or are told why not.
 
 use super::converse::{Desk, Verdict};
-use super::site::{FEED_PATH, HEALTH_PATH, PROTOCOLS};
+use super::site::{FEED_PATH, HEALTH_PATH, PROTOCOLS, Service};
 use super::{Shard, after_ms};
 use crate::base::{Key, Now};
 use crate::connection::{Connection, Stage};
@@ -58,7 +58,7 @@ impl Desk<'_> {
                 write_ok("ok\n", &mut self.site.frame);
                 Answer::Say
             }
-            FEED_PATH => self
+            path if self.site.service == Service::Echo || path == FEED_PATH => self
                 .open(key, request, surplus)
                 .map_or_else(Answer::Refuse, |()| Answer::Open),
             _ => Answer::Refuse(Refusal::NotFound),
@@ -67,20 +67,31 @@ impl Desk<'_> {
 
     fn open(&mut self, key: Key, request: Request<'_>, surplus: bool) -> Result<(), Refusal> {
         let upgrade = Upgrade::parse(request)?;
-        let protocol = choose(&upgrade)?;
+        let protocol = match self.site.service {
+            Service::Feed => choose(&upgrade)?,
+            Service::Echo => None,
+        };
         if surplus {
             return Err(Refusal::Overloaded {
                 retry_after_s: limits::RETRY_AFTER_S,
             });
         }
         upgrade.accept(protocol, None, &mut self.site.frame);
+        match self.site.service {
+            Service::Feed => self.welcome(key, request),
+            Service::Echo => {}
+        }
+        Ok(())
+    }
+
+    /// What a subscriber is told first: who we are, and what became of the wishes in its request.
+    fn welcome(&mut self, key: Key, request: Request<'_>) {
         self.hello();
         match Command::from_query(request.target().query()) {
             Ok(None) => {}
             Ok(Some(command)) => self.obey(key, &command),
             Err(CommandError { code, message, .. }) => self.error(None, code, &message),
         }
-        Ok(())
     }
 
     /// The first message: who we are and what we allow.
@@ -94,7 +105,7 @@ impl Desk<'_> {
             heartbeat_ms: None,
             limits: HelloLimits {
                 subscriptions: limits::SUBSCRIPTIONS_PER_CONNECTION_MAX,
-                message_bytes: limits::MESSAGE_BYTES_MAX as u64,
+                message_bytes: self.site.message_bytes_max.into(),
                 requests_per_s: Some(limits::COMMANDS_PER_SECOND_MAX.into()),
             },
         };

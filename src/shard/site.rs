@@ -1,4 +1,4 @@
-//! What a shard tells everyone who connects, and where it answers.
+//! What a shard offers to those who connect, what it tells them all, and where it answers.
 
 use crate::tape::Track;
 
@@ -11,13 +11,28 @@ pub const HEALTH_PATH: &str = "/healthz";
 /// The languages that are spoken.
 pub const PROTOCOLS: &[&str] = &["tickwire.v1.json"];
 
+/// What those get who connect.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Service {
+    /// Ticks, on [`FEED_PATH`]: text messages are commands, and the shard's hub carries them out.
+    #[default]
+    Feed,
+    /// Their own messages, on every path: text and binary come back as they came. For conformance and benchmarks, on
+    /// the same code as the feed: only what a request head and a message come to differs.
+    Echo,
+}
+
 /// One shard's view of the server it is part of, and the scratch in which it writes.
 #[derive(Debug, Default)]
 pub struct Site {
     /// Which shard this is.
     pub shard: usize,
+    /// What it offers.
+    pub service: Service,
     /// Connections that are served at once; one more is told to come back later.
     pub connections_max: usize,
+    /// Bytes of a client's message. Beyond: close 1009.
+    pub message_bytes_max: u32,
     /// Sequence numbers count within this epoch; it changes when their continuity is lost.
     pub epoch: Box<str>,
     /// The track of the native JSON language.
@@ -31,12 +46,22 @@ pub struct Site {
 }
 
 impl Site {
-    /// What the shard of that number tells its clients.
+    /// What the shard of that number tells the clients of its feed.
     #[must_use]
     pub fn new(shard: usize, epoch: Box<str>) -> Self {
         Self {
             shard,
             epoch,
+            ..Self::default()
+        }
+    }
+
+    /// The same of a shard that echoes.
+    #[must_use]
+    pub fn echo(shard: usize) -> Self {
+        Self {
+            shard,
+            service: Service::Echo,
             ..Self::default()
         }
     }

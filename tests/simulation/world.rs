@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use tickwire::base::{Census, Orders, Prng};
-use tickwire::connection::Pools;
+use tickwire::connection::{Bounds, Pools};
 use tickwire::market::Tick;
 use tickwire::ring::{Bell as _, Faults, Ring as _, SimNet, SimRing};
 use tickwire::shard::{Shard, Site, Size};
@@ -46,6 +46,7 @@ impl World {
         let censuses: Vec<Arc<Census>> = (0..readers).map(|_| Arc::default()).collect();
         let pools = Pools {
             inbox_small: 16,
+            inbox_medium: 0,
             inbox_large: 16,
             outbox: 512,
             outbox_block_bytes: 4096,
@@ -54,6 +55,7 @@ impl World {
             connections: 6,
             subscriptions: 200,
             pools,
+            bounds: Bounds::default(),
         };
         let rings: Vec<SimRing> = (0..readers).map(|_| net.ring()).collect();
         let bells = rings.iter().map(|ring| ring.doorbell()).collect();

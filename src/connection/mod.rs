@@ -20,13 +20,15 @@ pub use outbox::{Outbox, Outboxes};
 pub use table::{Bounds, Connections, Pools};
 
 use crate::base::Socket;
-use crate::wire::{HeadScan, ServerSession};
+use crate::wire::{Deflate, HeadScan, ServerSession};
 
 /// One client's slot.
 #[derive(Debug)]
 pub struct Connection {
     /// The state of its protocol, once it is open.
     pub session: ServerSession,
+    /// What was agreed on about compression.
+    pub deflate: Option<Deflate>,
     /// Where its bytes come from and go to.
     pub socket: Socket,
     /// What it is doing.
@@ -93,6 +95,7 @@ impl Default for Connection {
     fn default() -> Self {
         Self {
             session: ServerSession::new(0),
+            deflate: None,
             socket: Socket::default(),
             stage: Stage::default(),
             armed: Armed::default(),

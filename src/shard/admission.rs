@@ -8,7 +8,7 @@ use crate::connection::{Connection, Stage};
 use crate::dialect::native_json::{Command, CommandError, Hello, HelloLimits};
 use crate::limits;
 use crate::ring::Ring;
-use crate::wire::{Protocol, Refusal, Request, Upgrade, write_ok};
+use crate::wire::{Deflate, Protocol, Refusal, Request, Upgrade, write_ok};
 
 impl Desk<'_> {
     /// Reads what has arrived of a request head, and answers it once it is whole. What follows it is heard at
@@ -27,7 +27,10 @@ impl Desk<'_> {
         let head_bytes = match Request::parse(bytes, scan) {
             Ok(None) => return (bytes.len(), Verdict::GoOn),
             Ok(Some((request, head_bytes))) => match self.answer(key, request, surplus) {
-                Answer::Open => head_bytes,
+                Answer::Open(deflate) => {
+                    connection.deflate = deflate;
+                    head_bytes
+                }
                 Answer::Say => return (0, self.say(connection, Verdict::Finish)),
                 Answer::Refuse(refusal) => return (0, self.refuse(connection, refusal)),
             },
@@ -60,12 +63,12 @@ impl Desk<'_> {
             }
             path if self.site.service == Service::Echo || path == FEED_PATH => self
                 .open(key, request, surplus)
-                .map_or_else(Answer::Refuse, |()| Answer::Open),
+                .map_or_else(Answer::Refuse, Answer::Open),
             _ => Answer::Refuse(Refusal::NotFound),
         }
     }
 
-    fn open(&mut self, key: Key, request: Request<'_>, surplus: bool) -> Result<(), Refusal> {
+    fn open(&mut self, key: Key, request: Request<'_>, surplus: bool) -> Result<Option<Deflate>, Refusal> {
         let upgrade = Upgrade::parse(request)?;
         let protocol = match self.site.service {
             Service::Feed => choose(&upgrade)?,
@@ -76,12 +79,18 @@ impl Desk<'_> {
                 retry_after_s: limits::RETRY_AFTER_S,
             });
         }
-        upgrade.accept(protocol, None, &mut self.site.frame);
+        let deflate = self.site.deflate.and_then(|policy| upgrade.deflate(&policy));
+        upgrade.accept(protocol, deflate, &mut self.site.frame);
         match self.site.service {
-            Service::Feed => self.welcome(key, request),
+            Service::Feed => {
+                if deflate.is_some() {
+                    self.hub.enter(key, self.site.track_deflated);
+                }
+                self.welcome(key, request);
+            }
             Service::Echo => {}
         }
-        Ok(())
+        Ok(deflate)
     }
 
     /// What a subscriber is told first: who we are, and what became of the wishes in its request.
@@ -173,8 +182,8 @@ impl<R: Ring> Shard<R> {
 
 /// What a request comes to.
 enum Answer {
-    /// A connection; the scratch holds what it is told first.
-    Open,
+    /// A connection, on which this was agreed; the scratch holds what it is told first.
+    Open(Option<Deflate>),
     /// The response in the scratch.
     Say,
     /// This refusal.

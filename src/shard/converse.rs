@@ -79,12 +79,16 @@ impl Desk<'_> {
     ) -> (usize, Verdict) {
         let Connection {
             session,
+            deflate,
             outbox,
             rate,
             pause,
             ..
         } = connection;
-        let mut decoder = session.decode(bytes);
+        // It is lent apart from the rest of the site, which the replies need.
+        let mut inflater = self.site.inflater.take();
+        let agreed = inflater.as_deref_mut().filter(|_| deflate.is_some());
+        let mut decoder = session.decode_with(bytes, agreed);
         let verdict = loop {
             if self.outboxes.is_long(outbox) {
                 *pause = Pause::Replies;
@@ -99,6 +103,7 @@ impl Desk<'_> {
                     // It has failed, so the closing handshake allows this one frame.
                     let _ = session.sender().close(Some(fault.into()), &mut self.site.frame);
                     let owed = self.outboxes.append(outbox, &self.site.frame).is_ok();
+                    self.site.inflater = inflater;
                     return (0, if owed { Verdict::Finish } else { Verdict::HangUp });
                 }
             };
@@ -120,7 +125,9 @@ impl Desk<'_> {
                 break verdict;
             }
         };
-        (decoder.finish(), verdict)
+        let held = decoder.finish();
+        self.site.inflater = inflater;
+        (held, verdict)
     }
 
     /// Writes the reply to one event into the scratch of frames. What the closing handshake forbids is not written.

@@ -45,6 +45,7 @@ use crate::hub::Hub;
 use crate::limits;
 use crate::ring::{Completion, Errno, Ring};
 use crate::tape::{Parked, Reader};
+use crate::wire::Inflater;
 use catch_up::CatchUp;
 use fan_out::FanOut;
 use flush::Pushed;
@@ -128,6 +129,9 @@ impl<R: Ring> Shard<R> {
             site: Site {
                 connections_max: size.connections,
                 message_bytes_max: size.bounds.message_bytes,
+                inflater: site
+                    .deflate
+                    .map(|_| Box::new(Inflater::new(size.bounds.message_bytes))),
                 ..site
             },
             census,

@@ -1,6 +1,8 @@
 //! What a shard offers to those who connect, what it tells them all, and where it answers.
 
+use crate::limits::TRACK_WINDOW_BITS;
 use crate::tape::Track;
+use crate::wire::{DeflatePolicy, Inflater};
 
 /// The kinds of channel that exist before their first message.
 pub const KINDS: [&str; 3] = ["trade", "bbo", "book"];
@@ -37,6 +39,12 @@ pub struct Site {
     pub epoch: Box<str>,
     /// The track of the native JSON language.
     pub track: Track,
+    /// The same for those who agreed on permessage-deflate.
+    pub track_deflated: Track,
+    /// What is agreed on about compression with those who ask for it; `None` where it is not offered.
+    pub deflate: Option<DeflatePolicy>,
+    /// Inflates what they send.
+    pub(super) inflater: Option<Box<Inflater>>,
     /// How many connections have been opened, which names the next one.
     pub(super) opened: u64,
     /// A message being written.
@@ -53,6 +61,20 @@ impl Site {
             shard,
             epoch,
             ..Self::default()
+        }
+    }
+
+    /// The same where `track` holds every message compressed for all who agree on its window.
+    #[must_use]
+    pub fn compressing(self, track: Track) -> Self {
+        Self {
+            track_deflated: track,
+            deflate: Some(DeflatePolicy {
+                server_window_bits_min: TRACK_WINDOW_BITS,
+                server_window_bits_max: TRACK_WINDOW_BITS,
+                ..DeflatePolicy::default()
+            }),
+            ..self
         }
     }
 

@@ -27,7 +27,7 @@ use crate::wire::{Deflate, HeadScan, ServerSession};
 pub struct Connection {
     /// The state of its protocol, once it is open.
     pub session: ServerSession,
-    /// What was agreed on about compression; `None` where nothing was.
+    /// What was agreed on about compression.
     pub deflate: Option<Deflate>,
     /// Where its bytes come from and go to.
     pub socket: Socket,

@@ -79,11 +79,15 @@ impl Desk<'_> {
                 retry_after_s: limits::RETRY_AFTER_S,
             });
         }
-        let policy = self.site.compression;
-        let deflate = policy.and_then(|policy| upgrade.deflate(&policy));
+        let deflate = self.site.deflate.and_then(|policy| upgrade.deflate(&policy));
         upgrade.accept(protocol, deflate, &mut self.site.frame);
         match self.site.service {
-            Service::Feed => self.welcome(key, request),
+            Service::Feed => {
+                if deflate.is_some() {
+                    self.hub.enter(key, self.site.track_deflated);
+                }
+                self.welcome(key, request);
+            }
             Service::Echo => {}
         }
         Ok(deflate)
@@ -163,7 +167,6 @@ impl<R: Ring> Shard<R> {
             hub: &mut self.hub,
             outboxes: &mut self.connections.outboxes,
             site: &mut self.site,
-            inflater: None,
             now,
         };
         let verdict = desk.refuse(connection, refusal);
@@ -179,7 +182,7 @@ impl<R: Ring> Shard<R> {
 
 /// What a request comes to.
 enum Answer {
-    /// A connection that may compress so; the scratch holds what it is told first.
+    /// A connection, on which this was agreed; the scratch holds what it is told first.
     Open(Option<Deflate>),
     /// The response in the scratch.
     Say,

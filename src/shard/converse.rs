@@ -14,7 +14,7 @@ use crate::dialect::native_json::{Command, CommandError};
 use crate::hub::Hub;
 use crate::limits;
 use crate::ring::Ring;
-use crate::wire::{CloseCode, Deflate, Event, Inflater, Opcode, Refusal, Sender, Server, server_header};
+use crate::wire::{CloseCode, Deflate, Event, Opcode, Refusal, Sender, Server, server_header};
 
 /// What is needed to answer a client.
 #[derive(Debug)]
@@ -22,8 +22,6 @@ pub(super) struct Desk<'a> {
     pub(super) hub: &'a mut Hub,
     pub(super) outboxes: &'a mut Outboxes,
     pub(super) site: &'a mut Site,
-    /// Where compression may be agreed on. Whoever speaks first takes it, and a desk hears one client once.
-    pub(super) inflater: Option<&'a mut Inflater>,
     pub(super) now: Now,
 }
 
@@ -94,10 +92,10 @@ impl Desk<'_> {
     ) -> (usize, Verdict) {
         let Connection {
             session,
+            deflate,
             outbox,
             rate,
             pause,
-            deflate,
             ..
         } = connection;
         let mut caller = Caller {
@@ -106,8 +104,10 @@ impl Desk<'_> {
             outbox,
             deflate: *deflate,
         };
-        let inflater = self.inflater.take().filter(|_| deflate.is_some());
-        let mut decoder = session.decode_with(bytes, inflater);
+        // It is lent apart from the rest of the site, which the replies need.
+        let mut inflater = self.site.inflater.take();
+        let agreed = inflater.as_deref_mut().filter(|_| deflate.is_some());
+        let mut decoder = session.decode_with(bytes, agreed);
         let verdict = loop {
             if self.outboxes.is_long(caller.outbox) {
                 *pause = Pause::Replies;
@@ -122,6 +122,7 @@ impl Desk<'_> {
                     // It has failed, so the closing handshake allows this one frame.
                     let _ = session.sender().close(Some(fault.into()), &mut self.site.frame);
                     let owed = self.outboxes.append(caller.outbox, &self.site.frame).is_ok();
+                    self.site.inflater = inflater;
                     return (0, if owed { Verdict::Finish } else { Verdict::HangUp });
                 }
             };
@@ -137,7 +138,9 @@ impl Desk<'_> {
                 break verdict;
             }
         };
-        (decoder.finish(), verdict)
+        let held = decoder.finish();
+        self.site.inflater = inflater;
+        (held, verdict)
     }
 
     /// Writes the reply to one event into the scratch of frames. What the closing handshake forbids is not written.

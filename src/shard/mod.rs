@@ -64,8 +64,6 @@ pub struct Shard<R: Ring> {
     connections: Connections,
     timers: Wheel,
     site: Site,
-    /// For messages that come compressed, where they may.
-    inflater: Option<Inflater>,
     census: Arc<Census>,
     orders: Arc<Orders>,
     completions: Vec<Completion>,
@@ -122,8 +120,6 @@ impl<R: Ring> Shard<R> {
         orders: Arc<Orders>,
     ) -> Self {
         let slots = size.connections + limits::REFUSALS_PER_SHARD;
-        let compression = site.compression;
-        let inflater = compression.map(|_| Inflater::new(size.bounds.message_bytes));
         ring.accept();
         Self {
             ring,
@@ -134,9 +130,11 @@ impl<R: Ring> Shard<R> {
             site: Site {
                 connections_max: size.connections,
                 message_bytes_max: size.bounds.message_bytes,
+                inflater: site
+                    .deflate
+                    .map(|_| Box::new(Inflater::new(size.bounds.message_bytes))),
                 ..site
             },
-            inflater,
             census,
             orders,
             completions: Vec::with_capacity(limits::COMPLETIONS_PER_TURN),

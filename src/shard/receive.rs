@@ -109,7 +109,6 @@ impl<R: Ring> Shard<R> {
                         hub: &mut self.hub,
                         outboxes: &mut self.connections.outboxes,
                         site: &mut self.site,
-                        inflater: self.inflater.as_mut(),
                         now,
                     };
                     let (held, verdict) = desk.hear(key, connection, bytes);
@@ -166,7 +165,6 @@ impl<R: Ring> Shard<R> {
             hub: &mut self.hub,
             outboxes: &mut self.connections.outboxes,
             site: &mut self.site,
-            inflater: self.inflater.as_mut(),
             now,
         };
         let (held, verdict) = desk.hear(key, connection, &mut bytes[..held + arrived]);

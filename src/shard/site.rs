@@ -1,8 +1,9 @@
 //! What a shard offers to those who connect, what it tells them all, and where it answers.
 
 use super::deflaters::Deflaters;
+use crate::limits::TRACK_WINDOW_BITS;
 use crate::tape::Track;
-use crate::wire::DeflatePolicy;
+use crate::wire::{DeflatePolicy, Inflater};
 
 /// The kinds of channel that exist before their first message.
 pub const KINDS: [&str; 3] = ["trade", "bbo", "book"];
@@ -35,19 +36,23 @@ pub struct Site {
     pub connections_max: usize,
     /// Bytes of a client's message. Beyond: close 1009.
     pub message_bytes_max: u32,
-    /// What is agreed on about compression; `None` where nothing is.
-    pub compression: Option<DeflatePolicy>,
     /// Sequence numbers count within this epoch; it changes when their continuity is lost.
     pub epoch: Box<str>,
     /// The track of the native JSON language.
     pub track: Track,
+    /// The same for those who agreed on permessage-deflate.
+    pub track_deflated: Track,
+    /// What is agreed on about compression with those who ask for it; `None` where it is not offered.
+    pub deflate: Option<DeflatePolicy>,
+    /// Inflates what they send.
+    pub(super) inflater: Option<Box<Inflater>>,
     /// How many connections have been opened, which names the next one.
     pub(super) opened: u64,
     /// A message being written.
     pub(super) text: Vec<u8>,
     /// Frames being written.
     pub(super) frame: Vec<u8>,
-    /// Messages being compressed.
+    /// Compress what is written for one client alone.
     pub(super) deflaters: Deflaters,
 }
 
@@ -62,13 +67,27 @@ impl Site {
         }
     }
 
-    /// The same of a shard that echoes. Whoever wants compression has it, each message by itself.
+    /// The same where `track` holds every message compressed for all who agree on its window.
+    #[must_use]
+    pub fn compressing(self, track: Track) -> Self {
+        Self {
+            track_deflated: track,
+            deflate: Some(DeflatePolicy {
+                server_window_bits_min: TRACK_WINDOW_BITS,
+                server_window_bits_max: TRACK_WINDOW_BITS,
+                ..DeflatePolicy::default()
+            }),
+            ..self
+        }
+    }
+
+    /// The same of a shard that echoes. Whoever asks for compression has it, each message by itself.
     #[must_use]
     pub fn echo(shard: usize) -> Self {
         Self {
             shard,
             service: Service::Echo,
-            compression: Some(DeflatePolicy::default()),
+            deflate: Some(DeflatePolicy::default()),
             ..Self::default()
         }
     }

@@ -9,6 +9,7 @@ use tickwire::ring::{Bell as _, Faults, Ring as _, SimNet, SimRing};
 use tickwire::shard::{Shard, Site, Size};
 use tickwire::tape::{self, Shape};
 use tickwire::writer::Sequencer;
+use tickwire::writer::sequencer::NATIVE_JSON_DEFLATED;
 use tickwire::writer::source::{Event, Market};
 
 use super::client::Client;
@@ -36,9 +37,10 @@ impl World {
         let net = SimNet::new(prng.next_u64(), faults);
         let readers = 1 + prng.below(3) as usize;
         let records = 1 << (8 + prng.below(6));
+        let threshold = prng.chance(1, 2).then(|| prng.below(600) as usize);
         let shape = Shape {
             records,
-            track_bytes: vec![tickwire::limits::TRACK_BYTES_MIN],
+            track_bytes: vec![tickwire::limits::TRACK_BYTES_MIN; 1 + usize::from(threshold.is_some())],
             readers,
         };
         let (writer, tapes) = tape::new(&shape).unwrap();
@@ -62,7 +64,10 @@ impl World {
         let parts = rings.into_iter().zip(tapes).zip(&censuses).enumerate();
         let shards = parts
             .map(|(shard, ((ring, tape), census))| {
-                let site = Site::new(shard, "epoch".into());
+                let mut site = Site::new(shard, "epoch".into());
+                if threshold.is_some() {
+                    site = site.compressing(NATIVE_JSON_DEFLATED);
+                }
                 Shard::new(ring, tape, size, site, Arc::clone(census), Arc::clone(&orders))
             })
             .collect();
@@ -72,7 +77,10 @@ impl World {
             messages: 0,
             oracle: Oracle::default(),
             clients: Vec::new(),
-            sequencer: Sequencer::new(writer),
+            sequencer: match threshold {
+                Some(threshold) => Sequencer::compressing(writer, threshold),
+                None => Sequencer::new(writer),
+            },
             prng,
             net,
             faults,

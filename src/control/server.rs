@@ -13,8 +13,6 @@ use tokio::sync::{mpsc, watch};
 
 use super::{Resolved, StartError};
 use crate::base::{Census, Orders};
-use crate::connection::{Bounds, Pools};
-use crate::limits;
 use crate::ring::uring::UringBell;
 use crate::ring::{Bell, Errno, ListenError, ListenerOptions, UringBuilder, UringOptions, listen, probe};
 use crate::shard::{Shard, Site, Size};
@@ -160,12 +158,7 @@ impl Server {
     ) -> Result<(), StartError> {
         let epoch: Box<str> = format!("{:x}", Clock::start().now().wall_ns / 1000).into();
         for (shard, (builder, reader)) in builders.into_iter().zip(readers).enumerate() {
-            let size = Size {
-                connections: resolved.connections,
-                subscriptions: resolved.connections * limits::SUBSCRIPTIONS_PER_CONNECTION_PLANNED,
-                pools: Pools::default(),
-                bounds: Bounds::default(),
-            };
+            let size = Size::feed(resolved.connections);
             let site = Site::new(shard, epoch.clone());
             let site = match resolved.config.compression {
                 Some(_) => site.compressing(NATIVE_JSON_DEFLATED),

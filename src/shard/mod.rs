@@ -109,6 +109,30 @@ pub struct Size {
     pub bounds: Bounds,
 }
 
+impl Size {
+    /// A shard that serves a feed to so many.
+    #[must_use]
+    pub fn feed(connections: usize) -> Self {
+        Self {
+            connections,
+            subscriptions: connections * limits::SUBSCRIPTIONS_PER_CONNECTION_PLANNED,
+            pools: Pools::default(),
+            bounds: Bounds::default(),
+        }
+    }
+
+    /// A shard that echoes messages of at most so many bytes to so many.
+    #[must_use]
+    pub fn echo(connections: usize, message_bytes_max: u32) -> Self {
+        Self {
+            connections,
+            subscriptions: 0,
+            pools: Pools::echo(message_bytes_max),
+            bounds: Bounds::echo(message_bytes_max),
+        }
+    }
+}
+
 impl<R: Ring> Shard<R> {
     /// A shard that accepts on `ring`'s listener and serves what `tape` holds.
     pub fn new(

@@ -170,6 +170,9 @@ pub const RECV_BYTES: usize = 16 * 1024;
 pub const SEND_BATCH: usize = 2048;
 /// Slices of all sends of one submission together. Beyond: the clients that catch up wait for the next one.
 pub const SEND_BATCH_PARTS: usize = SEND_BATCH * RANGES_PER_TURN;
+/// Bytes of replies that a shard sends in one turn, more or less one connection's. Beyond: they come first in the next,
+/// so that who owes much to many is heard meanwhile.
+pub const REPLIES_TURN_BYTES: usize = 8 * 1024 * 1024;
 /// Records of the tape that are looked at for one connection that catches up before the next has its turn.
 pub const CATCH_UP_RECORDS: usize = 4096;
 /// Bytes that one connection is caught up by before the next one has its turn.

@@ -72,7 +72,7 @@ pub struct Shard<R: Ring> {
     fan_out: FanOut,
     outgoing: Outgoing,
     /// Connections that are owed something and can be sent it.
-    owing: Vec<Key>,
+    owing: VecDeque<Key>,
     pushed: Pushed,
     catch_up: CatchUp,
     catching_up: VecDeque<Key>,
@@ -166,7 +166,7 @@ impl<R: Ring> Shard<R> {
             intake: Intake::new(),
             fan_out: FanOut::with_capacity(slots),
             outgoing: Outgoing::new(),
-            owing: Vec::with_capacity(slots),
+            owing: VecDeque::with_capacity(slots),
             pushed: Vec::with_capacity(limits::SEND_BATCH),
             catch_up: CatchUp::new(),
             catching_up: VecDeque::with_capacity(slots),
@@ -244,8 +244,8 @@ impl<R: Ring> Shard<R> {
                 "a live client is owed nothing, or its ticks would overtake its replies"
             );
             assert!(
-                connection.outbox.is_empty() || connection.is_blocked(),
-                "what is owed waits for nothing but the socket"
+                connection.outbox.is_empty() || connection.is_blocked() || connection.owing,
+                "what is owed waits for nothing but the socket and the next turn"
             );
         }
     }

@@ -9,6 +9,7 @@ use crate::wire::{CloseCode, Direction, Fault, FrameHeader, Opcode, ServerSessio
 
 fn frame(fin: bool, opcode: Opcode, payload: &[u8]) -> Vec<u8> {
     let header = FrameHeader {
+        compressed: false,
         fin,
         opcode,
         mask: None,
@@ -127,6 +128,7 @@ proptest! {
 #[test]
 fn what_a_server_may_not_send_ends_the_conversation_with_the_code_for_it() {
     let too_big = FrameHeader {
+        compressed: false,
         fin: true,
         opcode: Opcode::Text,
         mask: None,
@@ -258,7 +260,7 @@ fn each_frame_is_masked_with_a_key_of_its_own() {
     assert_eq!(read_all(&mut conversation), [""; 0]);
     let mut sent = unsent(&mut conversation);
     let mut keys = BTreeSet::new();
-    while let Some((header, header_bytes)) = FrameHeader::decode(&sent, Direction::ToServer).unwrap() {
+    while let Some((header, header_bytes)) = FrameHeader::decode(&sent, Direction::ToServer, false).unwrap() {
         keys.insert(header.mask.unwrap());
         sent.drain(..header_bytes + usize::try_from(header.payload_bytes).unwrap());
     }

@@ -289,6 +289,9 @@ impl<R: Role> Decoder<'_, R> {
             Message::Binary
         };
         inbound.compressed = compressed;
+        if let Some(inflater) = self.inflater.as_mut().filter(|_| compressed) {
+            inflater.put_back();
+        }
         inbound.frame = Frame::Final;
         inbound.lacking = 0;
         inbound.assembled = narrow(payload.len());

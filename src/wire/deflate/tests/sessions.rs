@@ -139,6 +139,33 @@ fn a_compressed_message_can_be_put_back() {
 }
 
 #[test]
+fn a_message_that_is_put_back_is_in_the_history_once() {
+    let (ab, cd) = ("ab".repeat(20), "cd".repeat(20));
+    let messages = [ab.as_str(), cd.as_str(), &ab, &cd, &ab];
+    let mut deflater = Deflater::with_context_takeover(8);
+    let mut sender = ServerSession::new(LIMIT);
+    let mut buffer = Vec::new();
+    for message in messages {
+        sender
+            .sender()
+            .text_deflated(message, &mut deflater, &mut buffer)
+            .unwrap();
+    }
+    let mut inflater = Inflater::with_context_takeover(LIMIT, 8);
+    let mut session = ClientSession::new(LIMIT);
+    let mut decoder = session.decode_with(&mut buffer, Some(&mut inflater));
+    for message in messages {
+        for _ in 0..3 {
+            let event = decoder.next().map(|event| event.unwrap().0);
+            assert_eq!(event, Ok(Event::Text(message)));
+            decoder.put_back();
+        }
+        assert!(matches!(decoder.next(), Ok(Some((Event::Text(got), _))) if got == message));
+    }
+    assert_eq!(decoder.finish(), 0);
+}
+
+#[test]
 fn what_may_not_be_sent_is_not_compressed_either() {
     let mut session = ServerSession::new(LIMIT);
     let mut deflater = Deflater::with_context_takeover(15);

@@ -96,6 +96,7 @@ impl Desk<'_> {
                 Ok(Some((event, sender))) => self.reply(key, rate, &event, sender),
                 Err(fault) => {
                     drop(decoder);
+                    tracing::debug!(%fault, "a client broke the protocol");
                     // It has failed, so the closing handshake allows this one frame.
                     let _ = session.sender().close(Some(fault.into()), &mut self.site.frame);
                     let owed = self.outboxes.append(outbox, &self.site.frame).is_ok();

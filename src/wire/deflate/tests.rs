@@ -1,13 +1,12 @@
 //! RFC 7692 by its own examples, and both directions against a naive reader of RFC 1951.
 
-mod naive;
 mod negotiation;
 mod sessions;
 
+use super::naive::naive_inflate;
 use super::{Deflater, Inflater};
 use crate::limits::DEFLATE_STREAMS_MAX;
 use crate::wire::Fault;
-use naive::naive_inflate;
 use proptest::prelude::*;
 
 const LIMIT: u32 = 1000;

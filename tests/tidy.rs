@@ -60,7 +60,11 @@ fn every_dependency_says_why_it_is_there() {
         .iter()
         .flat_map(|path| text_files().into_iter().find(|file| file.path == *path))
         .collect();
-    assert_eq!(manifests.len(), 2, "there is a manifest of the crate and one of its fuzzers");
+    assert_eq!(
+        manifests.len(),
+        2,
+        "there is a manifest of the crate and one of its fuzzers"
+    );
     assert_none(each(&manifests, manifest::unexplained));
 }
 

@@ -10,18 +10,20 @@ use crate::wire::{Direction, Fault, FrameHeader, Opcode};
 /// When a property does not hold.
 pub fn frame(data: &[u8]) {
     let mut input = Input::new(data);
-    let direction = if input.byte().is_multiple_of(2) {
+    let options = input.byte();
+    let direction = if options & 1 == 0 {
         Direction::ToServer
     } else {
         Direction::ToClient
     };
-    writes_what_it_reads(direction, &mut input);
+    let deflate = options & 2 != 0;
+    writes_what_it_reads(direction, deflate, &mut input);
     let bytes = input.take(FRAME_HEADER_BYTES_MAX + 4);
     let mut verdict = Ok(None);
     for arrived in 0..=bytes.len() {
         let bytes = &bytes[..arrived];
-        let next = FrameHeader::decode(bytes, direction);
-        assert_eq!(next, naive(bytes, direction), "{bytes:x?}");
+        let next = FrameHeader::decode(bytes, direction, deflate);
+        assert_eq!(next, naive(bytes, direction, deflate), "{bytes:x?}");
         assert!(
             verdict == Ok(None) || verdict == next,
             "more bytes changed {verdict:?}"
@@ -34,7 +36,7 @@ pub fn frame(data: &[u8]) {
 }
 
 /// A header that may be sent is read as it was written, once it is whole.
-fn writes_what_it_reads(direction: Direction, input: &mut Input<'_>) {
+fn writes_what_it_reads(direction: Direction, deflate: bool, input: &mut Input<'_>) {
     let opcode = OPCODES[input.below(OPCODES.len())];
     let (choice, key) = (input.byte(), input.array());
     let mut payload_bytes = u64::from_be_bytes(input.array()) >> (1 + choice % 63);
@@ -43,6 +45,7 @@ fn writes_what_it_reads(direction: Direction, input: &mut Input<'_>) {
     }
     let header = FrameHeader {
         fin: choice >= 0x80 || opcode.is_control(),
+        compressed: deflate && choice & 0x40 != 0 && matches!(opcode, Opcode::Text | Opcode::Binary),
         opcode,
         mask: (direction == Direction::ToServer).then_some(key),
         payload_bytes,
@@ -50,16 +53,16 @@ fn writes_what_it_reads(direction: Direction, input: &mut Input<'_>) {
     let encoded = header.encode();
     let bytes = encoded.as_slice();
     assert_eq!(
-        FrameHeader::decode(bytes, direction),
+        FrameHeader::decode(bytes, direction, deflate),
         Ok(Some((header, bytes.len())))
     );
     let (_, cut) = bytes.split_last().expect("a header has bytes");
-    assert_eq!(FrameHeader::decode(cut, direction), Ok(None));
+    assert_eq!(FrameHeader::decode(cut, direction, deflate), Ok(None));
 }
 
-/// The figure of RFC 6455 §5.2, read bit by bit from its first to its last, where each rule is applied as soon as the
-/// bits that it is about are there.
-fn naive(bytes: &[u8], direction: Direction) -> Result<Option<(FrameHeader, usize)>, Fault> {
+/// The figure of RFC 6455 §5.2 with the one bit of RFC 7692 §6, read bit by bit from its first to its last, where each
+/// rule is applied as soon as the bits that it is about are there.
+fn naive(bytes: &[u8], direction: Direction, deflate: bool) -> Result<Option<(FrameHeader, usize)>, Fault> {
     let bits = |from: usize, count: usize| {
         let bit = |at: usize| bytes.get(at / 8).map(|byte| u64::from(byte >> (7 - at % 8) & 1));
         (from..from + count).try_fold(0_u64, |number, at| Some(number << 1 | bit(at)?))
@@ -68,12 +71,14 @@ fn naive(bytes: &[u8], direction: Direction) -> Result<Option<(FrameHeader, usiz
         return Ok(None);
     };
     let (fin, reserved, number) = (first >> 7 == 1, first >> 4 & 7, first & 15);
-    let control = number >= 8;
+    let (control, compressed) = (number >= 8, deflate && reserved == 0b100);
     let broken = [
         (masked == 0 && direction == Direction::ToServer, Fault::Unmasked),
         (masked == 1 && direction == Direction::ToClient, Fault::Masked),
-        (reserved != 0, Fault::ReservedBits),
+        (reserved != 0 && !compressed, Fault::ReservedBits),
         (matches!(number, 3..=7 | 11..=15), Fault::ReservedOpcode),
+        (compressed && number == 0, Fault::CompressedContinuation),
+        (compressed && control, Fault::CompressedControl),
         (control && short > 125, Fault::ControlTooLong),
         (control && !fin, Fault::ControlFragmented),
     ];
@@ -107,6 +112,7 @@ fn naive(bytes: &[u8], direction: Direction) -> Result<Option<(FrameHeader, usiz
         .expect("every number that is not reserved has an opcode");
     let header = FrameHeader {
         fin,
+        compressed,
         opcode,
         mask,
         payload_bytes,

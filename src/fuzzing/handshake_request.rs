@@ -1,9 +1,11 @@
 //! A client's opening handshake: accepted exactly when every requirement holds, however it was split.
 
+use super::extensions::read_list;
 use super::head::{Head, assert_closes, edited, is_authority, is_token};
 use super::input::Input;
 use crate::limits::{PROTOCOLS_OFFERED_MAX, TARGET_BYTES_MAX};
-use crate::wire::{HeadScan, Offer, Protocol, Refusal, Request, Upgrade};
+use crate::wire::{HeadScan, Protocol, Refusal, Request, Upgrade};
+use sha1::{Digest as _, Sha1};
 
 /// A request for a WebSocket, as a server reads it (RFC 6455 §4.2).
 ///
@@ -49,20 +51,22 @@ pub fn handshake_request(data: &[u8]) {
     }
 }
 
-/// Our own client, had it sent that key, takes the answer for the one that it asked for.
+/// RFC 6455 §4.2.2: the answer that a client is to take for the one that it asked for.
 fn assert_answers(upgrade: &Upgrade<'_>, selected: Option<Protocol<'_>>) {
     let mut answer = Vec::new();
-    upgrade.accept(selected, &mut answer);
+    upgrade.accept(selected, None, &mut answer);
+    let head = Head::read(&answer).expect("an answer has a head");
+    assert_eq!(head.bytes, answer.len(), "and nothing else");
+    assert_eq!(head.start_line, b"HTTP/1.1 101 Switching Protocols");
+    assert_eq!(head.list("upgrade"), ["websocket"]);
+    assert_eq!(head.list("connection"), ["upgrade"]);
     let key = upgrade.request().fields().sole("Sec-WebSocket-Key");
     let key = key.ok().flatten().expect("an accepted request has one key");
-    let nonce = nonce_of(key).expect("its key is the base64 of 16 bytes");
-    let protocols: Vec<&str> = upgrade.protocols().map(Protocol::name).collect();
-    let offer = Offer::new("host", "/", &protocols, nonce).expect("its protocols may be offered");
-    let accepted = offer.read(&answer, &mut HeadScan::default());
-    let accepted = accepted.expect("it is accepted").expect("it is whole");
-    assert_eq!(accepted.protocol, selected.map(Protocol::name));
-    assert_eq!(accepted.head_bytes, answer.len());
-    assert!(Head::read(&answer).is_some());
+    let digest = Sha1::digest([key, b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"].concat());
+    assert_eq!(head.once("sec-websocket-accept"), Some(&base64(&digest)[..]));
+    let protocol = selected.map(|protocol| protocol.name().as_bytes());
+    assert_eq!(head.once("sec-websocket-protocol"), protocol);
+    assert!(head.all("sec-websocket-extensions").is_empty());
 }
 
 fn assert_refuses(refusal: Refusal) {
@@ -106,13 +110,17 @@ fn naive(head: &Head) -> bool {
         && has_no_body
         && head.list("upgrade").contains(&"websocket".to_owned())
         && head.list("connection").contains(&"upgrade".to_owned())
-        && head.once("sec-websocket-key").and_then(nonce_of).is_some()
+        && head.once("sec-websocket-key").is_some_and(is_key)
         && head.once("sec-websocket-version") == Some(b"13")
         && origins.len() <= 1
         && origins.iter().all(origin_is_text)
         && protocols_are_tokens
         && protocols.len() == offered
         && offered <= PROTOCOLS_OFFERED_MAX
+        && head
+            .all("sec-websocket-extensions")
+            .iter()
+            .all(|value| read_list(value).is_some())
 }
 
 /// RFC 9112 §3.2, origin form or absolute form, with percent-encodings that stand for UTF-8.
@@ -155,18 +163,26 @@ fn decodes(path: &str) -> bool {
     std::str::from_utf8(&bytes).is_ok()
 }
 
-/// The 16 bytes that a key stands for (RFC 4648 §4), summed up bit by bit.
-fn nonce_of(key: &[u8]) -> Option<[u8; 16]> {
-    let digits = key.strip_suffix(b"==").filter(|digits| digits.len() == 22)?;
-    let bits = digits.iter().try_fold(Vec::new(), |mut bits, digit| {
-        let value = BASE64.iter().position(|other| other == digit)?;
-        bits.extend((0..6).rev().map(|bit| value >> bit & 1 == 1));
-        Some(bits)
-    })?;
-    let (bits, spare) = bits.split_at(128);
-    let byte = |bits: &[bool]| bits.iter().fold(0, |byte, bit| byte << 1 | u8::from(*bit));
-    let bytes: Vec<u8> = bits.chunks(8).map(byte).collect();
-    bytes.try_into().ok().filter(|_| spare == [false; 4])
+/// Whether a key stands for 16 bytes: 22 digits of six bits, of which the last four mean nothing, and the padding
+/// (RFC 4648 §4).
+fn is_key(key: &[u8]) -> bool {
+    let digits = key.strip_suffix(b"==").unwrap_or_default();
+    digits.len() == 22 && digits.iter().all(|digit| BASE64.contains(digit)) && b"AQgw".contains(&digits[21])
+}
+
+/// RFC 4648 §4, bit by bit.
+fn base64(bytes: &[u8]) -> Vec<u8> {
+    let bits: Vec<u8> = bytes
+        .iter()
+        .flat_map(|byte| (0..8).rev().map(move |bit| byte >> bit & 1))
+        .collect();
+    let digit = |bits: &[u8]| {
+        let value = (0..6).fold(0, |value, at| value << 1 | bits.get(at).copied().unwrap_or(0));
+        BASE64[usize::from(value)]
+    };
+    let mut text: Vec<u8> = bits.chunks(6).map(digit).collect();
+    text.resize(text.len().next_multiple_of(4), b'=');
+    text
 }
 
 const BASE64: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
@@ -209,6 +225,8 @@ const SPARE: &[&str] = &[
     "Sec-WebSocket-Protocol: 0,1,2,3,4,5,6,7,8,9,A,B,C,D,E,F,G,H,I,J,K,L,M,N,O,P,Q,R,S,T,U",
     "Sec-WebSocket-Extensions: permessage-deflate; client_max_window_bits",
     "Sec-WebSocket-Extensions: permessage-deflate; server_max_window_bits=\"10\", x",
+    "Sec-WebSocket-Extensions: a; b=\"c, d\"",
+    "Sec-WebSocket-Extensions: ,",
     "Content-Length: 0",
     "Content-Length: 5",
     "Transfer-Encoding: chunked",

@@ -50,6 +50,10 @@ impl<'a> Input<'a> {
         Cuts(self.take(count))
     }
 
+    pub(super) const fn is_empty(&self) -> bool {
+        self.rest.is_empty()
+    }
+
     /// All that is left.
     pub(super) const fn rest(self) -> &'a [u8] {
         self.rest

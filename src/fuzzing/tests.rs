@@ -10,11 +10,14 @@ type Body = fn(&[u8]);
 /// Every target, by the name of its file.
 const TARGETS: &[(&str, Body)] = &[
     ("command", super::command),
+    ("extensions", super::extensions),
     ("frame", super::frame),
     ("handshake_request", super::handshake_request),
     ("handshake_response", super::handshake_response),
+    ("inflate", super::inflate),
     ("market_json", super::market_json),
     ("mask", super::mask),
+    ("session", super::session),
     ("utf8", super::utf8),
 ];
 

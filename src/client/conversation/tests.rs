@@ -7,6 +7,7 @@ use crate::wire::{CloseCode, Fault, FrameHeader, Opcode, ServerSession};
 
 fn frame(fin: bool, opcode: Opcode, payload: &[u8]) -> Vec<u8> {
     let header = FrameHeader {
+        compressed: false,
         fin,
         opcode,
         mask: None,
@@ -20,7 +21,7 @@ fn text(text: &str) -> Vec<u8> {
 }
 
 fn open() -> Conversation {
-    Conversation::new(receive_buffer(), 0)
+    Conversation::new(receive_buffer(), 0, None)
 }
 
 /// Receives `bytes` in one piece.
@@ -125,6 +126,7 @@ proptest! {
 #[test]
 fn what_a_server_may_not_send_ends_the_conversation_with_the_code_for_it() {
     let too_big = FrameHeader {
+        compressed: false,
         fin: true,
         opcode: Opcode::Text,
         mask: None,

@@ -104,7 +104,7 @@ fn answer_with_tickwire(head: &str, out: &mut Vec<u8>) {
     let (request, _) = parsed.expect("the head is whole");
     let upgrade = Upgrade::parse(request).expect("it asks for a WebSocket");
     let protocol = upgrade.protocols().next();
-    upgrade.accept(protocol, out);
+    upgrade.accept(protocol, None, out);
 }
 
 fn answer_with_tungstenite(head: &str, out: &mut Vec<u8>) {

@@ -38,7 +38,8 @@ fn headers(mixed: bool) -> Vec<u8> {
     for _ in 0..HEADERS {
         let below = if mixed { [126, 65_536, 1 << 20] } else { [126; 3] };
         let [a, b, c, d, ..] = prng.next_u64().to_ne_bytes();
-        let payload_bytes = prng.below(below[usize::try_from(prng.below(3)).unwrap_or(0)]);
+        let width = usize::try_from(prng.below(3)).unwrap_or(0);
+        let payload_bytes = prng.below(below[width]);
         let opcode = match prng.below(10) {
             0 if payload_bytes < 126 => Opcode::Ping,
             1 => Opcode::Binary,
@@ -46,6 +47,7 @@ fn headers(mixed: bool) -> Vec<u8> {
         };
         let header = FrameHeader {
             fin: true,
+            compressed: false,
             opcode,
             mask: Some([a, b, c, d]),
             payload_bytes,
@@ -58,7 +60,7 @@ fn headers(mixed: bool) -> Vec<u8> {
 fn with_tickwire(bytes: &[u8]) -> u64 {
     let (mut rest, mut sum) = (bytes, 0);
     while let Some((header, header_bytes)) =
-        FrameHeader::decode(rest, Direction::ToServer).expect("the headers are valid")
+        FrameHeader::decode(rest, Direction::ToServer, false).expect("the headers are valid")
     {
         sum += black_box(header).payload_bytes;
         rest = &rest[header_bytes..];

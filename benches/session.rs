@@ -57,7 +57,8 @@ fn one_by_one(stream: &[u8]) -> Vec<usize> {
     let mut lengths = Vec::new();
     let mut rest = stream;
     while let Some((header, header_bytes)) =
-        tickwire::wire::FrameHeader::decode(rest, tickwire::wire::Direction::ToServer).expect("it is valid")
+        tickwire::wire::FrameHeader::decode(rest, tickwire::wire::Direction::ToServer, false)
+            .expect("it is valid")
     {
         let length = header_bytes + usize::try_from(header.payload_bytes).expect("it is short");
         lengths.push(length);

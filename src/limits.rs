@@ -18,6 +18,9 @@ pub const PROTOCOLS_OFFERED_MAX: usize = 32;
 pub const MESSAGE_BYTES_MAX: usize = 64 * 1024;
 /// Payload bytes of a control frame (RFC 6455 §5.5). Beyond: close 1002.
 pub const CONTROL_BYTES_MAX: usize = 125;
+/// Deflate streams, each ended by a final block, that one compressed message may be made of (RFC 7692 §7.2.3.4).
+/// Beyond: close 1007.
+pub const DEFLATE_STREAMS_MAX: usize = 1024;
 /// Bytes of a close reason: a control payload less the two bytes of the code. Ours are cut to fit.
 pub const CLOSE_REASON_BYTES_MAX: usize = CONTROL_BYTES_MAX - 2;
 /// Bytes of the longest frame header: 2, an 8-byte length, a 4-byte mask (RFC 6455 §5.2).

@@ -4,8 +4,10 @@
 //! sizes of block: a small one for the usual cut command, and one that holds the largest message. A connection
 //! between messages holds neither.
 
+use super::MESSAGE_BYTES_MAX;
 use crate::base::{Block, Pool};
 use crate::limits;
+use crate::wire::ServerSession;
 
 /// What one connection has left over.
 #[derive(Debug, Default)]
@@ -120,9 +122,8 @@ impl Inboxes {
 /// Holds most commands.
 const SMALL_BYTES: usize = 4 * 1024;
 /// Holds the largest message, a control frame between its fragments, and the largest request head.
-const LARGE_BYTES: usize = limits::MESSAGE_BYTES_MAX
-    + 2 * limits::FRAME_HEADER_BYTES_MAX
-    + limits::CONTROL_BYTES_MAX
+const LARGE_BYTES: usize = ServerSession::buffer_bytes_min(MESSAGE_BYTES_MAX)
+    + limits::FRAME_HEADER_BYTES_MAX
     + limits::RECV_BYTES;
 
 const _: () = assert!(LARGE_BYTES > limits::HEAD_BYTES_MAX + limits::RECV_BYTES);

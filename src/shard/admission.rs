@@ -73,7 +73,7 @@ impl Desk<'_> {
                 retry_after_s: limits::RETRY_AFTER_S,
             });
         }
-        upgrade.accept(protocol, &mut self.site.frame);
+        upgrade.accept(protocol, None, &mut self.site.frame);
         self.hello();
         match Command::from_query(request.target().query()) {
             Ok(None) => {}

@@ -19,6 +19,10 @@ pub enum Fault {
     Masked,
     /// A reserved bit that no extension was given (§5.2). Close 1002.
     ReservedBits,
+    /// RSV1 on a control frame, where permessage-deflate has no meaning for it (RFC 7692 §6.1). Close 1002.
+    CompressedControl,
+    /// RSV1 on a frame that continues a message, which only its first frame may have (RFC 7692 §6.1). Close 1002.
+    CompressedContinuation,
     /// An opcode without a meaning (§5.2). Close 1002.
     ReservedOpcode,
     /// A control frame of more than 125 bytes (§5.5). Close 1002.
@@ -35,6 +39,8 @@ pub enum Fault {
     MessageInterrupted,
     /// A message longer than this end accepts (§10.4). Close 1009.
     MessageTooBig,
+    /// A compressed message that is no whole deflate data (RFC 7692 §7.2.2). Close 1007.
+    CompressedInvalid,
     /// A text message that is not UTF-8 (§8.1). Close 1007.
     InvalidUtf8,
     /// A close frame of one byte, which is half a code (§5.5.1). Close 1002.
@@ -53,6 +59,8 @@ impl Fault {
             Self::Unmasked
             | Self::Masked
             | Self::ReservedBits
+            | Self::CompressedControl
+            | Self::CompressedContinuation
             | Self::ReservedOpcode
             | Self::ControlTooLong
             | Self::ControlFragmented
@@ -62,7 +70,9 @@ impl Fault {
             | Self::MessageInterrupted
             | Self::CloseCodeCut
             | Self::CloseCodeForbidden => CloseCode::PROTOCOL_ERROR,
-            Self::InvalidUtf8 | Self::CloseReasonNotUtf8 => CloseCode::INVALID_PAYLOAD,
+            Self::CompressedInvalid | Self::InvalidUtf8 | Self::CloseReasonNotUtf8 => {
+                CloseCode::INVALID_PAYLOAD
+            }
             Self::MessageTooBig => CloseCode::MESSAGE_TOO_BIG,
         }
     }
@@ -74,6 +84,8 @@ impl Fault {
             Self::Unmasked => "client frame is not masked",
             Self::Masked => "server frame is masked",
             Self::ReservedBits => "reserved bit is set",
+            Self::CompressedControl => "control frame is marked as compressed",
+            Self::CompressedContinuation => "continuation frame is marked as compressed",
             Self::ReservedOpcode => "opcode is reserved",
             Self::ControlTooLong => "control frame exceeds 125 bytes",
             Self::ControlFragmented => "control frame is fragmented",
@@ -82,6 +94,7 @@ impl Fault {
             Self::ContinuationWithoutMessage => "continuation frame without a message",
             Self::MessageInterrupted => "message begins inside another message",
             Self::MessageTooBig => "message exceeds the limit",
+            Self::CompressedInvalid => "compressed message is not deflate data",
             Self::InvalidUtf8 => "text message is not UTF-8",
             Self::CloseCodeCut => "close frame holds half a code",
             Self::CloseCodeForbidden => "close code may not be sent",

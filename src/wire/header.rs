@@ -57,7 +57,7 @@ pub enum Direction {
 ///
 /// ```
 /// use tickwire::wire::{Direction, FrameHeader, Opcode};
-/// let (header, header_bytes) = FrameHeader::decode(b"\x81\x05Hello", Direction::ToClient)?.unwrap();
+/// let (header, header_bytes) = FrameHeader::decode(b"\x81\x05Hello", Direction::ToClient, false)?.unwrap();
 /// assert_eq!((header.opcode, header.payload_bytes, header_bytes), (Opcode::Text, 5, 2));
 /// assert_eq!(header.encode().as_slice(), b"\x81\x05");
 /// # Ok::<(), tickwire::wire::Fault>(())
@@ -66,6 +66,8 @@ pub enum Direction {
 pub struct FrameHeader {
     /// Whether this frame is the last of its message.
     pub fin: bool,
+    /// Whether this frame begins a compressed message: RSV1, as permessage-deflate defines it (RFC 7692 §6).
+    pub compressed: bool,
     /// What the frame is.
     pub opcode: Opcode,
     /// The masking key, in frames to a server.
@@ -76,13 +78,13 @@ pub struct FrameHeader {
 
 impl FrameHeader {
     /// Reads the header that `bytes` begins with, and says how many bytes it takes; `None` while more are
-    /// needed to tell.
+    /// needed to tell. `deflate` says whether permessage-deflate was agreed on.
     ///
     /// # Errors
     /// The first rule that the header breaks. What the first two bytes show is judged before the extended
     /// length has arrived, so the verdict does not depend on how the bytes were split.
     #[inline]
-    pub fn decode(bytes: &[u8], direction: Direction) -> Result<Option<(Self, usize)>, Fault> {
+    pub fn decode(bytes: &[u8], direction: Direction, deflate: bool) -> Result<Option<(Self, usize)>, Fault> {
         let &[first, second, ref rest @ ..] = bytes else {
             return Ok(None);
         };
@@ -96,12 +98,22 @@ impl FrameHeader {
             Direction::ToClient if masked => return Err(Fault::Masked),
             Direction::ToServer | Direction::ToClient => {}
         }
-        // §5.2: RSV1-3 are 0 unless an extension that gives them a meaning was negotiated; none is.
-        if first & RESERVED_BITS != 0 {
+        // §5.2: RSV1-3 are 0 unless an extension that gives them a meaning was negotiated: permessage-deflate gives
+        // RSV1 one.
+        let compressed = first & RSV1 != 0;
+        if first & RESERVED_BITS != 0 && (first & RESERVED_BITS != RSV1 || !deflate) {
             return Err(Fault::ReservedBits);
         }
         // §5.2: an unknown opcode fails the connection.
         let opcode = Opcode::decode(first & OPCODE_BITS).ok_or(Fault::ReservedOpcode)?;
+        // RFC 7692 §6.1: RSV1 is the first frame's to have, for the whole of a data message.
+        if compressed {
+            match opcode {
+                Opcode::Text | Opcode::Binary => {}
+                Opcode::Continuation => return Err(Fault::CompressedContinuation),
+                Opcode::Close | Opcode::Ping | Opcode::Pong => return Err(Fault::CompressedControl),
+            }
+        }
         // §5.5: a control frame has at most 125 bytes, which is to say no extended length...
         if opcode.is_control() && usize::from(length) > CONTROL_BYTES_MAX {
             return Err(Fault::ControlTooLong);
@@ -138,6 +150,7 @@ impl FrameHeader {
         };
         let header = Self {
             fin,
+            compressed,
             opcode,
             mask,
             payload_bytes,
@@ -149,7 +162,8 @@ impl FrameHeader {
     #[inline]
     #[must_use]
     pub const fn encode(&self) -> HeaderBytes {
-        let first = if self.fin { FIN } else { 0 } | self.opcode as u8;
+        let compressed = if self.compressed { RSV1 } else { 0 };
+        let first = if self.fin { FIN } else { 0 } | compressed | self.opcode as u8;
         let length = length_bits(self.payload_bytes);
         let ([j, k, l, m], mask_bit, mask_bytes) = match self.mask {
             Some(key) => (key, MASKED, 4_u8),
@@ -180,8 +194,26 @@ impl FrameHeader {
 #[inline]
 #[must_use]
 pub const fn server_header(opcode: Opcode, payload_bytes: usize) -> HeaderBytes {
+    whole_header(opcode, payload_bytes, false)
+}
+
+/// The same for a payload that was compressed (RFC 7692 §6.1): text or binary.
+///
+/// ```
+/// use tickwire::wire::{Opcode, compressed_server_header};
+/// // RFC 7692 §7.2.3.1
+/// assert_eq!(compressed_server_header(Opcode::Text, 7).as_slice(), [0xc1, 0x07]);
+/// ```
+#[inline]
+#[must_use]
+pub const fn compressed_server_header(opcode: Opcode, payload_bytes: usize) -> HeaderBytes {
+    whole_header(opcode, payload_bytes, true)
+}
+
+const fn whole_header(opcode: Opcode, payload_bytes: usize, compressed: bool) -> HeaderBytes {
     let header = FrameHeader {
         fin: true,
+        compressed,
         opcode,
         mask: None,
         payload_bytes: payload_bytes as u64,
@@ -216,6 +248,7 @@ const fn length_bits(payload_bytes: u64) -> u8 {
 
 const FIN: u8 = 0x80;
 const RESERVED_BITS: u8 = 0x70;
+const RSV1: u8 = 0x40;
 const OPCODE_BITS: u8 = 0x0f;
 const MASKED: u8 = 0x80;
 const LENGTH_IN_16_BITS: u8 = 126;
@@ -275,13 +308,46 @@ mod tests {
             ),
         ];
         for (bytes, direction, fault) in table {
-            assert_eq!(FrameHeader::decode(bytes, *direction), Err(*fault), "{bytes:x?}");
+            assert_eq!(
+                FrameHeader::decode(bytes, *direction, false),
+                Err(*fault),
+                "{bytes:x?}"
+            );
         }
         for opcode in [3, 4, 5, 6, 7, 0xb, 0xc, 0xd, 0xe, 0xf] {
             assert_eq!(
-                FrameHeader::decode(&[FIN | opcode, 0], ToClient),
+                FrameHeader::decode(&[FIN | opcode, 0], ToClient, false),
                 Err(Fault::ReservedOpcode)
             );
+        }
+    }
+
+    #[test]
+    fn rfc_7692_section_6_1_rsv1_is_for_the_first_frame_of_a_data_message() {
+        let table = [
+            (0xc1, Ok(())),
+            (0x41, Ok(())),
+            (0xc2, Ok(())),
+            (0xc0, Err(Fault::CompressedContinuation)),
+            (0x40, Err(Fault::CompressedContinuation)),
+            (0xc8, Err(Fault::CompressedControl)),
+            (0xc9, Err(Fault::CompressedControl)),
+            (0xca, Err(Fault::CompressedControl)),
+            (0xe1, Err(Fault::ReservedBits)),
+            (0xd1, Err(Fault::ReservedBits)),
+            (0xa1, Err(Fault::ReservedBits)),
+            (0xc3, Err(Fault::ReservedOpcode)),
+        ];
+        for (first, expected) in table {
+            let bytes = [first, 0];
+            let verdict = FrameHeader::decode(&bytes, Direction::ToClient, true);
+            assert_eq!(
+                verdict.map(|header| assert!(header.unwrap().0.compressed)),
+                expected,
+                "{first:x}"
+            );
+            let without = FrameHeader::decode(&bytes, Direction::ToClient, false);
+            assert_eq!(without, Err(Fault::ReservedBits), "{first:x}");
         }
     }
 
@@ -298,27 +364,28 @@ mod tests {
     proptest! {
         #[test]
         fn decodes_what_it_encodes_and_no_prefix_of_it(
-            fin: bool, opcode in 0..OPCODES.len(), mask: Option<[u8; 4]>, bits in 0_u32..63, fill: u64, after: Vec<u8>,
+            fin: bool, compressed: bool, opcode in 0..OPCODES.len(), mask: Option<[u8; 4]>, bits in 0_u32..63, fill: u64, after: Vec<u8>,
         ) {
             let opcode = OPCODES[opcode];
             let wide = (1_u64 << bits) | (fill & ((1 << bits) - 1));
             let payload_bytes = if opcode.is_control() { wide % 126 } else { wide };
-            let header = FrameHeader { fin: fin || opcode.is_control(), opcode, mask, payload_bytes };
+            let compressed = compressed && matches!(opcode, Opcode::Text | Opcode::Binary);
+            let header = FrameHeader { fin: fin || opcode.is_control(), compressed, opcode, mask, payload_bytes };
             let encoded = header.encode();
             let mut bytes = encoded.as_slice().to_vec();
             for cut in 0..bytes.len() {
-                prop_assert_eq!(FrameHeader::decode(&bytes[..cut], direction(mask)), Ok(None));
+                prop_assert_eq!(FrameHeader::decode(&bytes[..cut], direction(mask), true), Ok(None));
             }
             bytes.extend_from_slice(&after);
-            prop_assert_eq!(FrameHeader::decode(&bytes, direction(mask)), Ok(Some((header, encoded.as_slice().len()))));
+            prop_assert_eq!(FrameHeader::decode(&bytes, direction(mask), true), Ok(Some((header, encoded.as_slice().len()))));
         }
 
         #[test]
-        fn any_bytes_give_a_verdict_that_more_bytes_do_not_change(bytes in prop::collection::vec(any::<u8>(), 0..20), to_server: bool) {
+        fn any_bytes_give_a_verdict_that_more_bytes_do_not_change(bytes in prop::collection::vec(any::<u8>(), 0..20), to_server: bool, deflate: bool) {
             let direction = if to_server { Direction::ToServer } else { Direction::ToClient };
-            let whole = FrameHeader::decode(&bytes, direction);
+            let whole = FrameHeader::decode(&bytes, direction, deflate);
             for cut in 0..bytes.len() {
-                let part = FrameHeader::decode(&bytes[..cut], direction);
+                let part = FrameHeader::decode(&bytes[..cut], direction, deflate);
                 prop_assert!(part == Ok(None) || part == whole);
             }
             if let Ok(Some((header, header_bytes))) = whole {

@@ -1,4 +1,4 @@
-//! RFC 6455 and the HTTP/1.1 upgrade that begins it, sans-IO: bytes in, events out.
+//! RFC 6455, RFC 7692 and the HTTP/1.1 upgrade that begins them, sans-IO: bytes in, events out.
 //!
 //! Never opens a socket, reads a clock, starts a thread or knows what a message means. Whatever a peer sends
 //! ends in an event, a [`Fault`] or a refusal, and never in a panic.
@@ -14,6 +14,7 @@
 )]
 
 mod close;
+mod deflate;
 mod event;
 mod fault;
 mod handshake;
@@ -26,10 +27,11 @@ mod session;
 mod utf8;
 
 pub use close::{CloseCode, CloseFrame};
+pub use deflate::{Deflate, DeflateOffer, DeflatePolicy, Deflater, Inflater};
 pub use event::Event;
 pub use fault::Fault;
 pub use handshake::{Accepted, Offer, OfferFault, Protocol, Rejection, Upgrade};
-pub use header::{Direction, FrameHeader, HeaderBytes, Opcode, server_header};
+pub use header::{Direction, FrameHeader, HeaderBytes, Opcode, compressed_server_header, server_header};
 pub use http::{Fields, HeadFault, HeadScan, Refusal, Repeated, Request, Target, write_ok};
 pub use mask::unmask;
 pub use role::{Client, Role, Server};

@@ -3,7 +3,7 @@
 //! Never fragments and never holds bytes back: what was written is the caller's to deliver, in order.
 //! After a close frame was written here no data frame is (RFC 6455 §5.5.1).
 
-use super::{Client, CloseFrame, FrameHeader, Opcode, Role, Server, unmask};
+use super::{Client, CloseFrame, Deflater, FrameHeader, Opcode, Role, Server, unmask};
 use crate::limits::CONTROL_BYTES_MAX;
 use std::marker::PhantomData;
 
@@ -77,6 +77,34 @@ impl Sender<Server> {
         self.frame(Opcode::Binary, bytes, None, out)
     }
 
+    /// Sends a text message, compressed where that makes it shorter. For a connection that agreed on
+    /// permessage-deflate, with its window (RFC 7692 §6.1).
+    ///
+    /// # Errors
+    /// [`Silenced`] once either end has sent a close frame.
+    pub fn text_deflated(
+        &self,
+        text: &str,
+        deflater: &mut Deflater,
+        out: &mut Vec<u8>,
+    ) -> Result<(), Silenced> {
+        self.deflated(Opcode::Text, text.as_bytes(), deflater, None, out)
+    }
+
+    /// Sends a binary message, compressed where that makes it shorter. For a connection that agreed on
+    /// permessage-deflate, with its window (RFC 7692 §6.1).
+    ///
+    /// # Errors
+    /// [`Silenced`] once either end has sent a close frame.
+    pub fn binary_deflated(
+        &self,
+        bytes: &[u8],
+        deflater: &mut Deflater,
+        out: &mut Vec<u8>,
+    ) -> Result<(), Silenced> {
+        self.deflated(Opcode::Binary, bytes, deflater, None, out)
+    }
+
     /// Sends a ping; a payload beyond 125 bytes is cut off.
     ///
     /// # Errors
@@ -118,6 +146,36 @@ impl Sender<Client> {
     /// [`Silenced`] once either end has sent a close frame.
     pub fn binary(&self, bytes: &[u8], key: MaskingKey, out: &mut Vec<u8>) -> Result<(), Silenced> {
         self.frame(Opcode::Binary, bytes, Some(key), out)
+    }
+
+    /// Sends a text message, compressed where that makes it shorter. For a connection that agreed on
+    /// permessage-deflate, with its window (RFC 7692 §6.1).
+    ///
+    /// # Errors
+    /// [`Silenced`] once either end has sent a close frame.
+    pub fn text_deflated(
+        &self,
+        text: &str,
+        deflater: &mut Deflater,
+        key: MaskingKey,
+        out: &mut Vec<u8>,
+    ) -> Result<(), Silenced> {
+        self.deflated(Opcode::Text, text.as_bytes(), deflater, Some(key), out)
+    }
+
+    /// Sends a binary message, compressed where that makes it shorter. For a connection that agreed on
+    /// permessage-deflate, with its window (RFC 7692 §6.1).
+    ///
+    /// # Errors
+    /// [`Silenced`] once either end has sent a close frame.
+    pub fn binary_deflated(
+        &self,
+        bytes: &[u8],
+        deflater: &mut Deflater,
+        key: MaskingKey,
+        out: &mut Vec<u8>,
+    ) -> Result<(), Silenced> {
+        self.deflated(Opcode::Binary, bytes, deflater, Some(key), out)
     }
 
     /// Sends a ping; a payload beyond 125 bytes is cut off.
@@ -189,20 +247,41 @@ impl<R: Role> Sender<R> {
         key: Option<MaskingKey>,
         out: &mut Vec<u8>,
     ) -> Result<(), Silenced> {
-        match (self.phase, opcode) {
-            // §5.5.2: a ping is answered unless a close frame was received.
-            (Phase::Open, _) | (Phase::CloseSent, Opcode::Pong) => {}
-            // §5.5.1: no data after a close frame of ours, and none that the peer would not read.
-            (Phase::CloseSent | Phase::CloseReceived | Phase::Failed | Phase::Closed, _) => {
-                return Err(Silenced);
-            }
-        }
+        self.check(opcode)?;
         let payload = match payload.get(..CONTROL_BYTES_MAX) {
             Some(cut) if opcode.is_control() => cut,
             Some(_) | None => payload,
         };
-        write_frame(opcode, [payload, &[]], key, out);
+        write_frame(opcode, false, [payload, &[]], key, out);
         Ok(())
+    }
+
+    /// Writes a message, compressed where that makes it shorter.
+    fn deflated(
+        &self,
+        opcode: Opcode,
+        payload: &[u8],
+        deflater: &mut Deflater,
+        key: Option<MaskingKey>,
+        out: &mut Vec<u8>,
+    ) -> Result<(), Silenced> {
+        // First of all, for a deflater with context takeover must not learn what is not sent.
+        self.check(opcode)?;
+        match deflater.deflate(payload) {
+            Some(compressed) => write_frame(opcode, true, [compressed, &[]], key, out),
+            None => write_frame(opcode, false, [payload, &[]], key, out),
+        }
+        Ok(())
+    }
+
+    /// Whether the closing handshake still allows such a frame.
+    const fn check(&self, opcode: Opcode) -> Result<(), Silenced> {
+        match (self.phase, opcode) {
+            // §5.5.2: a ping is answered unless a close frame was received.
+            (Phase::Open, _) | (Phase::CloseSent, Opcode::Pong) => Ok(()),
+            // §5.5.1: no data after a close frame of ours, and none that the peer would not read.
+            (Phase::CloseSent | Phase::CloseReceived | Phase::Failed | Phase::Closed, _) => Err(Silenced),
+        }
     }
 
     fn close_masked(
@@ -217,8 +296,8 @@ impl<R: Role> Sender<R> {
             Phase::CloseSent | Phase::Closed => return Err(Silenced),
         };
         match close.as_ref().map(CloseFrame::encode) {
-            Some((code, reason)) => write_frame(Opcode::Close, [&code, reason], key, out),
-            None => write_frame(Opcode::Close, [&[], &[]], key, out),
+            Some((code, reason)) => write_frame(Opcode::Close, false, [&code, reason], key, out),
+            None => write_frame(Opcode::Close, false, [&[], &[]], key, out),
         }
         Ok(())
     }
@@ -233,11 +312,18 @@ impl std::fmt::Display for Silenced {
 impl std::error::Error for Silenced {}
 
 /// Appends one unfragmented frame whose payload comes in two parts.
-fn write_frame(opcode: Opcode, payload: [&[u8]; 2], key: Option<MaskingKey>, out: &mut Vec<u8>) {
+fn write_frame(
+    opcode: Opcode,
+    compressed: bool,
+    payload: [&[u8]; 2],
+    key: Option<MaskingKey>,
+    out: &mut Vec<u8>,
+) {
     let [head, tail] = payload;
     let mask = key.map(|MaskingKey(bytes)| bytes);
     let header = FrameHeader {
         fin: true,
+        compressed,
         opcode,
         mask,
         payload_bytes: head.len().saturating_add(tail.len()) as u64,

@@ -2,11 +2,12 @@
 //!
 //! Never touches a socket or a clock, never allocates, and owns no bytes: it works in the caller's buffer.
 //! Between two calls the front of that buffer is the payload of the message under way (unmasked, and valid
-//! UTF-8 as far as it goes), then what was not decoded yet.
+//! UTF-8 as far as it goes, unless it is compressed), then what was not decoded yet. A compressed message (RFC 7692)
+//! is inflated when it is whole, into the caller's [`Inflater`].
 
 use super::{
-    Client, CloseFrame, Direction, Event, Fault, FrameHeader, Opcode, Phase, Role, Sender, Server, Utf8,
-    unmask,
+    Client, CloseFrame, Direction, Event, Fault, FrameHeader, Inflater, Opcode, Phase, Role, Sender, Server,
+    Utf8, unmask,
 };
 use crate::limits::{CONTROL_BYTES_MAX, FRAME_HEADER_BYTES_MAX};
 use std::ops::Range;
@@ -62,6 +63,8 @@ struct Inbound {
     mask: [u8; 4],
     utf8: Utf8,
     message: Message,
+    /// Whether the message under way is compressed.
+    compressed: bool,
     frame: Frame,
 }
 
@@ -98,6 +101,7 @@ impl<R: Role> Session<R> {
                 mask: [0; 4],
                 utf8: Utf8::new(),
                 message: Message::None,
+                compressed: false,
                 frame: Frame::None,
             },
             sender: Sender::new(),
@@ -110,6 +114,19 @@ impl<R: Role> Session<R> {
     /// # Panics
     /// When `buffer` is shorter than what is held: the caller lost bytes of the stream.
     pub fn decode<'d>(&'d mut self, buffer: &'d mut [u8]) -> Decoder<'d, R> {
+        self.decode_with(buffer, None)
+    }
+
+    /// Does the same on a connection that may have agreed on permessage-deflate: with an `inflater`, compressed
+    /// messages are accepted. Whether there is one must not change while the connection lasts.
+    ///
+    /// # Panics
+    /// When `buffer` is shorter than what is held: the caller lost bytes of the stream.
+    pub fn decode_with<'d>(
+        &'d mut self,
+        buffer: &'d mut [u8],
+        inflater: Option<&'d mut Inflater>,
+    ) -> Decoder<'d, R> {
         assert!(buffer.len() >= self.held(), "the buffer begins with what is held");
         Decoder {
             read: self.inbound.assembled as usize,
@@ -117,6 +134,7 @@ impl<R: Role> Session<R> {
             inbound: &mut self.inbound,
             sender: &mut self.sender,
             buffer,
+            inflater,
             given: None,
         }
     }
@@ -142,7 +160,8 @@ impl<R: Role> Session<R> {
     /// message, and the longest control frame between its fragments.
     #[must_use]
     pub const fn buffer_bytes_min(message_bytes_max: u32) -> usize {
-        (message_bytes_max as usize).saturating_add(FRAME_HEADER_BYTES_MAX.saturating_add(CONTROL_BYTES_MAX))
+        (assembled_bytes_max(message_bytes_max, true) as usize)
+            .saturating_add(FRAME_HEADER_BYTES_MAX.saturating_add(CONTROL_BYTES_MAX))
     }
 }
 
@@ -164,12 +183,13 @@ impl Inbound {
         };
         // §10.4: the limit holds for a frame and for the message put together, before a byte of it is kept.
         let frame_bytes = u32::try_from(header.payload_bytes).map_err(|_| Fault::MessageTooBig)?;
-        match self.assembled.checked_add(frame_bytes) {
-            Some(message_bytes) if message_bytes <= self.message_bytes_max => {}
-            Some(_) | None => return Err(Fault::MessageTooBig),
-        }
         if self.message == Message::None {
             self.utf8 = Utf8::new();
+            self.compressed = header.compressed;
+        }
+        match self.assembled.checked_add(frame_bytes) {
+            Some(bytes) if bytes <= assembled_bytes_max(self.message_bytes_max, self.compressed) => {}
+            Some(_) | None => return Err(Fault::MessageTooBig),
         }
         self.message = begun;
         self.frame = if header.fin { Frame::Final } else { Frame::Fragment };
@@ -190,6 +210,7 @@ pub struct Decoder<'d, R: Role> {
     inbound: &'d mut Inbound,
     sender: &'d mut Sender<R>,
     buffer: &'d mut [u8],
+    inflater: Option<&'d mut Inflater>,
     /// Where the payload of the message under way begins; it ends at or before `read`.
     start: usize,
     /// Where the bytes begin that were not decoded yet.
@@ -222,11 +243,17 @@ impl<R: Role> Decoder<'_, R> {
         };
         self.given = Some(found.clone());
         let payload = self.buffer.get(found.payload).unwrap_or_default();
+        let message = match &mut self.inflater {
+            Some(inflater) if found.compressed => inflater.inflate(payload),
+            Some(_) | None => Ok(payload),
+        };
         let event = match found.kind {
-            Kind::Text => simdutf8::basic::from_utf8(payload)
-                .map(Event::Text)
-                .map_err(|_| Fault::InvalidUtf8),
-            Kind::Binary => Ok(Event::Binary(payload)),
+            Kind::Text => message.and_then(|message| {
+                simdutf8::basic::from_utf8(message)
+                    .map(Event::Text)
+                    .map_err(|_| Fault::InvalidUtf8)
+            }),
+            Kind::Binary => message.map(Event::Binary),
             Kind::Ping => Ok(Event::Ping(payload)),
             Kind::Pong => Ok(Event::Pong(payload)),
             Kind::Close => CloseFrame::decode(payload).map(Event::Close),
@@ -247,6 +274,7 @@ impl<R: Role> Decoder<'_, R> {
     pub fn put_back(&mut self) {
         let Some(Found {
             kind: kind @ (Kind::Text | Kind::Binary),
+            compressed,
             payload,
         }) = self.given.take()
         else {
@@ -260,6 +288,7 @@ impl<R: Role> Decoder<'_, R> {
         } else {
             Message::Binary
         };
+        inbound.compressed = compressed;
         inbound.frame = Frame::Final;
         inbound.lacking = 0;
         inbound.assembled = narrow(payload.len());
@@ -288,7 +317,9 @@ impl<R: Role> Decoder<'_, R> {
                 continue;
             }
             let unread = self.buffer.get(self.read..).unwrap_or_default();
-            let Some((header, header_bytes)) = FrameHeader::decode(unread, R::INBOUND)? else {
+            let Some((header, header_bytes)) =
+                FrameHeader::decode(unread, R::INBOUND, self.inflater.is_some())?
+            else {
                 return Ok(None);
             };
             match header.opcode {
@@ -328,14 +359,17 @@ impl<R: Role> Decoder<'_, R> {
             }
             // A message that is whole is validated when it is handed out; what must wait is validated now, so
             // that bad text fails at once (§8.1).
-            if inbound.message == Message::Text && !(whole && inbound.frame == Frame::Final) {
+            if inbound.message == Message::Text
+                && !inbound.compressed
+                && !(whole && inbound.frame == Frame::Final)
+            {
                 inbound.utf8.push(arrived).map_err(|_| Fault::InvalidUtf8)?;
             }
             let end = self.start.saturating_add(inbound.assembled as usize);
             if end != self.read {
                 self.buffer.copy_within(self.read..read, end);
             }
-            // The sum is at most `message_bytes_max`, as `begin` saw to.
+            // The sum is within the limit, as `begin` saw to.
             inbound.assembled = inbound.assembled.saturating_add(narrow(arrived_bytes));
         }
         self.read = read;
@@ -360,6 +394,7 @@ impl<R: Role> Decoder<'_, R> {
         };
         (self.sender.phase() == Phase::Open).then_some(Found {
             kind,
+            compressed: inbound.compressed,
             payload: self.start..end,
         })
     }
@@ -375,6 +410,7 @@ impl<R: Role> Decoder<'_, R> {
         self.read = end;
         Some(Found {
             kind,
+            compressed: false,
             payload: start..end,
         })
     }
@@ -411,7 +447,8 @@ impl<R: Role> Decoder<'_, R> {
         let inbound = &*self.inbound;
         let end = self.start.saturating_add(inbound.assembled as usize);
         debug_assert!(end <= self.read && self.read <= self.buffer.len());
-        debug_assert!(inbound.assembled.saturating_add(inbound.lacking) <= inbound.message_bytes_max);
+        let bytes_max = assembled_bytes_max(inbound.message_bytes_max, inbound.compressed);
+        debug_assert!(inbound.assembled.saturating_add(inbound.lacking) <= bytes_max);
         debug_assert!(inbound.frame == Frame::None || inbound.message != Message::None);
         debug_assert!(inbound.frame != Frame::None || inbound.lacking == 0);
     }
@@ -427,6 +464,7 @@ impl<R: Role> Drop for Decoder<'_, R> {
 #[derive(Clone, Debug)]
 struct Found {
     kind: Kind,
+    compressed: bool,
     payload: Range<usize>,
 }
 
@@ -438,6 +476,21 @@ enum Kind {
     Pong,
     Close,
 }
+
+/// How long the payload of a message may be as it is sent. Compressed, a message of the greatest length may be a
+/// little longer: RFC 1951's fixed codes take up to nine bits for a byte.
+const fn assembled_bytes_max(message_bytes_max: u32, compressed: bool) -> u32 {
+    if compressed {
+        message_bytes_max
+            .saturating_add(message_bytes_max / 8)
+            .saturating_add(COMPRESSED_OVERHEAD_BYTES)
+    } else {
+        message_bytes_max
+    }
+}
+
+/// What compression may add to the shortest messages.
+const COMPRESSED_OVERHEAD_BYTES: u32 = 64;
 
 /// A count of bytes that the message limit, 32 bits wide, has already bounded.
 fn narrow(bytes: usize) -> u32 {

@@ -7,6 +7,7 @@ use crate::wire::{CloseCode, Fault, FrameHeader, Opcode, ServerSession};
 
 fn frame(fin: bool, opcode: Opcode, payload: &[u8]) -> Vec<u8> {
     let header = FrameHeader {
+        compressed: false,
         fin,
         opcode,
         mask: None,
@@ -125,6 +126,7 @@ proptest! {
 #[test]
 fn what_a_server_may_not_send_ends_the_conversation_with_the_code_for_it() {
     let too_big = FrameHeader {
+        compressed: false,
         fin: true,
         opcode: Opcode::Text,
         mask: None,

@@ -35,7 +35,7 @@ pub(super) fn answer(head: &[u8]) -> Vec<u8> {
     let (request, _) = Request::parse(head, &mut HeadScan::default()).unwrap().unwrap();
     let upgrade = Upgrade::parse(request).unwrap();
     let mut out = Vec::new();
-    upgrade.accept(upgrade.protocols().next(), &mut out);
+    upgrade.accept(upgrade.protocols().next(), None, &mut out);
     out
 }
 

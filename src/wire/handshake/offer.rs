@@ -2,9 +2,10 @@
 //!
 //! Never follows a redirect and never guesses: any answer but the one asked for is a [`Rejection`].
 
+use super::extensions::{Extensions, is_list};
 use super::key::Key;
 use crate::wire::http::{is_authority, is_token, split_start_line};
-use crate::wire::{Fields, HeadFault, HeadScan, Target};
+use crate::wire::{Deflate, DeflateOffer, Fields, HeadFault, HeadScan, Target};
 
 /// A request for a WebSocket, as a client makes it, and what it takes for an answer.
 ///
@@ -25,6 +26,7 @@ pub struct Offer<'a> {
     host: &'a str,
     target: &'a str,
     protocols: &'a [&'a str],
+    deflate: Option<DeflateOffer>,
     key: Key,
 }
 
@@ -39,6 +41,8 @@ pub enum OfferFault {
     Protocol,
     /// A subprotocol is named twice (§4.1, item 10).
     ProtocolRepeated,
+    /// A window is not from 8 to 15 (RFC 7692 §7.1.2).
+    WindowBits,
 }
 
 /// What a server agreed to.
@@ -46,6 +50,8 @@ pub enum OfferFault {
 pub struct Accepted<'a> {
     /// The subprotocol that it selected from those offered.
     pub protocol: Option<&'a str>,
+    /// What it agreed on about permessage-deflate, if it accepted it.
+    pub deflate: Option<Deflate>,
     /// Bytes of the response head; frames begin behind it.
     pub head_bytes: usize,
 }
@@ -71,8 +77,10 @@ pub enum Rejection {
     Connection,
     /// `Sec-WebSocket-Accept` is missing, repeated, or not the answer to our key.
     Accept,
-    /// An extension that was not offered.
+    /// An extension that was not offered, or more than one, or a list of them that breaks the grammar (§9.1).
     Extension,
+    /// permessage-deflate with parameters that do not answer the offer (RFC 7692 §7.1).
+    Deflate,
     /// A subprotocol that was not offered, or more than one.
     Protocol,
 }
@@ -111,7 +119,22 @@ impl<'a> Offer<'a> {
             host,
             target,
             protocols,
+            deflate: None,
             key: Key::new(nonce),
+        })
+    }
+
+    /// The same request, that offers permessage-deflate as well (RFC 7692 §5).
+    ///
+    /// # Errors
+    /// [`OfferFault::WindowBits`] when a window is none that can be agreed on.
+    pub fn with_deflate(self, deflate: DeflateOffer) -> Result<Self, OfferFault> {
+        if !deflate.is_valid() {
+            return Err(OfferFault::WindowBits);
+        }
+        Ok(Self {
+            deflate: Some(deflate),
+            ..self
         })
     }
 
@@ -127,6 +150,10 @@ impl<'a> Offer<'a> {
         if !self.protocols.is_empty() {
             out.extend_from_slice(b"\r\nSec-WebSocket-Protocol: ");
             out.extend_from_slice(self.protocols.join(", ").as_bytes());
+        }
+        if let Some(deflate) = &self.deflate {
+            out.extend_from_slice(b"\r\nSec-WebSocket-Extensions: ");
+            deflate.write(out);
         }
         out.extend_from_slice(b"\r\n\r\n");
     }
@@ -149,12 +176,18 @@ impl<'a> Offer<'a> {
             let said = printable(reason, content);
             return Err(Rejection::Status { status, said });
         }
-        let protocol = self.check(fields)?;
-        Ok(Some(Accepted { protocol, head_bytes }))
+        self.check(fields)?;
+        Ok(Some(Accepted {
+            // 5. No extension that was not offered.
+            deflate: self.check_extensions(fields)?,
+            // 6. No subprotocol that was not offered.
+            protocol: self.check_protocol(fields)?,
+            head_bytes,
+        }))
     }
 
-    /// Checks a 101's fields, and gives the subprotocol that was selected.
-    fn check(&self, fields: Fields<'_>) -> Result<Option<&'a str>, Rejection> {
+    /// Checks what a 101's fields must say in any case.
+    fn check(&self, fields: Fields<'_>) -> Result<(), Rejection> {
         // 2. Upgrade is "websocket", in any case.
         match fields.sole("Upgrade") {
             Ok(Some(upgrade)) if upgrade.eq_ignore_ascii_case(b"websocket") => {}
@@ -168,11 +201,28 @@ impl<'a> Offer<'a> {
         if fields.sole("Sec-WebSocket-Accept") != Ok(Some(&self.key.accept())) {
             return Err(Rejection::Accept);
         }
-        // 5. No extension that was not offered; none was.
-        if fields.values("Sec-WebSocket-Extensions").next().is_some() {
+        Ok(())
+    }
+
+    fn check_extensions(&self, fields: Fields<'_>) -> Result<Option<Deflate>, Rejection> {
+        let values = || fields.values("Sec-WebSocket-Extensions");
+        if !values().all(is_list) {
             return Err(Rejection::Extension);
         }
-        // 6. No subprotocol that was not offered.
+        let mut accepted = None;
+        for extension in values().flat_map(Extensions::new).filter_map(Result::ok) {
+            let offered = self.deflate.filter(|_| extension.name == b"permessage-deflate");
+            let deflate = offered.ok_or(Rejection::Extension)?;
+            // RFC 7692 §5: it cannot be accepted twice, for both would want RSV1.
+            if accepted.is_some() {
+                return Err(Rejection::Extension);
+            }
+            accepted = Some(deflate.accept(extension).map_err(|_| Rejection::Deflate)?);
+        }
+        Ok(accepted)
+    }
+
+    fn check_protocol(&self, fields: Fields<'_>) -> Result<Option<&'a str>, Rejection> {
         match fields.sole("Sec-WebSocket-Protocol") {
             Ok(None) => Ok(None),
             Ok(Some(name)) => self
@@ -193,6 +243,7 @@ impl std::fmt::Display for OfferFault {
             Self::Target => "the target is not a path and query",
             Self::Protocol => "a subprotocol is not a token",
             Self::ProtocolRepeated => "a subprotocol is named twice",
+            Self::WindowBits => "a window for compression is not of 8 to 15 bits",
         })
     }
 }
@@ -209,6 +260,7 @@ impl std::fmt::Display for Rejection {
             Self::Connection => f.write_str("the server's Connection does not list upgrade"),
             Self::Accept => f.write_str("the server's Sec-WebSocket-Accept does not answer our key"),
             Self::Extension => f.write_str("the server selected an extension that was not offered"),
+            Self::Deflate => f.write_str("the server's permessage-deflate does not answer our offer"),
             Self::Protocol => f.write_str("the server selected a subprotocol that was not offered"),
         }
     }
@@ -284,6 +336,7 @@ mod tests {
         }
         let accepted = Accepted {
             protocol: Some("chat"),
+            deflate: None,
             head_bytes: head.len(),
         };
         assert_eq!(read(&format!("{head}\u{81}")), Ok(Some(accepted)));
@@ -394,7 +447,7 @@ mod tests {
             prop_assert_eq!(&offered[..], protocols);
             let selected = upgrade.protocols().nth(select.index(4));
             let mut answer = Vec::new();
-            upgrade.accept(selected, &mut answer);
+            upgrade.accept(selected, None, &mut answer);
             let accepted = offer.read(&answer, &mut HeadScan::default()).unwrap().unwrap();
             prop_assert_eq!((accepted.protocol, accepted.head_bytes), (selected.map(Protocol::name), answer.len()));
         }

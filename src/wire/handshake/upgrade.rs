@@ -2,10 +2,12 @@
 //!
 //! Never accepts by itself: an [`Upgrade`] is a request that may be accepted, with every MUST behind it.
 
+use super::extensions::{Extensions, is_list};
 use super::key::Key;
 use crate::limits::PROTOCOLS_OFFERED_MAX;
+use crate::wire::deflate::negotiate;
 use crate::wire::http::is_token;
-use crate::wire::{Refusal, Request};
+use crate::wire::{Deflate, DeflatePolicy, Refusal, Request};
 
 /// A valid request for a WebSocket.
 ///
@@ -18,7 +20,7 @@ use crate::wire::{Refusal, Request};
 /// let upgrade = Upgrade::parse(request)?;
 /// let protocol = upgrade.protocols().find(|protocol| protocol.name() == "chat");
 /// let mut out = Vec::new();
-/// upgrade.accept(protocol, &mut out);
+/// upgrade.accept(protocol, None, &mut out);
 /// assert!(out.starts_with(b"HTTP/1.1 101 Switching Protocols\r\n"));
 /// # Ok::<(), tickwire::wire::Refusal>(())
 /// ```
@@ -87,12 +89,16 @@ impl<'b> Upgrade<'b> {
             }
             *offered.get_mut(at).ok_or(Refusal::TooManyProtocols)? = protocol;
         }
-        // 9. Optionally extensions: a server ignores those that it does not know (§9.1), which is all of them.
+        // 9. Optionally extensions, in the grammar that they must have (§9.1); what they mean is for later.
+        if !fields.values(EXTENSIONS).all(is_list) {
+            return Err(Refusal::ExtensionsInvalid);
+        }
         Ok(Self { request, key, origin })
     }
 
-    /// Writes the response that opens the connection (§4.2.2), with the subprotocol that was selected, if any.
-    pub fn accept(&self, protocol: Option<Protocol<'_>>, out: &mut Vec<u8>) {
+    /// Writes the response that opens the connection (§4.2.2), with the subprotocol that was selected, if any, and
+    /// with what [`deflate`](Self::deflate) gave.
+    pub fn accept(&self, protocol: Option<Protocol<'_>>, deflate: Option<Deflate>, out: &mut Vec<u8>) {
         out.extend_from_slice(
             b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: ",
         );
@@ -100,6 +106,10 @@ impl<'b> Upgrade<'b> {
         if let Some(Protocol(name)) = protocol {
             out.extend_from_slice(b"\r\nSec-WebSocket-Protocol: ");
             out.extend_from_slice(name.as_bytes());
+        }
+        if let Some(deflate) = deflate {
+            out.extend_from_slice(b"\r\nSec-WebSocket-Extensions: ");
+            deflate.write(out);
         }
         out.extend_from_slice(b"\r\n\r\n");
     }
@@ -110,6 +120,14 @@ impl<'b> Upgrade<'b> {
             .fields()
             .elements("Sec-WebSocket-Protocol")
             .filter_map(|name| std::str::from_utf8(name).ok().map(Protocol))
+    }
+
+    /// What to agree on about permessage-deflate: the first of the client's offers that `policy` allows (RFC 7692
+    /// §5.1). Other extensions are ignored (RFC 6455 §9.1).
+    #[must_use]
+    pub fn deflate(&self, policy: &DeflatePolicy) -> Option<Deflate> {
+        let offers = self.request.fields().values(EXTENSIONS).flat_map(Extensions::new);
+        negotiate(offers.filter_map(Result::ok), policy)
     }
 
     /// The origin of the page that asks; `None` where it is not a browser that does (§10.2).
@@ -130,6 +148,8 @@ fn visible(value: &[u8]) -> Option<&str> {
     let visible = value.iter().all(|&byte| byte.is_ascii_graphic() || byte == b' ');
     std::str::from_utf8(value).ok().filter(|_| visible)
 }
+
+const EXTENSIONS: &str = "Sec-WebSocket-Extensions";
 
 #[cfg(test)]
 mod tests {
@@ -182,7 +202,7 @@ mod tests {
         let names: Vec<_> = upgrade.protocols().map(Protocol::name).collect();
         assert_eq!(names, ["chat", "superchat"]);
         let mut out = Vec::new();
-        upgrade.accept(upgrade.protocols().next(), &mut out);
+        upgrade.accept(upgrade.protocols().next(), None, &mut out);
         assert_eq!(
             String::from_utf8(out).unwrap(),
             "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
@@ -194,7 +214,7 @@ mod tests {
     fn without_a_subprotocol_none_is_named() {
         let head = head(&GOOD);
         let mut out = Vec::new();
-        upgrade(&head).unwrap().accept(None, &mut out);
+        upgrade(&head).unwrap().accept(None, None, &mut out);
         assert!(out.ends_with(b"xOo=\r\n\r\n"));
     }
 
@@ -210,7 +230,7 @@ mod tests {
             ("Origin", &[]),
             (
                 "Origin",
-                &["Sec-WebSocket-Extensions: permessage-deflate; x=\"a,b\""],
+                &["Sec-WebSocket-Extensions: permessage-deflate; x=\"ab\", foo"],
             ),
         ] {
             assert!(upgrade(&with(old, new)).is_ok(), "{new:?}");
@@ -281,6 +301,16 @@ mod tests {
                 "Origin",
                 &["Sec-WebSocket-Protocol: a, b", "Sec-WebSocket-Protocol: b"],
                 Refusal::ProtocolRepeated,
+            ),
+            (
+                "Origin",
+                &["Sec-WebSocket-Extensions: permessage-deflate; x=\"a,b\""],
+                Refusal::ExtensionsInvalid,
+            ),
+            (
+                "Origin",
+                &["Sec-WebSocket-Extensions: foo", "Sec-WebSocket-Extensions: bar;"],
+                Refusal::ExtensionsInvalid,
             ),
         ];
         for (old, new, refusal) in table {

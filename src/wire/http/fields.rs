@@ -103,10 +103,12 @@ impl<'b> Fields<'b> {
 
 /// Whether these bytes are a token (RFC 9110 §5.6.2).
 pub(in crate::wire) fn is_token(bytes: &[u8]) -> bool {
-    !bytes.is_empty()
-        && bytes
-            .iter()
-            .all(|byte| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(byte))
+    !bytes.is_empty() && bytes.iter().copied().all(is_token_byte)
+}
+
+/// Whether this byte may stand in a token (RFC 9110 §5.6.2).
+pub(in crate::wire) fn is_token_byte(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
 }
 
 fn is_field_byte(byte: u8) -> bool {

@@ -15,7 +15,7 @@ pub use refusal::Refusal;
 pub use request::Request;
 pub use target::Target;
 
-pub(super) use fields::is_token;
+pub(super) use fields::{is_token, is_token_byte};
 pub(super) use request::{is_authority, split_start_line};
 
 /// Writes the answer to a health check that went well: `200 OK`, this body as plain text, and the connection

@@ -67,6 +67,8 @@ pub enum Refusal {
     ProtocolRepeated,
     /// More than [`PROTOCOLS_OFFERED_MAX`](crate::limits::PROTOCOLS_OFFERED_MAX) subprotocols. Status 400.
     TooManyProtocols,
+    /// `Sec-WebSocket-Extensions` breaks its grammar (RFC 6455 §9.1). Status 400.
+    ExtensionsInvalid,
     /// None of the subprotocols that were offered is spoken here. Status 400.
     ProtocolUnsupported {
         /// What is spoken here.
@@ -111,6 +113,7 @@ impl Refusal {
             | Self::ProtocolInvalid
             | Self::ProtocolRepeated
             | Self::TooManyProtocols
+            | Self::ExtensionsInvalid
             | Self::ProtocolUnsupported { .. } => 400,
             Self::Head(fault) => match fault {
                 HeadFault::TooLong | HeadFault::TooManyFields => 431,
@@ -203,6 +206,7 @@ impl std::fmt::Display for Refusal {
             Self::ProtocolInvalid => "Sec-WebSocket-Protocol lists what is not a token",
             Self::ProtocolRepeated => "Sec-WebSocket-Protocol lists a subprotocol twice",
             Self::TooManyProtocols => "too many subprotocols are offered",
+            Self::ExtensionsInvalid => "Sec-WebSocket-Extensions is not a list of extensions",
             Self::ProtocolUnsupported { supported } => {
                 return write!(
                     f,
@@ -265,6 +269,7 @@ mod tests {
         (Refusal::ProtocolInvalid, "400 Bad Request", CLOSE),
         (Refusal::ProtocolRepeated, "400 Bad Request", CLOSE),
         (Refusal::TooManyProtocols, "400 Bad Request", CLOSE),
+        (Refusal::ExtensionsInvalid, "400 Bad Request", CLOSE),
         (
             Refusal::ProtocolUnsupported {
                 supported: &["a", "b"],

@@ -15,6 +15,7 @@ fn to_client(stream: &[u8]) -> Outcome {
 
 fn frame(fin: bool, opcode: Opcode, mask: Option<[u8; 4]>, payload: &[u8]) -> Vec<u8> {
     let header = FrameHeader {
+        compressed: false,
         fin,
         opcode,
         mask,
@@ -223,6 +224,7 @@ fn a_message_may_be_as_long_as_the_limit_in_one_frame_or_many() {
 #[test]
 fn a_length_beyond_the_limit_is_refused_by_the_header_alone() {
     let header = |opcode, payload_bytes| FrameHeader {
+        compressed: false,
         fin: false,
         opcode,
         mask: None,

@@ -6,7 +6,8 @@ use std::net::TcpStream;
 use std::time::Duration;
 
 use tickwire::wire::{
-    Client, ClientSession, CloseFrame, Event, HeadScan, MaskingKey, Offer, Phase, Sender, Silenced,
+    Client, ClientSession, CloseFrame, Deflate, DeflateOffer, Deflater, Event, HeadScan, Inflater,
+    MaskingKey, Offer, Phase, Sender, Silenced,
 };
 
 #[test]
@@ -39,6 +40,22 @@ fn converse(address: &str, target: &str) -> io::Result<()> {
     Ok(())
 }
 
+/// Answers a message with the same message, and a control frame as it must be.
+fn echo(event: Event<'_>, sender: &mut Sender<Client>, out: &mut Out) -> Result<(), Silenced> {
+    let key = masking_key();
+    match (event, &mut out.deflater) {
+        (Event::Text(text), Some(deflater)) => sender.text_deflated(text, deflater, key, &mut out.bytes),
+        (Event::Text(text), None) => sender.text(text, key, &mut out.bytes),
+        (Event::Binary(bytes), Some(deflater)) => {
+            sender.binary_deflated(bytes, deflater, key, &mut out.bytes)
+        }
+        (Event::Binary(bytes), None) => sender.binary(bytes, key, &mut out.bytes),
+        (Event::Ping(payload), _) => sender.pong(payload, key, &mut out.bytes),
+        (Event::Pong(_), _) => Ok(()),
+        (Event::Close(frame), _) => sender.close(frame, key, &mut out.bytes),
+    }
+}
+
 /// One connection to the suite.
 #[derive(Debug)]
 struct Conversation {
@@ -49,7 +66,15 @@ struct Conversation {
     filled: usize,
     /// Whether there are bytes that the session has not seen.
     fresh: bool,
-    out: Vec<u8>,
+    inflater: Option<Inflater>,
+    out: Out,
+}
+
+/// What is to be sent.
+#[derive(Debug)]
+struct Out {
+    bytes: Vec<u8>,
+    deflater: Option<Deflater>,
 }
 
 impl Conversation {
@@ -58,7 +83,9 @@ impl Conversation {
         let mut stream = TcpStream::connect(address)?;
         stream.set_nodelay(true)?;
         stream.set_read_timeout(Some(SILENCE))?;
-        let offer = Offer::new(address, target, &[], random()).map_err(io::Error::other)?;
+        let offer = Offer::new(address, target, &[], random())
+            .and_then(|offer| offer.with_deflate(EVERYTHING))
+            .map_err(io::Error::other)?;
         let mut out = Vec::new();
         offer.write(&mut out);
         stream.write_all(&out)?;
@@ -84,7 +111,11 @@ impl Conversation {
             buffer,
             filled,
             fresh: filled > 0,
-            out,
+            inflater: accepted.deflate.map(inflater),
+            out: Out {
+                bytes: out,
+                deflater: accepted.deflate.map(deflater),
+            },
         })
     }
 
@@ -94,8 +125,9 @@ impl Conversation {
         while self.turn(|event, sender, out| {
             if let Event::Text(text) = event {
                 heard.push_str(text);
+                return Ok(());
             }
-            echo_control(event, sender, out)
+            echo(event, sender, out)
         })? {}
         Ok(heard)
     }
@@ -104,7 +136,7 @@ impl Conversation {
     /// the server's to bring about (RFC 6455 §7.1.1): the suite's does so with a reset.
     fn turn(
         &mut self,
-        mut answer: impl FnMut(Event<'_>, &mut Sender<Client>, &mut Vec<u8>) -> Result<(), Silenced>,
+        mut answer: impl FnMut(Event<'_>, &mut Sender<Client>, &mut Out) -> Result<(), Silenced>,
     ) -> io::Result<bool> {
         if !std::mem::take(&mut self.fresh) {
             match self.stream.read(&mut self.buffer[self.filled..]) {
@@ -116,7 +148,9 @@ impl Conversation {
                 Err(error) => return Err(error),
             }
         }
-        let mut decoder = self.session.decode(&mut self.buffer[..self.filled]);
+        let mut decoder = self
+            .session
+            .decode_with(&mut self.buffer[..self.filled], self.inflater.as_mut());
         let fault = loop {
             match decoder.next() {
                 Ok(Some((event, sender))) => {
@@ -133,11 +167,11 @@ impl Conversation {
             let farewell = CloseFrame::from(fault);
             self.session
                 .sender()
-                .close(Some(farewell), masking_key(), &mut self.out)
+                .close(Some(farewell), masking_key(), &mut self.out.bytes)
                 .map_err(io::Error::other)?;
         }
-        self.stream.write_all(&self.out)?;
-        self.out.clear();
+        self.stream.write_all(&self.out.bytes)?;
+        self.out.bytes.clear();
         Ok(true)
     }
 
@@ -147,20 +181,21 @@ impl Conversation {
     }
 }
 
-/// Answers a message with the same message, and a control frame as it must be.
-fn echo(event: Event<'_>, sender: &mut Sender<Client>, out: &mut Vec<u8>) -> Result<(), Silenced> {
-    match event {
-        Event::Text(text) => sender.text(text, masking_key(), out),
-        Event::Binary(bytes) => sender.binary(bytes, masking_key(), out),
-        Event::Ping(_) | Event::Pong(_) | Event::Close(_) => echo_control(event, sender, out),
+/// Reads what the server compresses as it agreed to.
+fn inflater(agreed: Deflate) -> Inflater {
+    if agreed.server_no_context_takeover {
+        Inflater::new(MESSAGE_BYTES_MAX)
+    } else {
+        Inflater::with_context_takeover(MESSAGE_BYTES_MAX, agreed.server_max_window_bits)
     }
 }
 
-fn echo_control(event: Event<'_>, sender: &mut Sender<Client>, out: &mut Vec<u8>) -> Result<(), Silenced> {
-    match event {
-        Event::Ping(payload) => sender.pong(payload, masking_key(), out),
-        Event::Close(frame) => sender.close(frame, masking_key(), out),
-        Event::Text(_) | Event::Binary(_) | Event::Pong(_) => Ok(()),
+/// Compresses as hard as the server allows.
+fn deflater(agreed: Deflate) -> Deflater {
+    if agreed.client_no_context_takeover {
+        Deflater::new(agreed.client_max_window_bits)
+    } else {
+        Deflater::with_context_takeover(agreed.client_max_window_bits)
     }
 }
 
@@ -184,6 +219,13 @@ fn random<const BYTES: usize>() -> [u8; BYTES] {
 
 /// Names the suite's server, as an address and a port.
 const VARIABLE: &str = "TICKWIRE_AUTOBAHN";
+/// Leaves every parameter of permessage-deflate to the suite's server.
+const EVERYTHING: DeflateOffer = DeflateOffer {
+    server_no_context_takeover: false,
+    client_no_context_takeover: false,
+    server_max_window_bits: None,
+    client_max_window_bits: 15,
+};
 /// The longest message of the suite, 16 MiB, is accepted.
 const MESSAGE_BYTES_MAX: u32 = 16 * 1024 * 1024;
 /// Room behind the longest message.

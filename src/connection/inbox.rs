@@ -122,9 +122,8 @@ impl Inboxes {
 /// Holds most commands.
 const SMALL_BYTES: usize = 4 * 1024;
 /// Holds the largest message, a control frame between its fragments, and the largest request head.
-const LARGE_BYTES: usize = ServerSession::buffer_bytes_min(MESSAGE_BYTES_MAX)
-    + limits::FRAME_HEADER_BYTES_MAX
-    + limits::RECV_BYTES;
+const LARGE_BYTES: usize =
+    ServerSession::buffer_bytes_min(MESSAGE_BYTES_MAX) + limits::FRAME_HEADER_BYTES_MAX + limits::RECV_BYTES;
 
 const _: () = assert!(LARGE_BYTES > limits::HEAD_BYTES_MAX + limits::RECV_BYTES);
 

@@ -43,9 +43,8 @@ class Direction:
     def start(self, command, log, environment=None):
         """Starts a process that ends with this direction at the latest."""
         with open(log, "wb") as output:
-            process = processes.start(command, env=environment, stdout=output, stderr=subprocess.STDOUT)
-        self.processes.append(process)
-        return process
+            options = {"env": environment, "stdout": output, "stderr": subprocess.STDOUT}
+            return processes.start(command, self.processes, **options)
 
     def run(self, chosen, reports, jobs):
         """The suite's results, by the number of the case."""
@@ -70,6 +69,7 @@ class Direction:
         begun = 0
         while any(process.poll() is None for process, _, _ in parts):
             time.sleep(0.2)
+            refuse_failures(parts)
             now = time.monotonic()
             before, begun = begun, sum(read(log).count(b"Running test case") for _, _, log in parts)
             if begun > before:
@@ -79,9 +79,7 @@ class Direction:
             if now - told_at > 60:
                 told_at = now
                 print(f"{self.name}: {begun} of {cases} cases have begun", flush=True)
-        for process, said, _ in parts:
-            if process.returncode != 0:
-                raise Broken(f"{process.args[0]} ended with {process.returncode}: {tail(said)}")
+        refuse_failures(parts)
 
 
 class Server(Direction):
@@ -92,6 +90,18 @@ class Server(Direction):
     def __init__(self, root, suite, url):
         super().__init__(root, suite)
         self.url = url
+        self.server = None
+
+    def run(self, chosen, reports, jobs):
+        results = super().run(chosen, reports, jobs)
+        if self.server:
+            log = reports / "tickwire.log"
+            if self.server.poll() is not None:
+                raise Broken(f"the server ended by itself, with {self.server.returncode}: {tail(log)}")
+            processes.end([self.server])
+            if self.server.returncode != 0:
+                raise Broken(f"the server, told to end, did so with {self.server.returncode}: {tail(log)}")
+        return results
 
     def prepare(self, reports):
         reports.mkdir(parents=True)
@@ -99,12 +109,12 @@ class Server(Direction):
             return
         log = reports / "tickwire.log"
         command = [find_binary(self.root), "echo", "--listen", "127.0.0.1:0", "--shards", "2"]
-        server = self.start(command, log)
+        self.server = self.start(command, log)
 
         def address():
             return re.search(rb"ws://[0-9.]+:[0-9]+", read(log))
 
-        self.url = wait_for("the server's address", address, server, log).group().decode()
+        self.url = wait_for("the server's address", address, self.server, log).group().decode()
 
     def begin(self, folder, numbers):
         spec = folder / "spec.json"
@@ -148,6 +158,12 @@ class Client(Direction):
                     raise
 
 
+def refuse_failures(parts):
+    for process, said, _ in parts:
+        if process.poll() not in [None, 0]:
+            raise Broken(f"{process.args[0]} ended with {process.returncode}: {tail(said)}")
+
+
 def deal(cases, jobs):
     """Shares of about the same cost: neighbours are alike, and the dear ones are last of their group."""
     shares = [[] for _ in range(jobs)]
@@ -167,7 +183,8 @@ def read_report(folder):
     results = json.loads(index.read_text()).get(AGENT, {})
     for result in results.values():
         case = json.loads((folder / result["reportfile"]).read_text(errors="replace"))
-        result["words"] = f"{case['result']} {case['resultClose']} ({folder / result['reportfile']})"
+        report = os.path.relpath(folder / result["reportfile"])
+        result["words"] = f"{case['result']} {case['resultClose']} ({report})"
     return results
 
 
@@ -175,7 +192,7 @@ def find_binary(root):
     binary = os.environ.get("TICKWIRE_BIN")
     if binary is None:
         cargo(root, ["build", "--release", "--locked", "--bin", "tickwire"])
-        binary = Path(os.environ.get("CARGO_TARGET_DIR", root / "target")) / "release/tickwire"
+        binary = target_folder(root) / "release/tickwire"
     if not os.access(binary, os.X_OK):
         raise Broken(f"no binary at {binary}")
     return str(binary)
@@ -189,6 +206,11 @@ def build_client(root):
         if message.get("target", {}).get("name") == "autobahn_client" and message.get("executable"):
             return message["executable"]
     raise Broken("cargo built no client")
+
+
+def target_folder(root):
+    """Where cargo builds; a relative name counts from where it is called, which is the root."""
+    return root / os.environ.get("CARGO_TARGET_DIR", "target")
 
 
 def cargo(root, arguments):

@@ -288,6 +288,11 @@ impl<R: Role> Decoder<'_, R> {
         } else {
             Message::Binary
         };
+        if let Some(inflater) = &mut self.inflater
+            && compressed
+        {
+            inflater.put_back();
+        }
         inbound.compressed = compressed;
         inbound.frame = Frame::Final;
         inbound.lacking = 0;

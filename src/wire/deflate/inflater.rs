@@ -25,6 +25,8 @@ pub struct Inflater {
     message: Box<[u8]>,
     /// The end of what the peer has sent before, where it may refer to that.
     history: Option<History>,
+    /// How much of `message` the history has still to learn.
+    newest: usize,
 }
 
 /// The newest bytes of a peer's messages.
@@ -41,6 +43,7 @@ impl Inflater {
             state: Decompress::new(false),
             message: vec![0; (message_bytes_max as usize).saturating_add(1)].into(),
             history: None,
+            newest: 0,
         }
     }
 
@@ -67,7 +70,9 @@ impl Inflater {
     /// [`Fault::CompressedInvalid`] when the payload is no whole deflate data.
     pub fn inflate(&mut self, payload: &[u8]) -> Result<&[u8], Fault> {
         self.state.reset(false);
-        if let Some(history) = &self.history {
+        let newest = std::mem::take(&mut self.newest);
+        if let Some(history) = &mut self.history {
+            history.push(self.message.get(..newest).unwrap_or_default());
             self.state
                 .set_dictionary(&history.bytes)
                 .map_err(|_| Fault::CompressedInvalid)?;
@@ -94,11 +99,13 @@ impl Inflater {
         if status != Status::StreamEnd || read != END.len() {
             return Err(Fault::CompressedInvalid);
         }
-        let message = self.message.get(..filled).unwrap_or_default();
-        if let Some(history) = &mut self.history {
-            history.push(message);
-        }
-        Ok(message)
+        self.newest = filled;
+        Ok(self.message.get(..filled).unwrap_or_default())
+    }
+
+    /// The message that was inflated last will come again.
+    pub(in crate::wire) const fn put_back(&mut self) {
+        self.newest = 0;
     }
 
     /// Inflates some of `input` behind the first `filled` bytes of the message. Says how much it read.

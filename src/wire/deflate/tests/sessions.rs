@@ -139,6 +139,22 @@ fn a_compressed_message_can_be_put_back() {
 }
 
 #[test]
+fn what_is_put_back_is_in_the_history_once() {
+    let mut inflater = Inflater::with_context_takeover(LIMIT, 15);
+    let mut session = ClientSession::new(LIMIT);
+    // "Hello", and "Hello" again by reference to it (RFC 7692 §7.2.3.2).
+    let mut buffer = b"\xc1\x07\xf2\x48\xcd\xc9\xc9\x07\x00\xc1\x05\xf2\x00\x11\x00\x00".to_vec();
+    let mut decoder = session.decode_with(&mut buffer, Some(&mut inflater));
+    for again in [true, false, true, false] {
+        assert!(matches!(decoder.next(), Ok(Some((Event::Text("Hello"), _)))));
+        if again {
+            decoder.put_back();
+        }
+    }
+    assert!(matches!(decoder.next(), Ok(None)));
+}
+
+#[test]
 fn what_may_not_be_sent_is_not_compressed_either() {
     let mut session = ServerSession::new(LIMIT);
     let mut deflater = Deflater::with_context_takeover(15);

@@ -76,6 +76,12 @@ pub const TRACK_BYTES_DEFAULT: usize = 64 * 1024 * 1024;
 pub const TRACK_BYTES_MIN: usize = 16 * FRAME_BYTES_MAX;
 /// The part of the tape (one in so many) that the writer clears ahead of its head, so that it seldom waits.
 pub const TAPE_MARGIN_DIVISOR: usize = 8;
+/// The base-2 logarithm of the window that messages are compressed with, once for all clients (RFC 7692 §7.1.2.1). Clients
+/// that want a smaller one get no compression. A larger one would leave out those that ask for 4 KiB, as some do
+/// unless they are told otherwise, and ticks are shorter than that.
+pub const TRACK_WINDOW_BITS: u8 = 12;
+/// Bytes from which a message is compressed unless the command line says otherwise.
+pub const COMPRESSION_THRESHOLD_DEFAULT: usize = 512;
 /// Bytes of one frame on the tape. A longer message is a bad line.
 pub const FRAME_BYTES_MAX: usize = 1024 * 1024;
 
@@ -199,6 +205,7 @@ const _: () = assert!(OUTBOX_BYTES_MAX > OUTBOX_BYTES_PAUSE + REPLY_BYTES_MAX);
 const _: () = assert!(PONG_MS >= 2 * PING_INTERVAL_MS);
 const _: () = assert!(TRACK_BYTES_DEFAULT >= TRACK_BYTES_MIN);
 const _: () = assert!(TRACK_BYTES_DEFAULT.is_power_of_two() && TAPE_RECORDS_DEFAULT.is_power_of_two());
+const _: () = assert!(TRACK_WINDOW_BITS >= 8 && TRACK_WINDOW_BITS <= 15);
 const _: () = assert!(CATCH_UP_BYTES >= RECV_BYTES);
 // The worst acknowledgement: every channel refused. 40 bytes of an entry and 128 of the whole are syntax.
 const _: () = assert!(

@@ -14,7 +14,7 @@ use tokio::time::timeout;
 use super::conversation::Conversation;
 use super::{ClientError, ConnectError, Message, RequestError, Url, handshake};
 use crate::limits::CLOSE_MS;
-use crate::wire::{CloseCode, CloseFrame};
+use crate::wire::{CloseCode, CloseFrame, DeflateOffer};
 
 /// An open connection to a server, in the language `tickwire.v1.json`.
 ///
@@ -53,7 +53,16 @@ impl Client {
     /// # Errors
     /// Why there is no connection; a server that refuses is quoted.
     pub async fn connect(url: &Url) -> Result<Self, ConnectError> {
-        let (stream, conversation) = handshake::open(url).await?;
+        Self::connect_with(url, None).await
+    }
+
+    /// Does the same, and offers permessage-deflate (RFC 7692): a server that accepts it may compress what it sends.
+    /// What is sent to it goes uncompressed, for requests are short.
+    ///
+    /// # Errors
+    /// Why there is no connection; a server that refuses is quoted.
+    pub async fn connect_with(url: &Url, deflate: Option<DeflateOffer>) -> Result<Self, ConnectError> {
+        let (stream, conversation) = handshake::open(url, deflate).await?;
         Ok(Self {
             stream,
             conversation,

@@ -15,7 +15,7 @@ use crate::dialect::native_json::ServerMessage;
 use crate::limits::{
     CLIENT_MESSAGE_BYTES_MAX, CLIENT_UNSENT_BYTES_MAX, MESSAGE_BYTES_MAX, REQUEST_CHANNELS_MAX,
 };
-use crate::wire::{self, ClientSession, CloseFrame, Event, MaskingKey, Sender, Silenced};
+use crate::wire::{self, ClientSession, CloseFrame, Deflate, Event, Inflater, MaskingKey, Sender, Silenced};
 
 /// One message of the server, borrowed from the buffer that it was received in.
 #[derive(Clone, Debug)]
@@ -30,6 +30,8 @@ pub struct Message<'a> {
 #[derive(Debug)]
 pub(super) struct Conversation {
     session: ClientSession,
+    /// Where the server may compress.
+    inflater: Option<Inflater>,
     buffer: Box<[u8]>,
     /// Bytes behind what the session holds that it has not seen.
     fresh: usize,
@@ -53,11 +55,12 @@ pub(super) fn receive_buffer() -> Box<[u8]> {
 
 impl Conversation {
     /// A conversation whose opening handshake is over. `buffer` is a [`receive_buffer`] whose first `fresh` bytes
-    /// came behind it.
-    pub(super) fn new(buffer: Box<[u8]>, fresh: usize) -> Self {
+    /// came behind it, and `deflate` what was agreed on about compression.
+    pub(super) fn new(buffer: Box<[u8]>, fresh: usize, deflate: Option<Deflate>) -> Self {
         assert!(fresh <= buffer.len() && buffer.len() >= RECEIVE_BYTES);
         Self {
             session: ClientSession::new(CLIENT_MESSAGE_BYTES_MAX),
+            inflater: deflate.map(inflater),
             buffer,
             fresh,
             unread: fresh > 0,
@@ -100,7 +103,9 @@ impl Conversation {
             return;
         }
         let filled = self.session.held() + std::mem::take(&mut self.fresh);
-        let mut decoder = self.session.decode(&mut self.buffer[..filled]);
+        let mut decoder = self
+            .session
+            .decode_with(&mut self.buffer[..filled], self.inflater.as_mut());
         let end = loop {
             let heard = match decoder.next() {
                 Ok(None) => break None,
@@ -189,6 +194,15 @@ impl Conversation {
         sender
             .close(frame, key, &mut self.out)
             .map_err(|Silenced| RequestError::Closing)
+    }
+}
+
+/// What reads the server's compressed messages.
+fn inflater(deflate: Deflate) -> Inflater {
+    if deflate.server_no_context_takeover {
+        Inflater::new(CLIENT_MESSAGE_BYTES_MAX)
+    } else {
+        Inflater::with_context_takeover(CLIENT_MESSAGE_BYTES_MAX, deflate.server_max_window_bits)
     }
 }
 

@@ -11,13 +11,16 @@ use tokio::time::timeout;
 use super::conversation::{Conversation, receive_buffer};
 use super::{ConnectError, Url};
 use crate::limits::{CLIENT_CONNECT_MS, CLIENT_REFUSAL_MS, HEAD_BYTES_MAX};
-use crate::wire::{HeadScan, Offer, Rejection};
+use crate::wire::{DeflateOffer, HeadScan, Offer, Rejection};
 
 /// Opens a connection, within [`CLIENT_CONNECT_MS`].
-pub(super) async fn open(url: &Url) -> Result<(TcpStream, Conversation), ConnectError> {
+pub(super) async fn open(
+    url: &Url,
+    deflate: Option<DeflateOffer>,
+) -> Result<(TcpStream, Conversation), ConnectError> {
     let opening = async {
         let mut stream = connect(url).await?;
-        let conversation = greet(url, &mut stream).await?;
+        let conversation = greet(url, deflate, &mut stream).await?;
         Ok((stream, conversation))
     };
     match timeout(Duration::from_millis(CLIENT_CONNECT_MS), opening).await {
@@ -46,11 +49,18 @@ async fn connect(url: &Url) -> Result<TcpStream, ConnectError> {
 }
 
 /// Asks for a WebSocket and reads the answer; frames that came with it begin the conversation.
-async fn greet(url: &Url, stream: &mut TcpStream) -> Result<Conversation, ConnectError> {
+async fn greet(
+    url: &Url,
+    deflate: Option<DeflateOffer>,
+    stream: &mut TcpStream,
+) -> Result<Conversation, ConnectError> {
     let mut nonce = [0; 16];
     getrandom::fill(&mut nonce).map_err(ConnectError::Random)?;
     let authority = url.authority();
-    let offer = Offer::new(&authority, url.target(), PROTOCOLS, nonce).map_err(ConnectError::Offer)?;
+    let mut offer = Offer::new(&authority, url.target(), PROTOCOLS, nonce).map_err(ConnectError::Offer)?;
+    if let Some(deflate) = deflate {
+        offer = offer.with_deflate(deflate).map_err(ConnectError::Offer)?;
+    }
     let mut request = Vec::new();
     offer.write(&mut request);
     stream.write_all(&request).await.map_err(ConnectError::Lost)?;
@@ -72,7 +82,8 @@ async fn greet(url: &Url, stream: &mut TcpStream) -> Result<Conversation, Connec
             Ok(Some(accepted)) if accepted.protocol.is_none() => return Err(ConnectError::NoSubprotocol),
             Ok(Some(accepted)) => {
                 buffer.copy_within(accepted.head_bytes..filled, 0);
-                return Ok(Conversation::new(buffer, filled - accepted.head_bytes));
+                let fresh = filled - accepted.head_bytes;
+                return Ok(Conversation::new(buffer, fresh, accepted.deflate));
             }
             Err(rejection @ Rejection::Status { .. }) => {
                 let filled = read_first_line(stream, &mut buffer, filled).await;

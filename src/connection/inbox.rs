@@ -1,10 +1,9 @@
 //! Where the beginning of a message waits for its end.
 //!
-//! Whole messages are handled where they were received; only what is left over is copied here. There are two
-//! sizes of block: a small one for the usual cut command, and one that holds the largest message. A connection
-//! between messages holds neither.
+//! Whole messages are handled where they were received; only what is left over is copied here. There are three
+//! sizes of block: a small one for the usual cut command, a large one that holds the longest message, and one
+//! between them where the longest message is far longer than most. A connection between messages holds none.
 
-use super::MESSAGE_BYTES_MAX;
 use crate::base::{Block, Pool};
 use crate::limits;
 use crate::wire::ServerSession;
@@ -15,17 +14,22 @@ pub enum Inbox {
     /// Nothing.
     #[default]
     Empty,
-    /// So many bytes at the front of a small block.
-    Small(Block, u32),
-    /// So many bytes at the front of a large block.
-    Large(Block, u32),
+    /// The first bytes of a block.
+    Kept {
+        /// From which of the pools the block is.
+        pool: u8,
+        /// The block.
+        block: Block,
+        /// How many bytes at its front.
+        bytes: u32,
+    },
 }
 
 /// The blocks of all inboxes of a shard.
 #[derive(Debug)]
 pub struct Inboxes {
-    small: Pool,
-    large: Pool,
+    /// From the smallest blocks to those that hold the longest message.
+    pools: [Pool; 3],
 }
 
 /// The shard has no block left.
@@ -33,12 +37,15 @@ pub struct Inboxes {
 pub struct InboxesFull;
 
 impl Inboxes {
-    /// So many blocks of each size.
+    /// So many small, medium and large blocks, for messages of at most so many bytes.
     #[must_use]
-    pub fn new(small: usize, large: usize) -> Self {
+    pub fn new([small, medium, large]: [usize; 3], message_bytes_max: u32) -> Self {
         Self {
-            small: Pool::new(SMALL_BYTES, small),
-            large: Pool::new(LARGE_BYTES, large),
+            pools: [
+                Pool::new(SMALL_BYTES, small),
+                Pool::new(block_bytes(MEDIUM_MESSAGE_BYTES), medium),
+                Pool::new(block_bytes(message_bytes_max), large),
+            ],
         }
     }
 
@@ -55,78 +62,97 @@ impl Inboxes {
             return Ok(());
         }
         let held = u32::try_from(bytes.len()).map_err(|_| InboxesFull)?;
-        if bytes.len() < SMALL_BYTES
-            && let Some(block) = self.small.take()
-        {
-            self.small.bytes_mut(&block)[..bytes.len()].copy_from_slice(bytes);
-            *inbox = Inbox::Small(block, held);
-            return Ok(());
-        }
-        let block = self.large.take().ok_or(InboxesFull)?;
-        self.large.bytes_mut(&block)[..bytes.len()].copy_from_slice(bytes);
-        *inbox = Inbox::Large(block, held);
+        let (pool, block) = self.take(bytes.len())?;
+        self.pools[usize::from(pool)].bytes_mut(&block)[..bytes.len()].copy_from_slice(bytes);
+        *inbox = Inbox::Kept {
+            pool,
+            block,
+            bytes: held,
+        };
         Ok(())
     }
 
-    /// The block of an inbox and how many bytes at its front are held; the rest is room to receive into. A small
-    /// block that is full is changed for a large one.
+    /// The block of an inbox and how many bytes at its front are held; the rest is room to receive into. A block
+    /// that is full is changed for a larger one, as far as there are any.
     ///
     /// # Errors
-    /// When a large block is needed and there is none.
+    /// When a larger block is needed and there is none.
     pub fn block_mut(&mut self, inbox: &mut Inbox) -> Result<Option<(&mut [u8], usize)>, InboxesFull> {
-        if let Inbox::Small(_, held) = inbox
-            && *held as usize == SMALL_BYTES
-        {
-            let block = self.large.take().ok_or(InboxesFull)?;
-            let held = *held;
-            if let Inbox::Small(old, _) = std::mem::replace(inbox, Inbox::Empty) {
-                self.large.bytes_mut(&block)[..SMALL_BYTES].copy_from_slice(self.small.bytes(&old));
-                self.small.give(old);
-            }
-            *inbox = Inbox::Large(block, held);
-        }
+        self.make_room(inbox)?;
         Ok(match inbox {
             Inbox::Empty => None,
-            Inbox::Small(block, held) => Some((self.small.bytes_mut(block), *held as usize)),
-            Inbox::Large(block, held) => Some((self.large.bytes_mut(block), *held as usize)),
+            Inbox::Kept { pool, block, bytes } => {
+                Some((self.pools[usize::from(*pool)].bytes_mut(block), *bytes as usize))
+            }
         })
     }
 
     /// So many bytes at the front of the inbox's block are held now; with none the block goes back.
-    pub fn set_held(&mut self, inbox: &mut Inbox, bytes: usize) {
+    pub fn set_held(&mut self, inbox: &mut Inbox, held: usize) {
         match inbox {
-            Inbox::Empty => debug_assert!(bytes == 0, "an empty inbox holds nothing"),
-            Inbox::Small(_, held) | Inbox::Large(_, held) => *held = u32::try_from(bytes).unwrap_or(u32::MAX),
+            Inbox::Empty => debug_assert!(held == 0, "an empty inbox holds nothing"),
+            Inbox::Kept { bytes, .. } => *bytes = u32::try_from(held).unwrap_or(u32::MAX),
         }
-        if bytes == 0 {
+        if held == 0 {
             self.clear(inbox);
         }
     }
 
     /// Gives the block of an inbox back.
     pub fn clear(&mut self, inbox: &mut Inbox) {
-        match std::mem::take(inbox) {
-            Inbox::Empty => {}
-            Inbox::Small(block, _) => self.small.give(block),
-            Inbox::Large(block, _) => self.large.give(block),
+        if let Inbox::Kept { pool, block, .. } = std::mem::take(inbox) {
+            self.pools[usize::from(pool)].give(block);
         }
     }
 
-    /// Blocks in use by all inboxes, of both sizes.
+    /// Blocks in use by all inboxes, of every size.
     #[must_use]
     pub fn blocks_in_use(&self) -> usize {
-        self.small.in_use() + self.large.in_use()
+        self.pools.iter().map(Pool::in_use).sum()
     }
+
+    /// Changes a block that is full for a larger one. One of the largest is as full as it ever gets.
+    fn make_room(&mut self, inbox: &mut Inbox) -> Result<(), InboxesFull> {
+        let Inbox::Kept { pool, block, bytes } = inbox else {
+            return Ok(());
+        };
+        let (from, held) = (usize::from(*pool), *bytes as usize);
+        let is_largest = self.pools.iter().all(|other| other.block_bytes() <= held);
+        if held < self.pools[from].block_bytes() || is_largest {
+            return Ok(());
+        }
+        let (to, larger) = self.take(held)?;
+        let [old, new] = self
+            .pools
+            .get_disjoint_mut([from, usize::from(to)])
+            .map_err(|_| InboxesFull)?;
+        new.bytes_mut(&larger)[..held].copy_from_slice(&old.bytes(block)[..held]);
+        old.give(std::mem::replace(block, larger));
+        *pool = to;
+        Ok(())
+    }
+
+    /// A block with room for more than so many bytes, of the smallest size that has one left.
+    fn take(&mut self, bytes: usize) -> Result<(u8, Block), InboxesFull> {
+        (0_u8..)
+            .zip(&mut self.pools)
+            .filter(|(_, pool)| pool.block_bytes() > bytes)
+            .find_map(|(number, pool)| Some((number, pool.take()?)))
+            .ok_or(InboxesFull)
+    }
+}
+
+/// Bytes of a block that holds a message of at most so many bytes, a control frame between its fragments, and the
+/// largest request head, whatever is received with their ends.
+#[must_use]
+pub fn block_bytes(message_bytes_max: u32) -> usize {
+    ServerSession::buffer_bytes_min(message_bytes_max).max(limits::HEAD_BYTES_MAX) + limits::RECV_BYTES
 }
 
 /// Holds most commands.
 const SMALL_BYTES: usize = 4 * 1024;
-/// Holds the largest message, a control frame between its fragments, and the largest request head.
-const LARGE_BYTES: usize = ServerSession::buffer_bytes_min(MESSAGE_BYTES_MAX)
-    + limits::FRAME_HEADER_BYTES_MAX
-    + limits::RECV_BYTES;
-
-const _: () = assert!(LARGE_BYTES > limits::HEAD_BYTES_MAX + limits::RECV_BYTES);
+/// A medium block holds a message of so many bytes.
+const MEDIUM_MESSAGE_BYTES: u32 = 64 * 1024;
 
 #[cfg(test)]
 mod tests {
@@ -134,7 +160,7 @@ mod tests {
 
     #[test]
     fn a_message_moves_to_a_large_block_when_it_outgrows_the_small_one() {
-        let mut inboxes = Inboxes::new(1, 1);
+        let mut inboxes = Inboxes::new([1, 0, 1], 64 * 1024);
         let mut inbox = Inbox::default();
         inboxes.keep(&mut inbox, b"begin").unwrap();
         let (block, held) = inboxes.block_mut(&mut inbox).unwrap().unwrap();
@@ -144,7 +170,7 @@ mod tests {
         let (block, held) = inboxes.block_mut(&mut inbox).unwrap().unwrap();
         assert_eq!(
             (&block[..5], held, block.len()),
-            (&b"begin"[..], SMALL_BYTES, LARGE_BYTES)
+            (&b"begin"[..], SMALL_BYTES, block_bytes(64 * 1024))
         );
         assert!(block[5..held].iter().all(|&byte| byte == b'x'));
         inboxes.set_held(&mut inbox, 0);
@@ -152,8 +178,40 @@ mod tests {
     }
 
     #[test]
+    fn a_message_moves_through_every_size_and_never_to_one_that_it_has_outgrown() {
+        let mut inboxes = Inboxes::new([1, 2, 1], 1024 * 1024);
+        let (mut inbox, mut other) = (Inbox::default(), Inbox::default());
+        inboxes.keep(&mut inbox, b"begin").unwrap();
+        let mut sizes = Vec::new();
+        for _ in 0..3 {
+            let (block, held) = inboxes.block_mut(&mut inbox).unwrap().unwrap();
+            block[held..].fill(7);
+            assert!(block.starts_with(b"begin"));
+            let full = block.len();
+            sizes.push(full);
+            inboxes.set_held(&mut inbox, full);
+        }
+        assert_eq!(
+            sizes,
+            [SMALL_BYTES, block_bytes(64 * 1024), block_bytes(1024 * 1024)]
+        );
+        let (block, held) = inboxes.block_mut(&mut inbox).unwrap().unwrap();
+        assert_eq!(block.len(), held, "the largest is as full as it gets");
+        inboxes.keep(&mut other, &[7; SMALL_BYTES]).unwrap();
+        inboxes.set_held(&mut other, block_bytes(64 * 1024));
+        assert_eq!(
+            inboxes.block_mut(&mut other),
+            Err(InboxesFull),
+            "the other medium block does not help"
+        );
+        inboxes.clear(&mut inbox);
+        inboxes.clear(&mut other);
+        assert_eq!(inboxes.blocks_in_use(), 0);
+    }
+
+    #[test]
     fn without_a_block_it_says_so() {
-        let mut inboxes = Inboxes::new(0, 1);
+        let mut inboxes = Inboxes::new([0, 0, 1], 64 * 1024);
         let (mut a, mut b) = (Inbox::default(), Inbox::default());
         inboxes.keep(&mut a, b"a").unwrap();
         assert_eq!(inboxes.keep(&mut b, b"b"), Err(InboxesFull));

@@ -17,17 +17,18 @@ pub mod table;
 pub use inbox::{Inbox, Inboxes};
 pub use life::Stage;
 pub use outbox::{Outbox, Outboxes};
-pub use table::{Connections, Pools};
+pub use table::{Bounds, Connections, Pools};
 
 use crate::base::Socket;
-use crate::limits;
-use crate::wire::{HeadScan, ServerSession};
+use crate::wire::{Deflate, HeadScan, ServerSession};
 
 /// One client's slot.
 #[derive(Debug)]
 pub struct Connection {
     /// The state of its protocol, once it is open.
     pub session: ServerSession,
+    /// What was agreed on about compression.
+    pub deflate: Option<Deflate>,
     /// Where its bytes come from and go to.
     pub socket: Socket,
     /// What it is doing.
@@ -89,10 +90,12 @@ impl Armed {
     }
 }
 
+/// What is in a slot that nobody has.
 impl Default for Connection {
     fn default() -> Self {
         Self {
-            session: ServerSession::new(MESSAGE_BYTES_MAX),
+            session: ServerSession::new(0),
+            deflate: None,
             socket: Socket::default(),
             stage: Stage::default(),
             armed: Armed::default(),
@@ -109,10 +112,11 @@ impl Default for Connection {
 }
 
 impl Connection {
-    /// A connection just accepted on `socket`.
+    /// A connection just accepted on `socket`, whose messages have at most so many bytes.
     #[must_use]
-    pub fn accepted(socket: Socket, surplus: bool) -> Self {
+    pub fn accepted(socket: Socket, surplus: bool, message_bytes_max: u32) -> Self {
         Self {
+            session: ServerSession::new(message_bytes_max),
             socket,
             stage: Stage::Handshake {
                 scan: HeadScan::default(),
@@ -152,12 +156,6 @@ impl Rate {
         self.count <= max
     }
 }
-
-#[expect(
-    clippy::cast_possible_truncation,
-    reason = "limits.rs keeps it far below 32 bits"
-)]
-const MESSAGE_BYTES_MAX: u32 = limits::MESSAGE_BYTES_MAX as u32;
 
 #[cfg(test)]
 mod tests {

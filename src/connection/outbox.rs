@@ -3,8 +3,8 @@
 //!
 //! An empty outbox holds no block, and an idle connection's is empty.
 
+use super::Bounds;
 use crate::base::{Block, Pool};
-use crate::limits;
 
 /// One connection's chain.
 #[derive(Debug, Default)]
@@ -22,6 +22,8 @@ pub struct Outboxes {
     pool: Pool,
     /// What follows each block in its chain.
     next: Vec<Option<Block>>,
+    /// How much one connection may owe.
+    bounds: Bounds,
 }
 
 /// A connection is owed more than it may be, or the shard has no block left. What was owed before is untouched.
@@ -30,43 +32,48 @@ pub struct OutboxFull;
 
 impl Outboxes {
     /// `count` blocks of `block_bytes` each.
+    ///
+    /// # Panics
+    /// When a connection might owe more than can be counted in 32 bits.
     #[must_use]
-    pub fn new(block_bytes: usize, count: usize) -> Self {
+    pub fn new(block_bytes: usize, count: usize, bounds: Bounds) -> Self {
+        assert!(
+            u32::try_from(bounds.owed_bytes).is_ok(),
+            "what is owed is counted in 32 bits"
+        );
         Self {
             pool: Pool::new(block_bytes, count),
             next: Vec::with_capacity(count),
+            bounds,
         }
     }
 
     /// Adds `bytes` to what `outbox` owes, all of them or none.
     ///
     /// # Errors
-    /// When that is more than [`limits::OUTBOX_BYTES_MAX`], or more than the pool has.
-    pub fn append(&mut self, outbox: &mut Outbox, mut bytes: &[u8]) -> Result<(), OutboxFull> {
+    /// When that is more than [`Bounds::owed_bytes`], or more than the pool has.
+    pub fn append(&mut self, outbox: &mut Outbox, bytes: &[u8]) -> Result<(), OutboxFull> {
+        self.append_all(outbox, [bytes])
+    }
+
+    /// Adds `parts`, one after the other, to what `outbox` owes, all of them or none.
+    ///
+    /// # Errors
+    /// As [`append`](Self::append).
+    pub fn append_all<const N: usize>(
+        &mut self,
+        outbox: &mut Outbox,
+        parts: [&[u8]; N],
+    ) -> Result<(), OutboxFull> {
         let block_bytes = self.pool.block_bytes();
-        let used = outbox.used_of_last(block_bytes);
+        let bytes: usize = parts.iter().map(|part| part.len()).sum();
         let needed = bytes
-            .len()
-            .saturating_sub(block_bytes - used)
+            .saturating_sub(block_bytes - outbox.used_of_last(block_bytes))
             .div_ceil(block_bytes);
-        if outbox.len() + bytes.len() > limits::OUTBOX_BYTES_MAX || needed > self.pool.available() {
+        if outbox.len() + bytes > self.bounds.owed_bytes || needed > self.pool.available() {
             return Err(OutboxFull);
         }
-        if let Some(index) = outbox.last_index()
-            && used < block_bytes
-        {
-            let take = bytes.len().min(block_bytes - used);
-            self.pool.bytes_at_mut(index)[used..used + take].copy_from_slice(&bytes[..take]);
-            outbox.grow(take);
-            bytes = &bytes[take..];
-        }
-        for piece in bytes.chunks(block_bytes) {
-            let block = self.pool.take().ok_or(OutboxFull)?;
-            self.pool.bytes_mut(&block)[..piece.len()].copy_from_slice(piece);
-            self.link(outbox, block);
-            outbox.grow(piece.len());
-        }
-        Ok(())
+        parts.into_iter().try_for_each(|part| self.fill(outbox, part))
     }
 
     /// The first `parts_max` stretches of what `outbox` owes, in order.
@@ -110,10 +117,37 @@ impl Outboxes {
         self.consume(outbox, outbox.len());
     }
 
+    /// Whether so much is owed that nothing is read from the connection before it has read that.
+    #[must_use]
+    pub fn is_long(&self, outbox: &Outbox) -> bool {
+        outbox.len() >= self.bounds.owed_bytes_pause
+    }
+
     /// Blocks in use by all outboxes.
     #[must_use]
     pub fn blocks_in_use(&self) -> usize {
         self.pool.in_use()
+    }
+
+    /// Copies `bytes` behind what `outbox` owes, first into what is left of its last block.
+    fn fill(&mut self, outbox: &mut Outbox, mut bytes: &[u8]) -> Result<(), OutboxFull> {
+        let block_bytes = self.pool.block_bytes();
+        let used = outbox.used_of_last(block_bytes);
+        if let Some(index) = outbox.last_index()
+            && used < block_bytes
+        {
+            let take = bytes.len().min(block_bytes - used);
+            self.pool.bytes_at_mut(index)[used..used + take].copy_from_slice(&bytes[..take]);
+            outbox.grow(take);
+            bytes = &bytes[take..];
+        }
+        for piece in bytes.chunks(block_bytes) {
+            let block = self.pool.take().ok_or(OutboxFull)?;
+            self.pool.bytes_mut(&block)[..piece.len()].copy_from_slice(piece);
+            self.link(outbox, block);
+            outbox.grow(piece.len());
+        }
+        Ok(())
     }
 
     fn link(&mut self, outbox: &mut Outbox, block: Block) {
@@ -166,8 +200,6 @@ fn small(bytes: usize) -> u32 {
     u32::try_from(bytes).unwrap_or(u32::MAX)
 }
 
-const _: () = assert!(limits::OUTBOX_BYTES_MAX < u32::MAX as usize);
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -179,7 +211,7 @@ mod tests {
 
     #[test]
     fn a_full_pool_leaves_what_was_owed_untouched() {
-        let mut outboxes = Outboxes::new(4, 2);
+        let mut outboxes = Outboxes::new(4, 2, Bounds::default());
         let mut outbox = Outbox::default();
         outboxes.append(&mut outbox, b"abcdef").unwrap();
         assert_eq!(outboxes.append(&mut outbox, b"ghi"), Err(OutboxFull));
@@ -191,11 +223,17 @@ mod tests {
 
     #[test]
     fn a_connection_is_never_owed_more_than_its_limit() {
-        let mut outboxes = Outboxes::new(64 * 1024, 64);
+        let bounds = Bounds {
+            owed_bytes: 100,
+            owed_bytes_pause: 90,
+            ..Bounds::default()
+        };
+        let mut outboxes = Outboxes::new(64, 64, bounds);
         let mut outbox = Outbox::default();
-        outboxes
-            .append(&mut outbox, &vec![0; limits::OUTBOX_BYTES_MAX])
-            .unwrap();
+        outboxes.append(&mut outbox, &[0; 89]).unwrap();
+        assert!(!outboxes.is_long(&outbox));
+        outboxes.append(&mut outbox, &[0; 11]).unwrap();
+        assert!(outboxes.is_long(&outbox));
         assert_eq!(outboxes.append(&mut outbox, b"x"), Err(OutboxFull));
     }
 
@@ -204,7 +242,7 @@ mod tests {
         fn two_outboxes_of_one_pool_behave_as_two_byte_queues(
             ops in prop::collection::vec((any::<bool>(), prop::option::of(0_usize..20), 0_usize..30), 0..60),
         ) {
-            let mut outboxes = Outboxes::new(8, 12);
+            let mut outboxes = Outboxes::new(8, 12, Bounds::default());
             let mut boxes = [Outbox::default(), Outbox::default()];
             let mut oracle = [Vec::new(), Vec::new()];
             let mut next = 0_u8;
@@ -212,7 +250,8 @@ mod tests {
                 let (outbox, queue) = (&mut boxes[usize::from(which)], &mut oracle[usize::from(which)]);
                 if let Some(count) = append {
                     let bytes: Vec<u8> = (0..count).map(|_| { next = next.wrapping_add(1); next }).collect();
-                    if outboxes.append(outbox, &bytes).is_ok() { queue.extend(bytes); }
+                    let parts = bytes.split_at(bytes.len() / 3);
+                    if outboxes.append_all(outbox, [parts.0, parts.1]).is_ok() { queue.extend(bytes); }
                 } else {
                     let count = consume.min(queue.len());
                     outboxes.consume(outbox, count);

@@ -2,6 +2,7 @@
 
 use super::{Connection, Inboxes, Outboxes};
 use crate::base::{Key, Slab};
+use crate::limits;
 
 /// Every connection of a shard. The parts are public because a turn borrows them apart: one connection's slot,
 /// the block its message is in, and the pool its replies go to.
@@ -21,7 +22,9 @@ pub struct Connections {
 pub struct Pools {
     /// Inbox blocks of 4 KiB.
     pub inbox_small: usize,
-    /// Inbox blocks that hold the largest message.
+    /// Inbox blocks that hold a message of 64 KiB: for a shard whose longest message is far longer.
+    pub inbox_medium: usize,
+    /// Inbox blocks that hold the longest message.
     pub inbox_large: usize,
     /// Outbox blocks.
     pub outbox: usize,
@@ -29,14 +32,28 @@ pub struct Pools {
     pub outbox_block_bytes: usize,
 }
 
+/// What one connection may take of them.
+#[derive(Clone, Copy, Debug)]
+pub struct Bounds {
+    /// Bytes of one message of its peer's, all fragments together. Beyond: close 1009.
+    pub message_bytes: u32,
+    /// Bytes that it may be owed. Beyond: close 1013.
+    pub owed_bytes: usize,
+    /// Bytes owed at which nothing more is read from it before it has read what it is owed.
+    pub owed_bytes_pause: usize,
+}
+
 impl Connections {
     /// At most `slots` connections at once.
     #[must_use]
-    pub fn new(slots: usize, pools: Pools) -> Self {
+    pub fn new(slots: usize, pools: Pools, bounds: Bounds) -> Self {
         Self {
             slots: Slab::with_capacity(slots),
-            inboxes: Inboxes::new(pools.inbox_small, pools.inbox_large),
-            outboxes: Outboxes::new(pools.outbox_block_bytes, pools.outbox),
+            inboxes: Inboxes::new(
+                [pools.inbox_small, pools.inbox_medium, pools.inbox_large],
+                bounds.message_bytes,
+            ),
+            outboxes: Outboxes::new(pools.outbox_block_bytes, pools.outbox, bounds),
         }
     }
 
@@ -49,13 +66,32 @@ impl Connections {
     }
 }
 
+/// Enough for a feed.
 impl Default for Pools {
     fn default() -> Self {
         Self {
             inbox_small: 1024,
+            inbox_medium: 0,
             inbox_large: 128,
             outbox: 4096,
             outbox_block_bytes: 4096,
         }
     }
 }
+
+/// Those of a feed.
+impl Default for Bounds {
+    fn default() -> Self {
+        Self {
+            message_bytes: MESSAGE_BYTES_MAX,
+            owed_bytes: limits::OUTBOX_BYTES_MAX,
+            owed_bytes_pause: limits::OUTBOX_BYTES_PAUSE,
+        }
+    }
+}
+
+#[expect(
+    clippy::cast_possible_truncation,
+    reason = "limits.rs keeps it far below 32 bits"
+)]
+const MESSAGE_BYTES_MAX: u32 = limits::MESSAGE_BYTES_MAX as u32;

@@ -26,7 +26,9 @@ pub struct Config {
     pub speed: Speed,
     /// How many clients must have subscribed before the source begins.
     pub wait_for: u64,
-    /// Bytes of the tape's track; a power of two.
+    /// The length from which messages are compressed for clients that ask for it; `None` for no compression.
+    pub compression: Option<usize>,
+    /// Bytes of each of the tape's tracks; a power of two.
     pub track_bytes: usize,
     /// Records of the tape's index; a power of two.
     pub records: usize,
@@ -56,6 +58,7 @@ impl Config {
             source,
             speed: Speed::REAL_TIME,
             wait_for: 0,
+            compression: None,
             track_bytes: limits::TRACK_BYTES_DEFAULT,
             records: limits::TAPE_RECORDS_DEFAULT,
         }
@@ -72,7 +75,8 @@ impl Config {
             .map_or(cores.min(limits::SHARDS_MAX), NonZeroUsize::get);
         let shape = Shape {
             records: self.records,
-            track_bytes: vec![self.track_bytes],
+            // With compression there is a second one, for those who ask for it.
+            track_bytes: vec![self.track_bytes; 1 + usize::from(self.compression.is_some())],
             readers: shards,
         };
         shape.check().map_err(StartError::Tape)?;

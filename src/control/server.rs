@@ -13,12 +13,13 @@ use tokio::sync::{mpsc, watch};
 
 use super::{Resolved, StartError};
 use crate::base::{Census, Orders};
-use crate::connection::Pools;
+use crate::connection::{Bounds, Pools};
 use crate::limits;
 use crate::ring::uring::UringBell;
 use crate::ring::{Bell, Errno, ListenError, ListenerOptions, UringBuilder, UringOptions, listen, probe};
 use crate::shard::{Shard, Site, Size};
 use crate::tape::{self, Reader, Writer};
+use crate::writer::sequencer::NATIVE_JSON_DEFLATED;
 use crate::writer::source::{Progress, Source};
 use crate::writer::{Clock, Feed, FeedEnd, Sequencer, runtime};
 
@@ -163,8 +164,13 @@ impl Server {
                 connections: resolved.connections,
                 subscriptions: resolved.connections * limits::SUBSCRIPTIONS_PER_CONNECTION_PLANNED,
                 pools: Pools::default(),
+                bounds: Bounds::default(),
             };
             let site = Site::new(shard, epoch.clone());
+            let site = match resolved.config.compression {
+                Some(_) => site.compressing(NATIVE_JSON_DEFLATED),
+                None => site,
+            };
             let (census, orders) = (Arc::clone(&self.shards[shard].census), Arc::clone(&self.orders));
             let teller = Teller::new(format!("shard-{shard}"), news);
             self.spawn(teller, move || {
@@ -207,7 +213,10 @@ impl Server {
                 let _ = opened.send(());
                 let feed = Feed {
                     source,
-                    sequencer: Sequencer::new(tape),
+                    sequencer: match config.compression {
+                        Some(threshold) => Sequencer::compressing(tape, threshold),
+                        None => Sequencer::new(tape),
+                    },
                     bell: |reader: usize| bells[reader].ring(),
                     subscribers: || censuses.iter().map(|census| census.subscribers.read()).sum(),
                     wait_for: config.wait_for,

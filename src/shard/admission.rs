@@ -1,14 +1,14 @@
 //! The door: request heads become open connections, or are told why not.
 
 use super::converse::{Desk, Verdict};
-use super::site::{FEED_PATH, HEALTH_PATH, PROTOCOLS};
+use super::site::{FEED_PATH, HEALTH_PATH, PROTOCOLS, Service};
 use super::{Shard, after_ms};
 use crate::base::{Key, Now};
 use crate::connection::{Connection, Stage};
 use crate::dialect::native_json::{Command, CommandError, Hello, HelloLimits};
 use crate::limits;
 use crate::ring::Ring;
-use crate::wire::{Protocol, Refusal, Request, Upgrade, write_ok};
+use crate::wire::{Deflate, Protocol, Refusal, Request, Upgrade, write_ok};
 
 impl Desk<'_> {
     /// Reads what has arrived of a request head, and answers it once it is whole. What follows it is heard at
@@ -27,7 +27,10 @@ impl Desk<'_> {
         let head_bytes = match Request::parse(bytes, scan) {
             Ok(None) => return (bytes.len(), Verdict::GoOn),
             Ok(Some((request, head_bytes))) => match self.answer(key, request, surplus) {
-                Answer::Open => head_bytes,
+                Answer::Open(deflate) => {
+                    connection.deflate = deflate;
+                    head_bytes
+                }
                 Answer::Say => return (0, self.say(connection, Verdict::Finish)),
                 Answer::Refuse(refusal) => return (0, self.refuse(connection, refusal)),
             },
@@ -58,29 +61,46 @@ impl Desk<'_> {
                 write_ok("ok\n", &mut self.site.frame);
                 Answer::Say
             }
-            FEED_PATH => self
+            path if self.site.service == Service::Echo || path == FEED_PATH => self
                 .open(key, request, surplus)
-                .map_or_else(Answer::Refuse, |()| Answer::Open),
+                .map_or_else(Answer::Refuse, Answer::Open),
             _ => Answer::Refuse(Refusal::NotFound),
         }
     }
 
-    fn open(&mut self, key: Key, request: Request<'_>, surplus: bool) -> Result<(), Refusal> {
+    fn open(&mut self, key: Key, request: Request<'_>, surplus: bool) -> Result<Option<Deflate>, Refusal> {
         let upgrade = Upgrade::parse(request)?;
-        let protocol = choose(&upgrade)?;
+        let protocol = match self.site.service {
+            Service::Feed => choose(&upgrade)?,
+            Service::Echo => None,
+        };
         if surplus {
             return Err(Refusal::Overloaded {
                 retry_after_s: limits::RETRY_AFTER_S,
             });
         }
-        upgrade.accept(protocol, None, &mut self.site.frame);
+        let deflate = self.site.deflate.and_then(|policy| upgrade.deflate(&policy));
+        upgrade.accept(protocol, deflate, &mut self.site.frame);
+        match self.site.service {
+            Service::Feed => {
+                if deflate.is_some() {
+                    self.hub.enter(key, self.site.track_deflated);
+                }
+                self.welcome(key, request);
+            }
+            Service::Echo => {}
+        }
+        Ok(deflate)
+    }
+
+    /// What a subscriber is told first: who we are, and what became of the wishes in its request.
+    fn welcome(&mut self, key: Key, request: Request<'_>) {
         self.hello();
         match Command::from_query(request.target().query()) {
             Ok(None) => {}
             Ok(Some(command)) => self.obey(key, &command),
             Err(CommandError { code, message, .. }) => self.error(None, code, &message),
         }
-        Ok(())
     }
 
     /// The first message: who we are and what we allow.
@@ -94,7 +114,7 @@ impl Desk<'_> {
             heartbeat_ms: None,
             limits: HelloLimits {
                 subscriptions: limits::SUBSCRIPTIONS_PER_CONNECTION_MAX,
-                message_bytes: limits::MESSAGE_BYTES_MAX as u64,
+                message_bytes: self.site.message_bytes_max.into(),
                 requests_per_s: Some(limits::COMMANDS_PER_SECOND_MAX.into()),
             },
         };
@@ -162,8 +182,8 @@ impl<R: Ring> Shard<R> {
 
 /// What a request comes to.
 enum Answer {
-    /// A connection; the scratch holds what it is told first.
-    Open,
+    /// A connection, on which this was agreed; the scratch holds what it is told first.
+    Open(Option<Deflate>),
     /// The response in the scratch.
     Say,
     /// This refusal.

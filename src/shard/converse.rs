@@ -4,7 +4,7 @@
 //! pool of replies change.
 
 use super::Shard;
-use super::site::Site;
+use super::site::{Service, Site};
 use crate::base::{Key, Now};
 use crate::connection::inbox::InboxesFull;
 use crate::connection::{Connection, Outboxes, Pause, Rate, Stage};
@@ -44,10 +44,10 @@ pub(super) enum Verdict {
 
 /// What one event comes to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Reply {
-    /// The reply, if there is one, is in the scratch.
-    Given,
-    /// The same, and it is the last: this is how it goes on.
+pub(super) enum Reply<'m> {
+    /// The reply, if there is one: what is in the scratch, and then these bytes of the message itself.
+    Given(&'m [u8]),
+    /// It is in the scratch, and is the last: this is how it goes on.
     Last(Verdict),
     /// The event must wait for this.
     NotYet(Pause),
@@ -79,14 +79,18 @@ impl Desk<'_> {
     ) -> (usize, Verdict) {
         let Connection {
             session,
+            deflate,
             outbox,
             rate,
             pause,
             ..
         } = connection;
-        let mut decoder = session.decode(bytes);
+        // It is lent apart from the rest of the site, which the replies need.
+        let mut inflater = self.site.inflater.take();
+        let agreed = inflater.as_deref_mut().filter(|_| deflate.is_some());
+        let mut decoder = session.decode_with(bytes, agreed);
         let verdict = loop {
-            if outbox.len() >= limits::OUTBOX_BYTES_PAUSE {
+            if self.outboxes.is_long(outbox) {
                 *pause = Pause::Replies;
                 break Verdict::GoOn;
             }
@@ -100,6 +104,7 @@ impl Desk<'_> {
                     // It has failed, so the closing handshake allows this one frame.
                     let _ = session.sender().close(Some(fault.into()), &mut self.site.frame);
                     let owed = self.outboxes.append(outbox, &self.site.frame).is_ok();
+                    self.site.inflater = inflater;
                     return (0, if owed { Verdict::Finish } else { Verdict::HangUp });
                 }
             };
@@ -108,24 +113,44 @@ impl Desk<'_> {
                 *pause = until;
                 break Verdict::GoOn;
             }
-            if self.outboxes.append(outbox, &self.site.frame).is_err() {
+            let echoed = if let Reply::Given(echoed) = reply {
+                echoed
+            } else {
+                &[]
+            };
+            let owed = self.outboxes.append_all(outbox, [&self.site.frame, echoed]);
+            if owed.is_err() {
                 break Verdict::Close(CloseCode::TRY_AGAIN_LATER, "out of memory for replies");
             }
             if let Reply::Last(verdict) = reply {
                 break verdict;
             }
         };
-        (decoder.finish(), verdict)
+        let held = decoder.finish();
+        self.site.inflater = inflater;
+        (held, verdict)
     }
 
     /// Writes the reply to one event into the scratch of frames. What the closing handshake forbids is not written.
-    fn reply(&mut self, key: Key, rate: &mut Rate, event: &Event<'_>, sender: &mut Sender<Server>) -> Reply {
+    fn reply<'m>(
+        &mut self,
+        key: Key,
+        rate: &mut Rate,
+        event: &Event<'m>,
+        sender: &mut Sender<Server>,
+    ) -> Reply<'m> {
         match *event {
-            Event::Text(text) => return self.command(key, rate, text),
-            Event::Binary(_) => {
-                let verdict = Verdict::Close(CloseCode::UNSUPPORTED_DATA, "commands are text messages");
-                return Reply::Last(verdict);
-            }
+            Event::Text(text) => match self.site.service {
+                Service::Feed => return self.command(key, rate, text),
+                Service::Echo => return self.echo(Opcode::Text, text.as_bytes()),
+            },
+            Event::Binary(bytes) => match self.site.service {
+                Service::Feed => {
+                    let verdict = Verdict::Close(CloseCode::UNSUPPORTED_DATA, "commands are text messages");
+                    return Reply::Last(verdict);
+                }
+                Service::Echo => return self.echo(Opcode::Binary, bytes),
+            },
             Event::Ping(payload) => {
                 let _ = sender.pong(payload, &mut self.site.frame);
             }
@@ -135,11 +160,11 @@ impl Desk<'_> {
                 return Reply::Last(Verdict::Finish);
             }
         }
-        Reply::Given
+        Reply::Given(&[])
     }
 
     /// Carries out one text message, unless its time has not come.
-    fn command(&mut self, key: Key, rate: &mut Rate, text: &str) -> Reply {
+    fn command(&mut self, key: Key, rate: &mut Rate, text: &str) -> Reply<'static> {
         let (now_ms, max) = (self.now.mono_ms(), limits::COMMANDS_PER_SECOND_MAX);
         if !rate.admit(now_ms, 1, max) {
             return self.too_fast(None);
@@ -148,7 +173,7 @@ impl Desk<'_> {
             Ok(command) => command,
             Err(CommandError { code, id, message }) => {
                 self.error(id, code, &message);
-                return Reply::Given;
+                return Reply::Given(&[]);
             }
         };
         if let Some(until) = self.must_wait(key, &command) {
@@ -160,15 +185,15 @@ impl Desk<'_> {
             return self.too_fast(command.id());
         }
         self.obey(key, &command);
-        Reply::Given
+        Reply::Given(&[])
     }
 
-    fn too_fast(&mut self, id: Option<u64>) -> Reply {
+    fn too_fast(&mut self, id: Option<u64>) -> Reply<'static> {
         let (commands, channels) = (limits::COMMANDS_PER_SECOND_MAX, limits::CHANNELS_PER_COMMAND);
         let message =
             format!("more than {commands} commands a second; {channels} channels count as one more");
         self.error(id, Code::RateLimited, &message);
-        Reply::Given
+        Reply::Given(&[])
     }
 
     /// Answers that a request went wrong.

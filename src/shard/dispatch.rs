@@ -35,11 +35,8 @@ impl<R: Ring> Shard<R> {
         if self.is_draining() {
             return self.turn_away(socket);
         }
-        let Ok(key) = self
-            .connections
-            .slots
-            .insert(Connection::accepted(socket, surplus))
-        else {
+        let connection = Connection::accepted(socket, surplus, self.site.message_bytes_max);
+        let Ok(key) = self.connections.slots.insert(connection) else {
             return self.turn_away(socket);
         };
         self.census.accepted.add(1);

@@ -13,6 +13,9 @@
 //! | 4 | `expire` | handshakes, pings, closes that are due |
 //! | 5 | `flush`, `catch_up` | replies go out; clients that are behind get their next slice; let go of the tape |
 //!
+//! What those get who connect is the shard's [`Service`]: the feed, or an echo. It decides what a request head comes to
+//! (`admission`) and what a message does (`commands`, `echo`); all the rest is the same code.
+//!
 //! Ticks go before commands: they are what a turn is late for, and a command then finds the hub exactly at the
 //! end of the pinned tape, so that a subscription's image is certainly there to be read.
 
@@ -22,6 +25,7 @@ mod catch_up;
 mod commands;
 mod converse;
 mod dispatch;
+mod echo;
 mod expire;
 pub mod fan_out;
 mod farewell;
@@ -36,17 +40,18 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use crate::base::{Census, Key, Now, Orders};
-use crate::connection::{Connections, Pools};
+use crate::connection::{Bounds, Connections, Pools};
 use crate::hub::Hub;
 use crate::limits;
 use crate::ring::{Completion, Errno, Ring};
 use crate::tape::{Parked, Reader};
+use crate::wire::Inflater;
 use catch_up::CatchUp;
 use fan_out::FanOut;
 use flush::Pushed;
 use outgoing::Outgoing;
 use receive::Intake;
-pub use site::Site;
+pub use site::{Service, Site};
 use wheel::Wheel;
 
 /// One shard.
@@ -99,6 +104,8 @@ pub struct Size {
     pub subscriptions: usize,
     /// Blocks of its pools.
     pub pools: Pools,
+    /// What one connection may take of them.
+    pub bounds: Bounds,
 }
 
 impl<R: Ring> Shard<R> {
@@ -117,10 +124,14 @@ impl<R: Ring> Shard<R> {
             ring,
             tape,
             hub: Hub::new(&site::KINDS, slots, size.subscriptions),
-            connections: Connections::new(slots, size.pools),
+            connections: Connections::new(slots, size.pools, size.bounds),
             timers: Wheel::with_capacity(slots),
             site: Site {
                 connections_max: size.connections,
+                message_bytes_max: size.bounds.message_bytes,
+                inflater: site
+                    .deflate
+                    .map(|_| Box::new(Inflater::new(size.bounds.message_bytes))),
                 ..site
             },
             census,

@@ -62,7 +62,7 @@ impl<R: Ring> Shard<R> {
             if !connection.stage.reads() {
                 continue;
             }
-            if connection.outbox.len() >= limits::OUTBOX_BYTES_PAUSE {
+            if self.connections.outboxes.is_long(&connection.outbox) {
                 connection.pause = Pause::Replies;
                 continue;
             }

@@ -1,6 +1,8 @@
-//! What a shard tells everyone who connects, and where it answers.
+//! What a shard offers to those who connect, what it tells them all, and where it answers.
 
+use crate::limits::TRACK_WINDOW_BITS;
 use crate::tape::Track;
+use crate::wire::{DeflatePolicy, Inflater};
 
 /// The kinds of channel that exist before their first message.
 pub const KINDS: [&str; 3] = ["trade", "bbo", "book"];
@@ -11,17 +13,38 @@ pub const HEALTH_PATH: &str = "/healthz";
 /// The languages that are spoken.
 pub const PROTOCOLS: &[&str] = &["tickwire.v1.json"];
 
+/// What those get who connect.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Service {
+    /// Ticks, on [`FEED_PATH`]: text messages are commands, and the shard's hub carries them out.
+    #[default]
+    Feed,
+    /// Their own messages, on every path: text and binary come back as they came. For conformance and benchmarks, on
+    /// the same code as the feed: only what a request head and a message come to differs.
+    Echo,
+}
+
 /// One shard's view of the server it is part of, and the scratch in which it writes.
 #[derive(Debug, Default)]
 pub struct Site {
     /// Which shard this is.
     pub shard: usize,
+    /// What it offers.
+    pub service: Service,
     /// Connections that are served at once; one more is told to come back later.
     pub connections_max: usize,
+    /// Bytes of a client's message. Beyond: close 1009.
+    pub message_bytes_max: u32,
     /// Sequence numbers count within this epoch; it changes when their continuity is lost.
     pub epoch: Box<str>,
     /// The track of the native JSON language.
     pub track: Track,
+    /// The same for those who agreed on permessage-deflate.
+    pub track_deflated: Track,
+    /// What is agreed on about compression with those who ask for it; `None` where it is not offered.
+    pub deflate: Option<DeflatePolicy>,
+    /// Inflates what they send.
+    pub(super) inflater: Option<Box<Inflater>>,
     /// How many connections have been opened, which names the next one.
     pub(super) opened: u64,
     /// A message being written.
@@ -31,12 +54,36 @@ pub struct Site {
 }
 
 impl Site {
-    /// What the shard of that number tells its clients.
+    /// What the shard of that number tells the clients of its feed.
     #[must_use]
     pub fn new(shard: usize, epoch: Box<str>) -> Self {
         Self {
             shard,
             epoch,
+            ..Self::default()
+        }
+    }
+
+    /// The same where `track` holds every message compressed for all who agree on its window.
+    #[must_use]
+    pub fn compressing(self, track: Track) -> Self {
+        Self {
+            track_deflated: track,
+            deflate: Some(DeflatePolicy {
+                server_window_bits_min: TRACK_WINDOW_BITS,
+                server_window_bits_max: TRACK_WINDOW_BITS,
+                ..DeflatePolicy::default()
+            }),
+            ..self
+        }
+    }
+
+    /// The same of a shard that echoes.
+    #[must_use]
+    pub fn echo(shard: usize) -> Self {
+        Self {
+            shard,
+            service: Service::Echo,
             ..Self::default()
         }
     }

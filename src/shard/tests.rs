@@ -3,6 +3,8 @@
 use std::io;
 use std::sync::{Arc, mpsc};
 
+mod echo;
+
 use super::*;
 use crate::ring::{Client, ClientState, Faults, SimNet, SimRing};
 use crate::tape::{self, Shape};
@@ -15,6 +17,10 @@ struct Stage {
 
 impl Stage {
     fn new(pools: Pools) -> Self {
+        Self::of(Site::new(0, "epoch".into()), pools)
+    }
+
+    fn of(site: Site, pools: Pools) -> Self {
         let net = SimNet::new(1, Faults::default());
         let shape = Shape {
             records: limits::TAPE_RECORDS_MIN,
@@ -26,12 +32,13 @@ impl Stage {
             connections: 4,
             subscriptions: 16,
             pools,
+            bounds: Bounds::default(),
         };
         let shard = Shard::new(
             net.ring(),
             readers.remove(0),
             size,
-            Site::new(0, "epoch".into()),
+            site,
             Arc::default(),
             Arc::default(),
         );
@@ -51,8 +58,12 @@ impl Stage {
     }
 
     fn upgraded(&mut self) -> Client {
+        self.upgraded_with(HEAD)
+    }
+
+    fn upgraded_with(&mut self, head: &[u8]) -> Client {
         let mut client = self.net.connect(0);
-        client.write(HEAD);
+        client.write(head);
         self.rest();
         let mut answer = Vec::new();
         client.read(&mut answer);

@@ -288,10 +288,12 @@ impl<R: Role> Decoder<'_, R> {
         } else {
             Message::Binary
         };
-        inbound.compressed = compressed;
-        if let Some(inflater) = self.inflater.as_mut().filter(|_| compressed) {
+        if let Some(inflater) = &mut self.inflater
+            && compressed
+        {
             inflater.put_back();
         }
+        inbound.compressed = compressed;
         inbound.frame = Frame::Final;
         inbound.lacking = 0;
         inbound.assembled = narrow(payload.len());

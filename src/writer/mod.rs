@@ -6,11 +6,13 @@
 //!
 //! - [`source`]: where events come from;
 //! - [`sequencer`]: numbers, encodes, appends, and keeps every channel's state on the tape;
+//! - `compression`: the second track, for clients that agreed on permessage-deflate;
 //! - [`feed`]: drains the one into the other;
 //! - [`runtime`], [`clock`]: what the thread stands on.
 
 mod channel;
 pub mod clock;
+mod compression;
 pub mod feed;
 mod images;
 pub mod runtime;

@@ -13,6 +13,7 @@ use std::fmt;
 use std::ops::Range;
 
 use super::channel::Channel;
+use super::compression::Compression;
 use super::images::{ENVELOPE_BYTES_MAX, Image, Images, LEVEL_BYTES_MAX};
 use super::source::Event;
 use crate::base::Now;
@@ -38,6 +39,8 @@ pub struct Sequencer {
     frames: Vec<u8>,
     levels: Vec<Level>,
     images: Images,
+    /// What fills the second track, where there is one.
+    compression: Option<Compression>,
     pt_ns: u64,
 }
 
@@ -46,6 +49,8 @@ pub struct Sequencer {
 struct Staged {
     entry: Entry,
     frame: Range<usize>,
+    /// The frame on the second track; the same one where that is not compressed.
+    deflated: Range<usize>,
 }
 
 /// A reader still pins the room for what is staged. It will not for long: settle again.
@@ -78,7 +83,25 @@ impl Sequencer {
             frames: Vec::new(),
             levels: Vec::new(),
             images,
+            compression: None,
             pt_ns: 0,
+        }
+    }
+
+    /// Begins `tape`, whose second track is to hold messages of at least `threshold` bytes compressed, and the others
+    /// as they are.
+    ///
+    /// # Panics
+    /// As [`new`](Self::new), and when the second track is shorter than the first.
+    #[must_use]
+    pub fn compressing(tape: Writer, threshold: usize) -> Self {
+        assert!(
+            tape.track_bytes(NATIVE_JSON_DEFLATED) >= tape.track_bytes(NATIVE_JSON),
+            "whatever fits on the first track fits on the second"
+        );
+        Self {
+            compression: Some(Compression::new(threshold)),
+            ..Self::new(tape)
         }
     }
 
@@ -304,9 +327,15 @@ impl Sequencer {
         if bytes > limits::FRAME_BYTES_MAX {
             return Err(PublishError::TooLong { bytes });
         }
+        let frame = first..self.frames.len();
+        let deflated = match &mut self.compression {
+            Some(compression) => compression.append(&mut self.frames, &frame, payload),
+            None => frame.clone(),
+        };
         self.staged.push(Staged {
             entry,
-            frame: first..self.frames.len(),
+            frame,
+            deflated,
         });
         Ok(bytes)
     }
@@ -314,10 +343,9 @@ impl Sequencer {
     fn append_staged(&mut self) -> Result<(), Pinned> {
         let mut appended = 0;
         let result = self.staged.iter().try_for_each(|staged| {
-            match self
-                .tape
-                .append(staged.entry, &[&self.frames[staged.frame.clone()]])
-            {
+            let frames = [staged.frame.clone(), staged.deflated.clone()].map(|frame| &self.frames[frame]);
+            let tracks = if self.compression.is_some() { 2 } else { 1 };
+            match self.tape.append(staged.entry, &frames[..tracks]) {
                 Ok(position) => {
                     self.channels[staged.entry.channel.index()].appended(staged.entry.kind, position);
                     appended += 1;
@@ -355,15 +383,19 @@ impl Sequencer {
                         ..kept
                     },
                     frame: 0..0,
+                    deflated: 0..0,
                 });
             }
             ChannelClass::Replace if channel.newest == position => {
-                let start = self.frames.len();
-                self.frames
-                    .extend_from_slice(self.tape.frame(NATIVE_JSON, position));
+                let frame = append(&mut self.frames, self.tape.frame(NATIVE_JSON, position));
+                let deflated = match self.compression {
+                    Some(_) => append(&mut self.frames, self.tape.frame(NATIVE_JSON_DEFLATED, position)),
+                    None => frame.clone(),
+                };
                 self.staged.push(Staged {
                     entry: kept,
-                    frame: start..self.frames.len(),
+                    frame,
+                    deflated,
                 });
             }
             ChannelClass::Book if channel.image == position => {
@@ -506,8 +538,17 @@ fn tape_class(class: ChannelClass) -> Class {
     }
 }
 
+/// Adds `frame` to `frames`, and says where.
+fn append(frames: &mut Vec<u8>, frame: &[u8]) -> Range<usize> {
+    let start = frames.len();
+    frames.extend_from_slice(frame);
+    start..frames.len()
+}
+
 /// The track of the native JSON language.
 pub const NATIVE_JSON: Track = Track::new(0);
+/// The track of the same for clients that agreed on permessage-deflate.
+pub const NATIVE_JSON_DEFLATED: Track = Track::new(1);
 
 /// The longest header of a frame that we send: no mask (RFC 6455 §5.2).
 const HEADER_BYTES_MAX: usize = 10;

@@ -1,11 +1,12 @@
 // A subscriber on the `ws` package: five hundred trades without a gap, and a clean end.
 //
-// usage: node subscriber.mjs ws://HOST:PORT/v1/ws
+// usage: node subscriber.mjs ws://HOST:PORT/v1/ws plain|compressed
 
 import { readFileSync } from "node:fs";
 import WebSocket from "ws";
 
 const TICKS = 500;
+const [url, compression] = process.argv.slice(2);
 
 function check(condition, what) {
   if (!condition) {
@@ -32,7 +33,7 @@ function isAnswer(message, id) {
   return true;
 }
 
-const socket = new WebSocket(process.argv[2], ["tickwire.v1.json"]);
+const socket = new WebSocket(url, ["tickwire.v1.json"]);
 const send = (command) => socket.send(JSON.stringify(command));
 
 // What comes next in each stage, and the stage after it.
@@ -40,6 +41,8 @@ const stages = {
   hello(message) {
     check(message.t === "hello", `no greeting: ${JSON.stringify(message)}`);
     check(socket.protocol === "tickwire.v1.json", `the subprotocol is ${socket.protocol}`);
+    const agreed = socket.extensions.includes("permessage-deflate");
+    check(agreed === (compression === "compressed"), `compression is agreed on: ${agreed}`);
     send({ op: "sub", id: 1, ch: ["trade:*"] });
     return "subscribing";
   },
@@ -83,6 +86,6 @@ socket.on("pong", (data) => {
 socket.on("close", (code) => {
   check(stage === "closing" && code === 1000, `closed with ${code} while ${stage}`);
   const { version } = JSON.parse(readFileSync(new URL("node_modules/ws/package.json", import.meta.url)));
-  console.log(`node ws ${version}: ${TICKS} ticks of ${newest.size} channels, no gap, closed cleanly`);
+  console.log(`node ws ${version}, ${compression}: ${TICKS} ticks of ${newest.size} channels, no gap, closed cleanly`);
 });
 socket.on("error", (error) => check(false, error.message));

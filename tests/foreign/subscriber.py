@@ -1,6 +1,6 @@
 """A subscriber on the `websockets` package: five hundred trades without a gap, and a clean end.
 
-usage: python3 subscriber.py ws://HOST:PORT/v1/ws
+usage: python3 subscriber.py ws://HOST:PORT/v1/ws plain|compressed
 """
 
 import asyncio
@@ -28,7 +28,7 @@ async def answer(socket, number, between):
     check(message["id"] == number and not message["err"], f"an answer that is none: {message}")
 
 
-async def main(url):
+async def main(url, compression):
     newest = {}
 
     def take(tick):
@@ -39,6 +39,8 @@ async def main(url):
 
     async with websockets.connect(url, subprotocols=["tickwire.v1.json"]) as socket:
         check(socket.subprotocol == "tickwire.v1.json", f"the subprotocol is {socket.subprotocol}")
+        agreed = any("deflate" in extension.name for extension in socket.protocol.extensions)
+        check(agreed == (compression == "compressed"), f"compression is agreed on: {agreed}")
         check((await next_message(socket))["t"] == "hello", "no greeting")
         await socket.send(json.dumps({"op": "sub", "id": 1, "ch": ["trade:*"]}))
         await answer(socket, 1, lambda message: check(False, f"before the answer: {message}"))
@@ -53,7 +55,7 @@ async def main(url):
         await socket.close(1000, "done")
         check(socket.close_code == 1000, f"closed with {socket.close_code}")
     version = websockets.__version__
-    print(f"python websockets {version}: {TICKS} ticks of {len(newest)} channels, no gap, closed cleanly")
+    print(f"python websockets {version}, {compression}: {TICKS} ticks of {len(newest)} channels, no gap, closed cleanly")
 
 
-asyncio.run(main(sys.argv[1]))
+asyncio.run(main(sys.argv[1], sys.argv[2]))

@@ -15,6 +15,8 @@ pub struct Client {
     outgoing: VecDeque<u8>,
     incoming: Vec<u8>,
     upgraded: bool,
+    /// The window of the server's compressed messages, where compression was agreed on.
+    deflate: Option<u8>,
     /// Requests whose reply has not come, oldest first, and where the channels stood when each was sent.
     pending: VecDeque<(Request, BTreeMap<String, u64>)>,
     next_id: u64,
@@ -70,8 +72,15 @@ impl Client {
         } else {
             ""
         };
+        let extensions = match prng.below(4) {
+            0 => "Sec-WebSocket-Extensions: permessage-deflate; client_max_window_bits\r\n",
+            1 => "Sec-WebSocket-Extensions: permessage-deflate; server_max_window_bits=12\r\n",
+            // A smaller window than messages are compressed with: declined.
+            2 => "Sec-WebSocket-Extensions: permessage-deflate; server_max_window_bits=9\r\n",
+            _ => "",
+        };
         let head = format!(
-            "GET /v1/ws{query} HTTP/1.1\r\nHost: sim\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n{protocol}\
+            "GET /v1/ws{query} HTTP/1.1\r\nHost: sim\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n{protocol}{extensions}\
              Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n"
         );
         let mut client = Self {
@@ -80,6 +89,7 @@ impl Client {
             outgoing: head.into_bytes().into(),
             incoming: Vec::new(),
             upgraded: false,
+            deflate: None,
             pending: VecDeque::new(),
             next_id: 1,
             subscriptions: BTreeSet::new(),
@@ -265,9 +275,18 @@ impl Client {
                 "{head}"
             );
             self.upgraded = true;
+            if let Some(agreed) = head
+                .split("\r\n")
+                .find_map(|line| line.strip_prefix("Sec-WebSocket-Extensions: "))
+            {
+                let expected = "permessage-deflate; server_no_context_takeover; client_no_context_takeover; \
+                                server_max_window_bits=12";
+                assert_eq!(agreed, expected);
+                self.deflate = Some(12);
+            }
         }
         while !self.refused
-            && let Some((opcode, payload)) = frames::take(&mut self.incoming)
+            && let Some((opcode, payload)) = frames::take(&mut self.incoming, self.deflate.is_some())
         {
             // A ping is answered as long as its sender has not said goodbye itself (RFC 6455 §5.5.2).
             assert!(
@@ -276,6 +295,10 @@ impl Client {
             );
             match opcode {
                 1 => self.message(std::str::from_utf8(&payload).unwrap(), oracle),
+                0x41 => {
+                    let message = frames::inflated(&payload, self.deflate.unwrap());
+                    self.message(std::str::from_utf8(&message).unwrap(), oracle);
+                }
                 8 => {
                     let code = u16::from_be_bytes([payload[0], payload[1]]);
                     self.closed = Some((code, String::from_utf8(payload[2..].to_vec()).unwrap()));
@@ -438,7 +461,12 @@ impl Client {
 
     fn send(&mut self, opcode: u8, payload: &[u8]) {
         let mask = self.prng.next_u64().to_be_bytes()[..4].try_into().unwrap();
-        self.outgoing.extend(frames::masked(opcode, payload, mask));
+        let compressed = opcode == 1 && self.deflate.is_some() && self.prng.chance(1, 2);
+        self.outgoing.extend(if compressed {
+            frames::masked_deflated(opcode, payload, mask)
+        } else {
+            frames::masked(opcode, payload, mask)
+        });
     }
 
     fn id(&mut self) -> u64 {

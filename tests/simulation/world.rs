@@ -3,12 +3,13 @@
 use std::sync::Arc;
 
 use tickwire::base::{Census, Orders, Prng};
-use tickwire::connection::Pools;
+use tickwire::connection::{Bounds, Pools};
 use tickwire::market::Tick;
 use tickwire::ring::{Bell as _, Faults, Ring as _, SimNet, SimRing};
 use tickwire::shard::{Shard, Site, Size};
 use tickwire::tape::{self, Shape};
 use tickwire::writer::Sequencer;
+use tickwire::writer::sequencer::NATIVE_JSON_DEFLATED;
 use tickwire::writer::source::{Event, Market};
 
 use super::client::Client;
@@ -36,9 +37,10 @@ impl World {
         let net = SimNet::new(prng.next_u64(), faults);
         let readers = 1 + prng.below(3) as usize;
         let records = 1 << (8 + prng.below(6));
+        let threshold = prng.chance(1, 2).then(|| prng.below(600) as usize);
         let shape = Shape {
             records,
-            track_bytes: vec![tickwire::limits::TRACK_BYTES_MIN],
+            track_bytes: vec![tickwire::limits::TRACK_BYTES_MIN; 1 + usize::from(threshold.is_some())],
             readers,
         };
         let (writer, tapes) = tape::new(&shape).unwrap();
@@ -46,6 +48,7 @@ impl World {
         let censuses: Vec<Arc<Census>> = (0..readers).map(|_| Arc::default()).collect();
         let pools = Pools {
             inbox_small: 16,
+            inbox_medium: 0,
             inbox_large: 16,
             outbox: 512,
             outbox_block_bytes: 4096,
@@ -54,13 +57,17 @@ impl World {
             connections: 6,
             subscriptions: 200,
             pools,
+            bounds: Bounds::default(),
         };
         let rings: Vec<SimRing> = (0..readers).map(|_| net.ring()).collect();
         let bells = rings.iter().map(|ring| ring.doorbell()).collect();
         let parts = rings.into_iter().zip(tapes).zip(&censuses).enumerate();
         let shards = parts
             .map(|(shard, ((ring, tape), census))| {
-                let site = Site::new(shard, "epoch".into());
+                let mut site = Site::new(shard, "epoch".into());
+                if threshold.is_some() {
+                    site = site.compressing(NATIVE_JSON_DEFLATED);
+                }
                 Shard::new(ring, tape, size, site, Arc::clone(census), Arc::clone(&orders))
             })
             .collect();
@@ -70,7 +77,10 @@ impl World {
             messages: 0,
             oracle: Oracle::default(),
             clients: Vec::new(),
-            sequencer: Sequencer::new(writer),
+            sequencer: match threshold {
+                Some(threshold) => Sequencer::compressing(writer, threshold),
+                None => Sequencer::new(writer),
+            },
             prng,
             net,
             faults,

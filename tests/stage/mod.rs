@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tickwire::base::{Census, Now, Orders};
-use tickwire::connection::Pools;
+use tickwire::connection::{Bounds, Pools};
 use tickwire::limits;
 use tickwire::market::{Decimal, Side, Tick, Trade};
 use tickwire::ring::uring::UringBell;
@@ -65,6 +65,7 @@ impl Stage {
             connections,
             subscriptions: 4 * connections,
             pools: Pools::default(),
+            bounds: Bounds::default(),
         };
         let census = Arc::new(Census::default());
         let reader = readers.pop().expect("one reader");

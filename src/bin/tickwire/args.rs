@@ -62,12 +62,25 @@ pub(crate) struct Serve {
     /// Connections that each shard serves; one more is answered 503 [default: as many as descriptors allow].
     #[arg(long, value_name = "N")]
     pub(crate) connections: Option<NonZeroUsize>,
+    /// Compress messages for clients that ask for permessage-deflate: once for all of them, on a track of its own
+    /// that takes as much memory as the first.
+    #[arg(long, default_value = "off", value_name = "off|on")]
+    pub(crate) compression: Compression,
+    /// Shorter messages are sent as they are.
+    #[arg(long, default_value_t = limits::COMPRESSION_THRESHOLD_DEFAULT, value_name = "BYTES")]
+    pub(crate) compression_threshold: usize,
     /// Bytes of recent messages that the tape holds; a power of two.
     #[arg(long, default_value_t = limits::TRACK_BYTES_DEFAULT, value_name = "BYTES")]
     pub(crate) tape_bytes: usize,
     /// Recent messages that the tape holds; a power of two.
     #[arg(long, default_value_t = limits::TAPE_RECORDS_DEFAULT, value_name = "N")]
     pub(crate) tape_records: usize,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum Compression {
+    Off,
+    On,
 }
 
 impl Demo {
@@ -88,6 +101,7 @@ impl Serve {
             source: self.source.clone(),
             speed: self.speed,
             wait_for: self.wait,
+            compression: (self.compression == Compression::On).then_some(self.compression_threshold),
             track_bytes: self.tape_bytes,
             records: self.tape_records,
         }

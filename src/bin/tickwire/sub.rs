@@ -13,7 +13,7 @@ use std::time::Duration;
 use jiff::tz::TimeZone;
 use tickwire::client::{Client, ClientError, Clock, ConnectError, RequestError, Url};
 use tickwire::dialect::native_json::Command;
-use tickwire::wire::CloseCode;
+use tickwire::wire::{CloseCode, DeflateOffer};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use follower::Follower;
@@ -45,6 +45,9 @@ pub(crate) struct Args {
     /// Print no ticks, only the summary.
     #[arg(long)]
     quiet: bool,
+    /// Ask the server to compress what it sends.
+    #[arg(long)]
+    compression: bool,
     /// End after this time, counted from the open connection; fractions are allowed.
     #[arg(long = "for", value_name = "SECONDS", value_parser = parse_seconds)]
     limit: Option<Duration>,
@@ -117,7 +120,7 @@ async fn follow(args: &Args, requests: usize) -> Result<(), SubError> {
     let mut signals = Signals::new().map_err(SubError::Runtime)?;
     let connected = tokio::select! {
         () = signals.next() => return Ok(()),
-        connected = Client::connect(&args.url) => connected,
+        connected = Client::connect_with(&args.url, args.compression.then(DeflateOffer::default)) => connected,
     };
     let mut client = connected.map_err(SubError::Connect)?;
     let clock = Clock::start();

@@ -23,7 +23,7 @@ fn text(text: &str) -> Vec<u8> {
 }
 
 fn open() -> Conversation {
-    Conversation::new(receive_buffer(), 0)
+    Conversation::new(receive_buffer(), 0, None)
 }
 
 /// Receives `bytes` in one piece.

@@ -6,7 +6,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
 use crate::client::Url;
-use crate::wire::{Event, HeadScan, Request, ServerSession, Upgrade};
+use crate::wire::{DeflatePolicy, Event, HeadScan, Request, ServerSession, Upgrade};
 
 /// A listener, and the address that leads to it.
 pub(super) async fn listen() -> (TcpListener, Url) {
@@ -32,10 +32,15 @@ pub(super) async fn accept(listener: &TcpListener) -> (TcpStream, Vec<u8>) {
 
 /// The answer that opens the connection.
 pub(super) fn answer(head: &[u8]) -> Vec<u8> {
+    answer_with(head, &DeflatePolicy::default())
+}
+
+/// The same, with what this policy makes of an offer of compression.
+pub(super) fn answer_with(head: &[u8], policy: &DeflatePolicy) -> Vec<u8> {
     let (request, _) = Request::parse(head, &mut HeadScan::default()).unwrap().unwrap();
     let upgrade = Upgrade::parse(request).unwrap();
     let mut out = Vec::new();
-    upgrade.accept(upgrade.protocols().next(), None, &mut out);
+    upgrade.accept(upgrade.protocols().next(), upgrade.deflate(policy), &mut out);
     out
 }
 
@@ -49,8 +54,12 @@ pub(super) struct Peer {
 
 impl Peer {
     pub(super) async fn open(listener: &TcpListener) -> Self {
+        Self::open_with(listener, &DeflatePolicy::default()).await
+    }
+
+    pub(super) async fn open_with(listener: &TcpListener, policy: &DeflatePolicy) -> Self {
         let (mut stream, head) = accept(listener).await;
-        stream.write_all(&answer(&head)).await.unwrap();
+        stream.write_all(&answer_with(&head, policy)).await.unwrap();
         Self {
             stream,
             session: ServerSession::new(64 * 1024),

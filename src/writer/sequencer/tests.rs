@@ -8,6 +8,8 @@ use proptest::prelude::*;
 use serde_json::Value;
 use std::collections::BTreeMap;
 
+mod compression;
+
 /// The smallest tape that there may be.
 fn smallest() -> (Sequencer, Reader) {
     let shape = Shape {
@@ -17,6 +19,17 @@ fn smallest() -> (Sequencer, Reader) {
     };
     let (writer, mut readers) = tape::new(&shape).unwrap();
     (Sequencer::new(writer), readers.remove(0))
+}
+
+/// The same with a second track, on which everything is compressed that becomes shorter by it.
+fn smallest_compressing() -> (Sequencer, Reader) {
+    let shape = Shape {
+        records: limits::TAPE_RECORDS_MIN,
+        track_bytes: vec![limits::TRACK_BYTES_MIN; 2],
+        readers: 1,
+    };
+    let (writer, mut readers) = tape::new(&shape).unwrap();
+    (Sequencer::compressing(writer, 0), readers.remove(0))
 }
 
 fn at(ms: u64) -> Now {
@@ -366,8 +379,8 @@ fn op() -> impl Strategy<Value = Op> {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(12))]
     #[test]
-    fn numbers_and_images_survive_whatever_is_published(ops in prop::collection::vec(op(), 1..150)) {
-        let (mut sequencer, mut reader) = smallest();
+    fn numbers_and_images_survive_whatever_is_published(ops in prop::collection::vec(op(), 1..150), compressing: bool) {
+        let (mut sequencer, mut reader) = if compressing { smallest_compressing() } else { smallest() };
         let mut seqs: BTreeMap<String, u64> = BTreeMap::new();
         let mut books: BTreeMap<String, Book> = BTreeMap::new();
         for op in ops {

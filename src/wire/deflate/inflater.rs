@@ -92,6 +92,11 @@ impl Inflater {
         Err(Fault::CompressedInvalid)
     }
 
+    /// Forgets the newest message: it will be inflated again.
+    pub(in crate::wire) const fn put_back(&mut self) {
+        self.newest = 0;
+    }
+
     /// Adds what the sender left out (§7.2.2), and an empty last block: it is found as such only where a block may
     /// begin, so that a payload that was cut within one is not taken for a whole message.
     fn finish(&mut self, mut filled: usize) -> Result<&[u8], Fault> {

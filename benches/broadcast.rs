@@ -224,5 +224,9 @@ fn json(event: &Event) -> Vec<u8> {
     serde_json::to_vec(&message).expect("it is plain data")
 }
 
+/// The server's, for those that allocate.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 criterion_group!(benches, broadcast);
 criterion_main!(benches);

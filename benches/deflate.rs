@@ -187,5 +187,9 @@ fn inflated_with_miniz<'o>(compressed: &[u8], state: &mut InflateState, out: &'o
     &out[..result.bytes_written]
 }
 
+/// The server's, for those that allocate.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 criterion_group!(benches, deflate);
 criterion_main!(benches);

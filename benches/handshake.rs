@@ -131,5 +131,9 @@ fn answer_naively(head: &str, out: &mut Vec<u8>) {
     out.extend_from_slice(response.as_bytes());
 }
 
+/// The server's, for those that allocate.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 criterion_group!(benches, handshake);
 criterion_main!(benches);

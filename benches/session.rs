@@ -67,5 +67,9 @@ fn one_by_one(stream: &[u8]) -> Vec<usize> {
     lengths
 }
 
+/// The server's, for those that allocate.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 criterion_group!(benches, session);
 criterion_main!(benches);

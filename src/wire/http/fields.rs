@@ -46,7 +46,7 @@ impl<'b> Fields<'b> {
                 return Err(HeadFault::FieldName);
             }
             // RFC 9110 §5.5: CR, LF and NUL are dangerous, other control characters invalid.
-            if !value.iter().all(|&byte| is_field_byte(byte)) {
+            if !is_field_value(value) {
                 return Err(HeadFault::FieldValue);
             }
         }
@@ -60,9 +60,7 @@ impl<'b> Fields<'b> {
 
     /// The values of every field of this name.
     pub fn values<'n>(self, name: &'n str) -> impl Iterator<Item = &'b [u8]> + use<'b, 'n> {
-        self.iter()
-            .filter(|(other, _)| other.eq_ignore_ascii_case(name.as_bytes()))
-            .map(|(_, value)| value)
+        self.lines().filter_map(|line| value_of(line, name.as_bytes()))
     }
 
     /// The value of a field that may come once.
@@ -95,9 +93,13 @@ impl<'b> Fields<'b> {
     }
 
     fn lines(self) -> impl Iterator<Item = &'b [u8]> {
-        self.lines
-            .split_inclusive(|&byte| byte == b'\n')
-            .map(|line| line.strip_suffix(b"\r\n").unwrap_or(line))
+        let mut rest = self.lines;
+        std::iter::from_fn(move || {
+            let line_bytes = memchr::memchr(b'\n', rest).map_or(rest.len(), |at| at.saturating_add(1));
+            let (line, after) = rest.split_at_checked(line_bytes)?;
+            rest = after;
+            (!line.is_empty()).then(|| line.strip_suffix(b"\r\n").unwrap_or(line))
+        })
     }
 }
 
@@ -108,11 +110,21 @@ pub(in crate::wire) fn is_token(bytes: &[u8]) -> bool {
 
 /// Whether this byte may stand in a token (RFC 9110 §5.6.2).
 pub(in crate::wire) fn is_token_byte(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
+    matches!(byte, b'0'..=b'9' | b'A'..=b'Z' | b'a'..=b'z')
+        || matches!(byte, b'!' | b'#'..=b'\'' | b'*' | b'+' | b'-' | b'.' | b'^'..=b'`' | b'|' | b'~')
 }
 
-fn is_field_byte(byte: u8) -> bool {
-    byte == b'\t' || (byte >= b' ' && byte != 0x7f)
+/// Whether no byte is a control character, but for tabs. Looks at all of them without a branch, which is many at once.
+fn is_field_value(bytes: &[u8]) -> bool {
+    let is_field_byte = |byte: u8| byte == b'\t' || (byte >= b' ' && byte != 0x7f);
+    bytes.iter().fold(true, |all, &byte| all & is_field_byte(byte))
+}
+
+/// The value of a field line that is valid, if this is its name.
+fn value_of<'b>(line: &'b [u8], name: &[u8]) -> Option<&'b [u8]> {
+    let (start, rest) = line.split_at_checked(name.len())?;
+    let value = rest.strip_prefix(b":")?;
+    start.eq_ignore_ascii_case(name).then(|| trim(value))
 }
 
 /// Name and value of a field line, the value without the white space around it.

@@ -14,7 +14,7 @@ use crate::dialect::native_json::{Command, CommandError};
 use crate::hub::Hub;
 use crate::limits;
 use crate::ring::Ring;
-use crate::wire::{CloseCode, Deflate, Event, Opcode, Refusal, Sender, Server, server_header};
+use crate::wire::{CloseCode, Deflate, Event, Opcode, Sender, Server, server_header};
 
 /// What is needed to answer a client.
 #[derive(Debug)]
@@ -96,6 +96,7 @@ impl Desk<'_> {
             outbox,
             rate,
             pause,
+            ended,
             ..
         } = connection;
         let mut caller = Caller {
@@ -114,9 +115,12 @@ impl Desk<'_> {
                 break Verdict::GoOn;
             }
             self.site.frame.clear();
-            let reply = match decoder.next() {
+            let (reply, is_message) = match decoder.next() {
                 Ok(None) => break Verdict::GoOn,
-                Ok(Some((event, sender))) => self.reply(&mut caller, &event, sender),
+                Ok(Some((event, sender))) => (
+                    self.reply(&mut caller, &event, sender),
+                    matches!(event, Event::Text(_) | Event::Binary(_)),
+                ),
                 Err(fault) => {
                     drop(decoder);
                     // It has failed, so the closing handshake allows this one frame.
@@ -131,6 +135,7 @@ impl Desk<'_> {
                 *pause = until;
                 break Verdict::GoOn;
             }
+            *ended |= is_message;
             if self.outboxes.append(caller.outbox, &self.site.frame).is_err() {
                 break NO_ROOM_FOR_REPLIES;
             }
@@ -237,6 +242,7 @@ impl<R: Ring> Shard<R> {
         if kept.is_err() {
             self.no_room(key, now);
         }
+        self.stand(key, now);
         let Some(connection) = self.connections.slots.get(key) else {
             return;
         };
@@ -245,33 +251,6 @@ impl<R: Ring> Shard<R> {
         }
         self.queue_if_behind(key);
         self.watch(key);
-    }
-
-    /// The pools have no block for the beginning of a connection's message, so that its rest means nothing: what
-    /// the peer still sends is not heard, and its close frame not waited for.
-    fn no_room(&mut self, key: Key, now: Now) {
-        match self.stage(key) {
-            Some(Stage::Handshake { .. }) => {
-                self.refuse(
-                    key,
-                    Refusal::Overloaded {
-                        retry_after_s: limits::RETRY_AFTER_S,
-                    },
-                    now,
-                );
-            }
-            Some(Stage::Open | Stage::Closing) => {
-                self.close(key, CloseCode::TRY_AGAIN_LATER, "out of memory for messages", now);
-                if self.stage(key) == Some(Stage::Closing) {
-                    self.finish(key, now);
-                }
-            }
-            Some(Stage::Flushing | Stage::Lingering | Stage::Down) | None => {}
-        }
-    }
-
-    fn stage(&self, key: Key) -> Option<Stage> {
-        self.connections.slots.get(key).map(|connection| connection.stage)
     }
 }
 

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 mod echo;
+mod room;
 
 use super::*;
 use crate::connection::Inbox;

@@ -158,6 +158,17 @@ pub const MESSAGE_MS: u64 = 10_000;
 pub const RETRY_AFTER_S: u32 = 1;
 /// Commands of one connection within one second. Beyond: error 4006 for the command, which is not carried out.
 pub const COMMANDS_PER_SECOND_MAX: u16 = 50;
+/// Seconds, less those without, in which commands of one connection were so refused. Beyond: close 4006.
+pub const COMMANDS_REFUSED_SECONDS_MAX: u8 = 10;
+/// Frames of one connection to the feed in one second, in the long run: fragments, pings and pongs as well as whole
+/// messages. A piece of a frame that arrives by itself counts as one too, and so does every
+/// [`MESSAGE_BYTES_PER_FRAME`] of a message. Beyond: see [`FRAMES_AHEAD_MAX`].
+pub const FRAMES_PER_SECOND_MAX: u16 = 1_000;
+/// Frames by which a connection may run ahead of [`FRAMES_PER_SECOND_MAX`]: enough for the longest message in
+/// fragments of 32 bytes. Beyond: close 4006.
+pub const FRAMES_AHEAD_MAX: u16 = 8_192;
+/// Bytes of a message, inflated where it was compressed, that count as one frame more.
+pub const MESSAGE_BYTES_PER_FRAME: usize = 1024;
 /// Channels named in a request that make it count as one command more: looking them up among a client's
 /// subscriptions is work.
 pub const CHANNELS_PER_COMMAND: usize = 32;
@@ -247,6 +258,13 @@ const _: () = assert!(
 );
 const _: () = assert!(REPLY_NAME_BYTES_MAX >= CHANNEL_NAME_BYTES_MAX);
 const _: () = assert!(REQUEST_CHANNELS_MAX / CHANNELS_PER_COMMAND < COMMANDS_PER_SECOND_MAX as usize);
+const _: () = assert!(FRAMES_AHEAD_MAX >= FRAMES_PER_SECOND_MAX);
+const _: () = assert!(FRAMES_PER_SECOND_MAX > 2 * COMMANDS_PER_SECOND_MAX);
+const _: () = assert!(
+    FRAMES_AHEAD_MAX as usize >= MESSAGE_BYTES_MAX / 32 * 2 + MESSAGE_BYTES_MAX / MESSAGE_BYTES_PER_FRAME
+);
+// The least frame of a client has 6 bytes; what one reception brings on top of the most allowed can be counted.
+const _: () = assert!(FRAMES_AHEAD_MAX as usize + RECV_BYTES / 6 < u16::MAX as usize);
 const _: () = assert!(0 < SLOTS_SPARE && SLOTS_SPARE < REFUSALS_PER_SHARD);
 const _: () = assert!(HANDSHAKE_MS <= MESSAGE_MS && MESSAGE_MS <= PONG_MS);
 const _: () = assert!(FRAME_BYTES_MAX >= SOURCE_LINE_BYTES_MAX);

@@ -47,6 +47,8 @@ pub(super) enum Verdict {
     Finish,
     /// It is closed for this.
     Close(CloseCode, &'static str),
+    /// The same, and it is not listened to any longer.
+    Dismiss(Code, &'static str),
     /// It is dropped.
     HangUp,
 }
@@ -54,6 +56,11 @@ pub(super) enum Verdict {
 /// The connection cannot be owed what it is to be told.
 pub(super) const NO_ROOM_FOR_REPLIES: Verdict =
     Verdict::Close(CloseCode::TRY_AGAIN_LATER, "out of memory for replies");
+
+/// It sends more than anybody needs to.
+const TOO_MANY_FRAMES: Verdict = Verdict::Dismiss(Code::RateLimited, "too many frames");
+/// The same, and has been told so again and again.
+const TOO_MANY_COMMANDS: Verdict = Verdict::Dismiss(Code::RateLimited, "too many commands for too long");
 
 /// What one event comes to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -143,8 +150,14 @@ impl Desk<'_> {
                 break verdict;
             }
         };
+        // What has arrived counts as one frame at least, however small a piece of one it is.
+        let frames = decoder.frames().max(1);
         let held = decoder.finish();
         self.site.inflater = inflater;
+        let is_counted = self.site.service == Service::Feed && verdict == Verdict::GoOn;
+        if is_counted && !caller.rate.admit_frames(self.now.mono_ms(), frames) {
+            return (0, TOO_MANY_FRAMES);
+        }
         (held, verdict)
     }
 
@@ -177,8 +190,14 @@ impl Desk<'_> {
     /// Carries out one text message, unless its time has not come.
     fn command(&mut self, caller: &mut Caller<'_>, text: &str) -> Reply {
         let (now_ms, max) = (self.now.mono_ms(), limits::COMMANDS_PER_SECOND_MAX);
+        if !caller
+            .rate
+            .admit_frames(now_ms, text.len() / limits::MESSAGE_BYTES_PER_FRAME)
+        {
+            return Reply::Last(TOO_MANY_FRAMES);
+        }
         if !caller.rate.admit(now_ms, 1, max) {
-            return self.too_fast(None);
+            return self.too_fast(*caller.rate, None);
         }
         let command = match Command::parse(text) {
             Ok(command) => command,
@@ -196,17 +215,20 @@ impl Desk<'_> {
             .rate
             .admit(now_ms, u16::try_from(more).unwrap_or(u16::MAX), max)
         {
-            return self.too_fast(command.id());
+            return self.too_fast(*caller.rate, command.id());
         }
         self.obey(caller.key, &command);
         Reply::Given
     }
 
-    fn too_fast(&mut self, id: Option<u64>) -> Reply {
+    fn too_fast(&mut self, rate: Rate, id: Option<u64>) -> Reply {
         let (commands, channels) = (limits::COMMANDS_PER_SECOND_MAX, limits::CHANNELS_PER_COMMAND);
         let message =
             format!("more than {commands} commands a second; {channels} channels count as one more");
         self.error(id, Code::RateLimited, &message);
+        if rate.is_hopeless() {
+            return Reply::Last(TOO_MANY_COMMANDS);
+        }
         Reply::Given
     }
 
@@ -237,6 +259,7 @@ impl<R: Ring> Shard<R> {
             }
             Verdict::Finish => self.finish(key, now),
             Verdict::Close(code, reason) => self.close(key, code, reason, now),
+            Verdict::Dismiss(code, reason) => self.dismiss(key, close_code(code), reason, now),
             Verdict::HangUp => self.hang_up(key),
         }
         if kept.is_err() {

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 mod echo;
+mod flood;
 mod room;
 
 use super::*;

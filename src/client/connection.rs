@@ -7,7 +7,7 @@ use std::io;
 use std::ops::ControlFlow;
 use std::time::Duration;
 
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncReadExt, AsyncWriteExt, copy, sink};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
@@ -45,6 +45,10 @@ pub struct Client {
 
 impl Client {
     /// Connects and opens a WebSocket. Where the address has a query `?ch=…`, what it names is subscribed.
+    ///
+    /// Nothing is tried twice. Whoever connects again after a connection broke waits first, for a time drawn at random
+    /// and longer after each failure (RFC 6455 §7.2.3); whoever opens several connections to one host opens one after
+    /// the other (§4.1).
     ///
     /// # Errors
     /// Why there is no connection; a server that refuses is quoted.
@@ -92,8 +96,8 @@ impl Client {
     /// Dropping the future loses nothing: messages are lent only behind its last point of waiting.
     ///
     /// # Errors
-    /// Why the connection ended, after all messages before the end were lent and the server's close frame or fault
-    /// was answered. There is no more to receive then.
+    /// Why the connection ended, after all messages before the end were lent, the server's close frame or fault was
+    /// answered, and the server has ended its stream or had [`CLOSE_MS`] to do so. There is no more to receive then.
     pub async fn receive(
         &mut self,
         each: impl FnMut(Message<'_>) -> ControlFlow<()>,
@@ -125,18 +129,18 @@ impl Client {
             loop {
                 self.conversation.read(|_| ControlFlow::Continue(()));
                 match self.conversation.take_end() {
-                    Some(ClientError::Closed { .. }) => break,
+                    Some(ClientError::Closed { .. }) => return Ok(()),
                     Some(end) => return Err(end),
                     None => self.exchange().await?,
                 }
             }
-            self.hang_up().await;
-            Ok(())
         };
         match timeout(Duration::from_millis(CLOSE_MS), closing).await {
-            Ok(closed) => closed,
-            Err(_) => Err(ClientError::CloseTimeout),
+            Ok(closed) => closed?,
+            Err(_) => return Err(ClientError::CloseTimeout),
         }
+        self.hang_up().await;
+        Ok(())
     }
 
     /// Moves some bytes, in either direction.
@@ -163,8 +167,9 @@ impl Client {
         Ok(())
     }
 
-    /// Sends what is owed and ends the stream, for at most [`CLOSE_MS`]. A server that takes no more needs no
-    /// farewell.
+    /// Sends what is owed, throws away what still comes until the server ends its stream, and then ends ours: who ends
+    /// first is left with the connection's `TIME_WAIT`, and that is to be the server (RFC 6455 §7.1.1). A server that
+    /// takes no more, or is not done after [`CLOSE_MS`], is not waited for.
     async fn hang_up(&mut self) {
         let farewell = async {
             loop {
@@ -177,9 +182,10 @@ impl Client {
                     Err(error) => self.mute = Some(error),
                 }
             }
-            self.stream.shutdown().await
+            copy(&mut self.stream, &mut sink()).await
         };
         let _ = timeout(Duration::from_millis(CLOSE_MS), farewell).await;
+        let _ = self.stream.shutdown().await;
     }
 }
 

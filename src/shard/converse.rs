@@ -130,6 +130,7 @@ impl Desk<'_> {
                 ),
                 Err(fault) => {
                     drop(decoder);
+                    tracing::debug!(%fault, "a client broke the protocol");
                     // It has failed, so the closing handshake allows this one frame.
                     let _ = session.sender().close(Some(fault.into()), &mut self.site.frame);
                     let owed = self.outboxes.append(caller.outbox, &self.site.frame).is_ok();

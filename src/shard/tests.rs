@@ -1,6 +1,7 @@
 //! One shard on the simulator, without faults, where what matters is one exact sequence of events.
 
-use std::sync::Arc;
+use std::io;
+use std::sync::{Arc, mpsc};
 
 mod echo;
 mod flood;
@@ -166,4 +167,64 @@ fn who_begins_a_frame_after_our_close_when_no_block_is_left_harms_nobody() {
     client.finish();
     stage.rest();
     assert!(stage.shard.connections.slots.is_empty());
+}
+
+/// RFC 6455 §5.5.1 and §7.1.1: the TCP connection is closed, by the server first, and in the end by it alone.
+#[test]
+fn a_client_that_never_ends_its_stream_is_dropped_when_its_time_is_up() {
+    let close = b"\x88\x82\0\0\0\0\x03\xe8";
+    for last_words in [&close[..], b"\xff\xff", b"GET / HTTP/1.1\r\nHost: sim\r\n\r\n"] {
+        let mut stage = Stage::new(Pools::default());
+        let mut client = if last_words.starts_with(b"GET") {
+            stage.net.connect(0)
+        } else {
+            stage.upgraded()
+        };
+        client.write(last_words);
+        stage.rest();
+        client.read(&mut Vec::new());
+        assert_eq!(client.state(), ClientState::Ended, "our stream ends first");
+        assert!(!stage.shard.connections.slots.is_empty());
+        client.write(b"and another thing");
+        stage.rest();
+        assert_eq!(client.state(), ClientState::Ended, "and nothing resets it");
+        stage.net.advance(limits::CLOSE_MS * 1_000_000);
+        stage.rest();
+        assert!(stage.shard.connections.slots.is_empty());
+    }
+}
+
+/// RFC 6455 §7.1.7: the server logs the problem.
+#[test]
+fn a_broken_rule_is_logged() {
+    let (sender, lines) = mpsc::channel();
+    let subscriber = tracing_subscriber::fmt()
+        .with_max_level(tracing::Level::DEBUG)
+        .with_ansi(false)
+        .with_writer(move || Lines(sender.clone()))
+        .finish();
+    tracing::subscriber::with_default(subscriber, || {
+        let mut stage = Stage::new(Pools::default());
+        let mut client = stage.upgraded();
+        client.write(&[0x83, 0x80, 0, 0, 0, 0]);
+        stage.rest();
+        assert_eq!(close_code_of(&mut client), Some(1002));
+    });
+    let log: String = lines.try_iter().collect();
+    assert!(log.contains("fault=opcode is reserved"), "{log}");
+}
+
+/// What is logged, sent to whoever wants to see it.
+struct Lines(mpsc::Sender<String>);
+
+impl io::Write for Lines {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let line = String::from_utf8_lossy(bytes).into_owned();
+        self.0.send(line).map_err(io::Error::other)?;
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
 }

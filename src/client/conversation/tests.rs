@@ -1,9 +1,11 @@
 //! The conversation against streams written by hand and cut anywhere.
 
+use std::collections::BTreeSet;
+
 use proptest::prelude::*;
 
 use super::*;
-use crate::wire::{CloseCode, Fault, FrameHeader, Opcode, ServerSession};
+use crate::wire::{CloseCode, Direction, Fault, FrameHeader, Opcode, ServerSession};
 
 fn frame(fin: bool, opcode: Opcode, payload: &[u8]) -> Vec<u8> {
     let header = FrameHeader {
@@ -246,6 +248,24 @@ fn requests_are_numbered_and_names_are_escaped() {
         commands += 1;
     }
     assert_eq!(commands, 2);
+}
+
+#[test]
+fn each_frame_is_masked_with_a_key_of_its_own() {
+    let mut conversation = open();
+    for _ in 0..8 {
+        conversation.ping(0).unwrap();
+    }
+    receive(&mut conversation, &frame(true, Opcode::Ping, b"!"));
+    assert_eq!(read_all(&mut conversation), [""; 0]);
+    let mut sent = unsent(&mut conversation);
+    let mut keys = BTreeSet::new();
+    while let Some((header, header_bytes)) = FrameHeader::decode(&sent, Direction::ToServer, false).unwrap() {
+        keys.insert(header.mask.unwrap());
+        sent.drain(..header_bytes + usize::try_from(header.payload_bytes).unwrap());
+    }
+    // Nine keys of 32 bits: that two are the same happens once in a hundred million times, that most are never.
+    assert!(keys.len() >= 8, "{keys:?}");
 }
 
 #[test]

@@ -1,13 +1,14 @@
 //! The opening handshake, and all the ways in which it fails.
 
+use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 
-use tokio::io::AsyncWriteExt;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 
 use super::peer::{accept, answer, listen};
 use crate::client::{Client, ClientError, ConnectError, Url};
-use crate::wire::{Refusal, Rejection};
+use crate::wire::{HeadScan, Refusal, Rejection, Request};
 
 /// Makes a piece of an answer from the request.
 type Piece<'a> = &'a dyn Fn(&[u8]) -> Vec<u8>;
@@ -132,6 +133,34 @@ async fn a_server_that_never_answers_is_given_up() {
         matches!(&error, ConnectError::Timeout { authority } if *authority == url.authority()),
         "{error}"
     );
+}
+
+#[tokio::test(start_paused = true)]
+async fn before_the_server_has_answered_nothing_follows_the_request() {
+    let (listener, url) = listen().await;
+    let silent = async {
+        let (mut stream, head) = accept(&listener).await;
+        let mut rest = Vec::new();
+        stream.read_to_end(&mut rest).await.unwrap();
+        (head, rest)
+    };
+    let (connected, (head, rest)) = tokio::join!(Client::connect(&url), silent);
+    assert!(connected.is_err() && rest.is_empty(), "{}", rest.escape_ascii());
+    assert_eq!(head.windows(4).filter(|four| four == b"\r\n\r\n").count(), 1);
+}
+
+#[tokio::test]
+async fn each_connection_has_a_key_of_its_own() {
+    let mut keys = BTreeSet::new();
+    for _ in 0..8 {
+        let (listener, url) = listen().await;
+        let serve = async { accept(&listener).await.1 };
+        let (_, head) = tokio::join!(Client::connect(&url), serve);
+        let (request, _) = Request::parse(&head, &mut HeadScan::default()).unwrap().unwrap();
+        let key = request.fields().sole("Sec-WebSocket-Key").unwrap().unwrap();
+        keys.insert(key.to_vec());
+    }
+    assert_eq!(keys.len(), 8);
 }
 
 #[tokio::test]

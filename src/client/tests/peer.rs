@@ -72,6 +72,11 @@ impl Peer {
         self.stream.write_all(bytes).await.unwrap();
     }
 
+    /// Ends our stream.
+    pub(super) async fn end(&mut self) {
+        self.stream.shutdown().await.unwrap();
+    }
+
     pub(super) async fn say(&mut self, text: &str) {
         let mut out = Vec::new();
         self.session.sender().text(text, &mut out).unwrap();

@@ -1,5 +1,6 @@
 //! An open connection: requests, messages, pings, and how it ends.
 
+use std::cell::Cell;
 use std::ops::ControlFlow;
 
 use super::peer::{Peer, listen};
@@ -41,7 +42,9 @@ async fn requests_go_out_and_pings_are_answered_while_the_client_receives() {
         let frame = CloseFrame::new(CloseCode::new(4008).unwrap(), "slow consumer");
         peer.session.sender().close(Some(frame), &mut out).unwrap();
         peer.send(&out).await;
-        (peer.hear().await, peer.hear().await)
+        let echo = peer.hear().await;
+        peer.end().await;
+        (echo, peer.hear().await)
     };
     let ((heard, end), answers) = tokio::join!(receive_all(&mut client), serve);
     assert_eq!(heard, [r#"{"t":"a"}"#]);
@@ -123,6 +126,7 @@ async fn closing_waits_for_the_servers_close_frame_past_what_is_under_way() {
         peer.say(r#"{"t":"late"}"#).await;
         let heard = peer.hear().await;
         peer.send(b"\x81\x09{\"t\":\"b\"}\x88\x02\x03\xe8").await;
+        peer.end().await;
         (heard, peer.hear().await)
     };
     let (closed, heard) = tokio::join!(client.close(CloseCode::NORMAL, "done"), serve);
@@ -140,10 +144,50 @@ async fn closing_gives_up_on_a_server_that_does_not_answer() {
 }
 
 #[tokio::test]
+async fn the_server_ends_its_stream_first() {
+    let servers_last_words: [&[u8]; 3] = [b"\x88\x02\x03\xe8", b"\x88\x00", b"\xff\xff"];
+    for last_words in servers_last_words {
+        let (mut client, mut peer) = pair().await;
+        let ended = Cell::new(false);
+        let serve = async {
+            peer.send(last_words).await;
+            let answer = peer.hear().await;
+            // What comes behind the end is not looked at.
+            peer.send(b"\x81\x09{\"t\":\"a\"}").await;
+            ended.set(true);
+            peer.end().await;
+            (answer, peer.hear().await)
+        };
+        let receive = async {
+            let (heard, _) = receive_all(&mut client).await;
+            assert!(ended.get() && heard.is_empty());
+        };
+        let ((), (answer, end)) = tokio::join!(receive, serve);
+        assert!(answer.starts_with("Close(") && end == "end", "{answer} {end}");
+    }
+}
+
+#[tokio::test]
+async fn a_server_that_does_not_end_its_stream_is_not_waited_for_for_ever() {
+    let (mut client, mut peer) = pair().await;
+    peer.send(b"\x88\x02\x03\xe8").await;
+    tokio::time::pause();
+    let (_, end) = receive_all(&mut client).await;
+    assert!(matches!(end, ClientError::Closed { .. }), "{end}");
+    assert!(peer.hear().await.starts_with("Close("));
+    assert_eq!(peer.hear().await, "end");
+}
+
+#[tokio::test]
 async fn a_server_that_breaks_the_protocol_is_told_so() {
     let (mut client, mut peer) = pair().await;
     peer.send(b"\x82\x01x").await;
-    let ((heard, end), farewell) = tokio::join!(receive_all(&mut client), peer.hear());
+    let serve = async {
+        let farewell = peer.hear().await;
+        peer.end().await;
+        farewell
+    };
+    let ((heard, end), farewell) = tokio::join!(receive_all(&mut client), serve);
     assert!(heard.is_empty() && matches!(end, ClientError::Binary), "{end}");
     assert!(farewell.contains("CloseCode(1003)"), "{farewell}");
 }

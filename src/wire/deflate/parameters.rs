@@ -155,9 +155,10 @@ impl DeflateOffer {
             (Some(_), _) | (None, Some(_)) => return Err(DeflateRejection),
         };
         let client_max_window_bits = match params.client_max_window_bits {
-            // §7.1.2.2: no more than was offered; an answer names a number.
-            Some(Window::Bits(bits)) if bits <= self.client_max_window_bits => bits,
-            Some(Window::Bits(_) | Window::Any) => return Err(DeflateRejection),
+            // §7.1.2.2: what was offered is a hint that the server may ignore, and it is kept all the same; an answer
+            // names a number.
+            Some(Window::Bits(bits)) => bits.min(self.client_max_window_bits),
+            Some(Window::Any) => return Err(DeflateRejection),
             None => self.client_max_window_bits,
         };
         // §7.1.1.1: a server that accepts the offer says so.

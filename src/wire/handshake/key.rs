@@ -1,7 +1,8 @@
 //! `Sec-WebSocket-Key` and the answer that only a WebSocket server knows to give (RFC 6455 §4.2.2).
 
 use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
+use base64::alphabet;
+use base64::engine::general_purpose::{GeneralPurpose, PAD, STANDARD};
 use sha1::{Digest as _, Sha1};
 
 /// The 24 characters that stand for 16 bytes in base64.
@@ -17,12 +18,13 @@ impl Key {
         Self(text)
     }
 
-    /// Takes a field value; `None` unless it is the base64 of exactly 16 bytes, with its padding and no spare
-    /// bits set (RFC 4648 §3.5).
+    /// Takes a field value; `None` unless it is the base64 of exactly 16 bytes, with its padding. The four bits that
+    /// the last character has to spare may be set: the grammar of §4.3 has them free, and the key that §4.1 gives as
+    /// an example sets one.
     pub(super) fn parse(value: &[u8]) -> Option<Self> {
         let text = <[u8; 24]>::try_from(value).ok()?;
         let mut nonce = [0; 18];
-        let decoded = STANDARD.decode_slice(text, &mut nonce).ok()?;
+        let decoded = SPARE_BITS_FREE.decode_slice(text, &mut nonce).ok()?;
         (decoded == 16).then_some(Self(text))
     }
 
@@ -40,6 +42,8 @@ impl Key {
     }
 }
 
+const SPARE_BITS_FREE: GeneralPurpose =
+    GeneralPurpose::new(&alphabet::STANDARD, PAD.with_decode_allow_trailing_bits(true));
 const GUID: &[u8] = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
 
 #[cfg(test)]
@@ -55,13 +59,21 @@ mod tests {
     }
 
     #[test]
-    fn keys_that_are_not_16_bytes_in_strict_base64_are_refused() {
+    fn rfc_6455_section_4_1_has_an_example_whose_spare_bits_are_set() {
+        let value = b"AQIDBAUGBwgJCgsMDQ4PEC==";
+        let key = Key::parse(value).unwrap();
+        assert_eq!(key.as_bytes(), value, "what is answered is the text");
+        let nonce = [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16];
+        assert_ne!(Key::new(nonce), key, "we set none");
+    }
+
+    #[test]
+    fn keys_that_are_not_16_bytes_in_padded_base64_are_refused() {
         for value in [
             "",
             "dGhlIHNhbXBsZSBub25jZQ=",
             "dGhlIHNhbXBsZSBub25jZQ",
             "dGhlIHNhbXBsZSBub25jZQ===",
-            "dGhlIHNhbXBsZSBub25jZR==", // spare bits set
             "dGhlIHNhbXBsZSBub25jZXM=", // 17 bytes
             "dGhlIHNhbXBsZSBub25jZXMh", // 18 bytes
             "dGhlIHNhbXBsZSBub25j====",

@@ -44,7 +44,7 @@ impl<'b> Protocol<'b> {
 }
 
 impl<'b> Upgrade<'b> {
-    /// Checks what RFC 6455 §4.2.1 asks of a client's handshake, in its order.
+    /// Checks what RFC 6455 §4.2.1 asks of a client's handshake, almost in its order.
     ///
     /// # Errors
     /// The first requirement that the request does not meet.
@@ -62,25 +62,30 @@ impl<'b> Upgrade<'b> {
         if !fields.lists("Connection", "upgrade") {
             return Err(Refusal::ConnectionMissing);
         }
+        // 6. Sec-WebSocket-Version is 13, given once (§11.3.5). Before the key, which another version may not have:
+        // whoever asks for another is told ours in any case (§4.4).
+        if fields.sole("Sec-WebSocket-Version") != Ok(Some(b"13")) {
+            return Err(Refusal::WebSocketVersion);
+        }
         // 5. Sec-WebSocket-Key is 16 bytes in base64, given once (§11.3.1).
         let key = fields
             .sole("Sec-WebSocket-Key")
             .map_err(|_| Refusal::KeyRepeated)?
             .ok_or(Refusal::KeyMissing)?;
         let key = Key::parse(key).ok_or(Refusal::KeyInvalid)?;
-        // 6. Sec-WebSocket-Version is 13, given once (§11.3.5).
-        if fields.sole("Sec-WebSocket-Version") != Ok(Some(b"13")) {
-            return Err(Refusal::WebSocketVersion);
-        }
         // 7. Optionally an Origin, given once (RFC 6454 §7.3).
         let origin = match fields.sole("Origin") {
             Ok(None) => None,
             Ok(Some(origin)) => Some(visible(origin).ok_or(Refusal::OriginInvalid)?),
             Err(_) => return Err(Refusal::OriginInvalid),
         };
-        // 8. Optionally subprotocols: tokens, each once (§4.1, item 10).
+        // 8. Optionally subprotocols: at least one (§4.3), tokens, each once (§4.1, item 10).
+        let names_none = fields.elements(PROTOCOLS).next().is_none();
+        if names_none && fields.values(PROTOCOLS).next().is_some() {
+            return Err(Refusal::ProtocolInvalid);
+        }
         let mut offered: [&[u8]; PROTOCOLS_OFFERED_MAX] = [b""; PROTOCOLS_OFFERED_MAX];
-        for (at, protocol) in fields.elements("Sec-WebSocket-Protocol").enumerate() {
+        for (at, protocol) in fields.elements(PROTOCOLS).enumerate() {
             if !is_token(protocol) {
                 return Err(Refusal::ProtocolInvalid);
             }
@@ -118,7 +123,7 @@ impl<'b> Upgrade<'b> {
     pub fn protocols(&self) -> impl Iterator<Item = Protocol<'b>> {
         self.request
             .fields()
-            .elements("Sec-WebSocket-Protocol")
+            .elements(PROTOCOLS)
             .filter_map(|name| std::str::from_utf8(name).ok().map(Protocol))
     }
 
@@ -150,6 +155,7 @@ fn visible(value: &[u8]) -> Option<&str> {
 }
 
 const EXTENSIONS: &str = "Sec-WebSocket-Extensions";
+const PROTOCOLS: &str = "Sec-WebSocket-Protocol";
 
 #[cfg(test)]
 mod tests {
@@ -230,10 +236,22 @@ mod tests {
             ("Origin", &[]),
             (
                 "Origin",
+                &["Sec-WebSocket-Protocol:", "Sec-WebSocket-Protocol: ,a,, b"],
+            ),
+            (
+                "Origin",
                 &["Sec-WebSocket-Extensions: permessage-deflate; x=\"ab\", foo"],
             ),
         ] {
             assert!(upgrade(&with(old, new)).is_ok(), "{new:?}");
+        }
+    }
+
+    #[test]
+    fn another_version_is_told_ours_even_when_its_handshake_has_another_key() {
+        for key in [&[][..], &["Sec-WebSocket-Key1: 4 @1  46546xW%0l 1 5"]] {
+            let head = with("Sec-WebSocket-Key", key).replace("Version: 13", "Version: 14");
+            assert_eq!(upgrade(&head), Err(Refusal::WebSocketVersion));
         }
     }
 
@@ -301,6 +319,12 @@ mod tests {
                 "Origin",
                 &["Sec-WebSocket-Protocol: a, b", "Sec-WebSocket-Protocol: b"],
                 Refusal::ProtocolRepeated,
+            ),
+            ("Origin", &["Sec-WebSocket-Protocol:"], Refusal::ProtocolInvalid),
+            (
+                "Origin",
+                &["Sec-WebSocket-Protocol: , ,"],
+                Refusal::ProtocolInvalid,
             ),
             (
                 "Origin",

@@ -177,7 +177,6 @@ fn an_answer_that_does_not_fit_the_offer_fails_the_connection() {
         "permessage-deflate; server_no_context_takeover",
         "permessage-deflate; server_no_context_takeover; server_max_window_bits=11",
         "permessage-deflate; server_no_context_takeover; server_max_window_bits=9; client_max_window_bits",
-        "permessage-deflate; server_no_context_takeover; server_max_window_bits=9; client_max_window_bits=13",
         "permessage-deflate; server_no_context_takeover; server_max_window_bits=9; x=1",
         "permessage-deflate; server_no_context_takeover; server_max_window_bits=9; server_max_window_bits=9",
     ] {
@@ -196,6 +195,21 @@ fn an_answer_that_does_not_fit_the_offer_fails_the_connection() {
             "{wrong}"
         );
     }
+}
+
+#[test]
+fn the_clients_window_is_the_smaller_of_what_it_offered_and_what_the_server_allows() {
+    let offer = DeflateOffer {
+        client_max_window_bits: 12,
+        ..DeflateOffer::default()
+    };
+    for (named, bits) in [("=15", 12), ("=13", 12), ("=12", 12), ("=8", 8)] {
+        let answer = format!("permessage-deflate; client_max_window_bits{named}");
+        let deflate = read(offer, &answer).unwrap().unwrap();
+        assert_eq!(deflate.client_max_window_bits, bits, "{answer}");
+    }
+    let unnamed = read(offer, "permessage-deflate").unwrap().unwrap();
+    assert_eq!(unnamed.client_max_window_bits, 12);
 }
 
 #[test]

@@ -18,6 +18,8 @@ pub mod client;
 pub mod connection;
 pub mod control;
 pub mod dialect;
+#[cfg(any(test, fuzzing))]
+pub mod fuzzing;
 pub mod hub;
 pub mod limits;
 pub mod market;

@@ -60,9 +60,16 @@ fn no_file_names_a_place_on_somebodys_machine() {
 
 #[test]
 fn every_dependency_says_why_it_is_there() {
-    let manifests = text_files();
-    let manifest = manifests.iter().find(|file| file.path == "Cargo.toml");
-    assert_none(manifest.map_or_else(|| vec!["no Cargo.toml".to_owned()], manifest::unexplained));
+    let manifests: Vec<TextFile> = ["Cargo.toml", "fuzz/Cargo.toml"]
+        .iter()
+        .flat_map(|path| text_files().into_iter().find(|file| file.path == *path))
+        .collect();
+    assert_eq!(
+        manifests.len(),
+        2,
+        "there is a manifest of the crate and one of its fuzzers"
+    );
+    assert_none(each(&manifests, manifest::unexplained));
 }
 
 #[test]

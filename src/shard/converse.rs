@@ -7,14 +7,14 @@ use super::Shard;
 use super::site::{Service, Site};
 use crate::base::{Key, Now};
 use crate::connection::inbox::InboxesFull;
-use crate::connection::{Connection, Outboxes, Pause, Rate, Stage};
+use crate::connection::{Connection, Outbox, Outboxes, Pause, Rate, Stage};
 use crate::dialect::Code;
 use crate::dialect::native_json::reply::write_error;
 use crate::dialect::native_json::{Command, CommandError};
 use crate::hub::Hub;
 use crate::limits;
 use crate::ring::Ring;
-use crate::wire::{CloseCode, Event, Opcode, Refusal, Sender, Server, server_header};
+use crate::wire::{CloseCode, Deflate, Event, Opcode, Refusal, Sender, Server, server_header};
 
 /// What is needed to answer a client.
 #[derive(Debug)]
@@ -23,6 +23,15 @@ pub(super) struct Desk<'a> {
     pub(super) outboxes: &'a mut Outboxes,
     pub(super) site: &'a mut Site,
     pub(super) now: Now,
+}
+
+/// What a message may change of the connection that it came from, and what the reply depends on.
+#[derive(Debug)]
+pub(super) struct Caller<'a> {
+    pub(super) key: Key,
+    pub(super) rate: &'a mut Rate,
+    pub(super) outbox: &'a mut Outbox,
+    pub(super) deflate: Option<Deflate>,
 }
 
 /// How it goes on with a connection after it was heard.
@@ -42,12 +51,16 @@ pub(super) enum Verdict {
     HangUp,
 }
 
+/// The connection cannot be owed what it is to be told.
+pub(super) const NO_ROOM_FOR_REPLIES: Verdict =
+    Verdict::Close(CloseCode::TRY_AGAIN_LATER, "out of memory for replies");
+
 /// What one event comes to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Reply<'m> {
-    /// The reply, if there is one: what is in the scratch, and then these bytes of the message itself.
-    Given(&'m [u8]),
-    /// It is in the scratch, and is the last: this is how it goes on.
+pub(super) enum Reply {
+    /// The reply, if there is one, is in the scratch, or is owed already.
+    Given,
+    /// The same, and it is the last: this is how it goes on.
     Last(Verdict),
     /// The event must wait for this.
     NotYet(Pause),
@@ -85,25 +98,31 @@ impl Desk<'_> {
             pause,
             ..
         } = connection;
+        let mut caller = Caller {
+            key,
+            rate,
+            outbox,
+            deflate: *deflate,
+        };
         // It is lent apart from the rest of the site, which the replies need.
         let mut inflater = self.site.inflater.take();
         let agreed = inflater.as_deref_mut().filter(|_| deflate.is_some());
         let mut decoder = session.decode_with(bytes, agreed);
         let verdict = loop {
-            if self.outboxes.is_long(outbox) {
+            if self.outboxes.is_long(caller.outbox) {
                 *pause = Pause::Replies;
                 break Verdict::GoOn;
             }
             self.site.frame.clear();
             let reply = match decoder.next() {
                 Ok(None) => break Verdict::GoOn,
-                Ok(Some((event, sender))) => self.reply(key, rate, &event, sender),
+                Ok(Some((event, sender))) => self.reply(&mut caller, &event, sender),
                 Err(fault) => {
                     drop(decoder);
                     tracing::debug!(%fault, "a client broke the protocol");
                     // It has failed, so the closing handshake allows this one frame.
                     let _ = session.sender().close(Some(fault.into()), &mut self.site.frame);
-                    let owed = self.outboxes.append(outbox, &self.site.frame).is_ok();
+                    let owed = self.outboxes.append(caller.outbox, &self.site.frame).is_ok();
                     self.site.inflater = inflater;
                     return (0, if owed { Verdict::Finish } else { Verdict::HangUp });
                 }
@@ -113,14 +132,8 @@ impl Desk<'_> {
                 *pause = until;
                 break Verdict::GoOn;
             }
-            let echoed = if let Reply::Given(echoed) = reply {
-                echoed
-            } else {
-                &[]
-            };
-            let owed = self.outboxes.append_all(outbox, [&self.site.frame, echoed]);
-            if owed.is_err() {
-                break Verdict::Close(CloseCode::TRY_AGAIN_LATER, "out of memory for replies");
+            if self.outboxes.append(caller.outbox, &self.site.frame).is_err() {
+                break NO_ROOM_FOR_REPLIES;
             }
             if let Reply::Last(verdict) = reply {
                 break verdict;
@@ -132,24 +145,18 @@ impl Desk<'_> {
     }
 
     /// Writes the reply to one event into the scratch of frames. What the closing handshake forbids is not written.
-    fn reply<'m>(
-        &mut self,
-        key: Key,
-        rate: &mut Rate,
-        event: &Event<'m>,
-        sender: &mut Sender<Server>,
-    ) -> Reply<'m> {
+    fn reply(&mut self, caller: &mut Caller<'_>, event: &Event<'_>, sender: &mut Sender<Server>) -> Reply {
         match *event {
             Event::Text(text) => match self.site.service {
-                Service::Feed => return self.command(key, rate, text),
-                Service::Echo => return self.echo(Opcode::Text, text.as_bytes()),
+                Service::Feed => return self.command(caller, text),
+                Service::Echo => return self.echo(caller, Opcode::Text, text.as_bytes()),
             },
             Event::Binary(bytes) => match self.site.service {
                 Service::Feed => {
                     let verdict = Verdict::Close(CloseCode::UNSUPPORTED_DATA, "commands are text messages");
                     return Reply::Last(verdict);
                 }
-                Service::Echo => return self.echo(Opcode::Binary, bytes),
+                Service::Echo => return self.echo(caller, Opcode::Binary, bytes),
             },
             Event::Ping(payload) => {
                 let _ = sender.pong(payload, &mut self.site.frame);
@@ -160,40 +167,43 @@ impl Desk<'_> {
                 return Reply::Last(Verdict::Finish);
             }
         }
-        Reply::Given(&[])
+        Reply::Given
     }
 
     /// Carries out one text message, unless its time has not come.
-    fn command(&mut self, key: Key, rate: &mut Rate, text: &str) -> Reply<'static> {
+    fn command(&mut self, caller: &mut Caller<'_>, text: &str) -> Reply {
         let (now_ms, max) = (self.now.mono_ms(), limits::COMMANDS_PER_SECOND_MAX);
-        if !rate.admit(now_ms, 1, max) {
+        if !caller.rate.admit(now_ms, 1, max) {
             return self.too_fast(None);
         }
         let command = match Command::parse(text) {
             Ok(command) => command,
             Err(CommandError { code, id, message }) => {
                 self.error(id, code, &message);
-                return Reply::Given(&[]);
+                return Reply::Given;
             }
         };
-        if let Some(until) = self.must_wait(key, &command) {
-            rate.forgive();
+        if let Some(until) = self.must_wait(caller.key, &command) {
+            caller.rate.forgive();
             return Reply::NotYet(until);
         }
         let more = command.channels().len() / limits::CHANNELS_PER_COMMAND;
-        if !rate.admit(now_ms, u16::try_from(more).unwrap_or(u16::MAX), max) {
+        if !caller
+            .rate
+            .admit(now_ms, u16::try_from(more).unwrap_or(u16::MAX), max)
+        {
             return self.too_fast(command.id());
         }
-        self.obey(key, &command);
-        Reply::Given(&[])
+        self.obey(caller.key, &command);
+        Reply::Given
     }
 
-    fn too_fast(&mut self, id: Option<u64>) -> Reply<'static> {
+    fn too_fast(&mut self, id: Option<u64>) -> Reply {
         let (commands, channels) = (limits::COMMANDS_PER_SECOND_MAX, limits::CHANNELS_PER_COMMAND);
         let message =
             format!("more than {commands} commands a second; {channels} channels count as one more");
         self.error(id, Code::RateLimited, &message);
-        Reply::Given(&[])
+        Reply::Given
     }
 
     /// Answers that a request went wrong.

@@ -24,6 +24,7 @@ mod broadcast;
 mod catch_up;
 mod commands;
 mod converse;
+mod deflaters;
 mod dispatch;
 mod echo;
 mod expire;

@@ -1,5 +1,6 @@
 //! What a shard offers to those who connect, what it tells them all, and where it answers.
 
+use super::deflaters::Deflaters;
 use crate::limits::TRACK_WINDOW_BITS;
 use crate::tape::Track;
 use crate::wire::{DeflatePolicy, Inflater};
@@ -51,6 +52,8 @@ pub struct Site {
     pub(super) text: Vec<u8>,
     /// Frames being written.
     pub(super) frame: Vec<u8>,
+    /// Compress what is written for one client alone.
+    pub(super) deflaters: Deflaters,
 }
 
 impl Site {
@@ -78,12 +81,13 @@ impl Site {
         }
     }
 
-    /// The same of a shard that echoes.
+    /// The same of a shard that echoes. Whoever asks for compression has it, each message by itself.
     #[must_use]
     pub fn echo(shard: usize) -> Self {
         Self {
             shard,
             service: Service::Echo,
+            deflate: Some(DeflatePolicy::default()),
             ..Self::default()
         }
     }

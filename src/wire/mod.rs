@@ -38,3 +38,8 @@ pub use role::{Client, Role, Server};
 pub use send::{MaskingKey, Phase, Sender, Silenced};
 pub use session::{ClientSession, Decoder, ServerSession, Session};
 pub use utf8::{InvalidUtf8, Utf8};
+
+#[cfg(any(test, fuzzing))]
+pub(crate) use deflate::naive::naive_inflate;
+#[cfg(any(test, fuzzing))]
+pub(crate) use session::naive::{DeflateTerms, Owned, Terms, naive_outcome};

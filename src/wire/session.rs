@@ -12,6 +12,8 @@ use super::{
 use crate::limits::{CONTROL_BYTES_MAX, FRAME_HEADER_BYTES_MAX};
 use std::ops::Range;
 
+#[cfg(any(test, fuzzing))]
+pub(super) mod naive;
 #[cfg(test)]
 mod tests;
 

@@ -33,6 +33,8 @@ pub(crate) const ROOMS: &[Room] = &[
         &["limits", "base", "wire", "market", "tape", "dialect"],
     ),
     room("client", 3, &["limits", "base", "wire", "market", "dialect"]),
+    // Calls every parser of foreign bytes, and nobody calls it but tests and fuzzers.
+    room("fuzzing", 3, &["limits", "base", "wire", "market", "dialect"]),
     room("control", 4, BELOW_THE_CONTROL),
     room("bin", 5, EVERYTHING),
 ];

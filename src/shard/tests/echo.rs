@@ -1,8 +1,9 @@
 //! The echo service on the simulator, without faults.
 
 use super::*;
+use crate::base::Prng;
 use crate::ring::Bell as _;
-use crate::wire::{Client as ClientRole, MaskingKey, Sender, Session};
+use crate::wire::{Client as ClientRole, Deflater, Event, Inflater, MaskingKey, Sender, Session};
 
 fn stage() -> Stage {
     Stage::of(Site::echo(0), Pools::default())
@@ -124,4 +125,130 @@ fn an_idle_client_is_pinged() {
         .advance(limits::PING_INTERVAL_MS * crate::base::now::NS_PER_MS);
     stage.rest();
     assert_eq!(heard(&mut client), b"\x89\0");
+}
+
+/// A client that offers this extension; gives the answer's head too.
+fn offering(stage: &mut Stage, extension: &str) -> (Client, String) {
+    let head = String::from_utf8(HEAD.to_vec()).unwrap();
+    let offer = format!("\r\nSec-WebSocket-Extensions: {extension}\r\n\r\n");
+    let mut client = stage.net.connect(0);
+    client.write(head.replace("\r\n\r\n", &offer).as_bytes());
+    stage.rest();
+    let answer = String::from_utf8(heard(&mut client)).unwrap();
+    assert!(answer.starts_with("HTTP/1.1 101"), "{answer}");
+    (client, answer)
+}
+
+/// A thousand bytes that do not compress, and again.
+fn far_repetition() -> Vec<u8> {
+    let mut prng = Prng::new(7);
+    let once: Vec<u8> = (0..1000)
+        .map(|_| u8::try_from(prng.below(256)).unwrap())
+        .collect();
+    once.repeat(2)
+}
+
+#[test]
+fn who_agreed_on_compression_is_answered_compressed_within_the_window_it_asked_for() {
+    let mut stage = stage();
+    let message = far_repetition();
+    for (bits, sees_the_repetition) in [(8, false), (9, false), (11, true), (15, true)] {
+        let offer = format!("permessage-deflate; server_max_window_bits={bits}");
+        let (mut client, answer) = offering(&mut stage, &offer);
+        assert!(
+            answer.contains(&format!(
+                "Sec-WebSocket-Extensions: permessage-deflate; server_no_context_takeover; \
+                 client_no_context_takeover; server_max_window_bits={bits}\r\n"
+            )),
+            "{answer}"
+        );
+        for _ in 0..2 {
+            client.write(&masked(|sender, out| {
+                let mut deflater = Deflater::new(15);
+                sender
+                    .binary_deflated(&message, &mut deflater, MaskingKey::new(KEY), out)
+                    .unwrap();
+            }));
+            stage.rest();
+            let mut reply = heard(&mut client);
+            assert_eq!(reply[0] & 0x40 != 0, sees_the_repetition, "{bits}");
+            assert_eq!(reply.len() < 1500, sees_the_repetition, "{bits}");
+            let mut session = Session::<ClientRole>::new(2000);
+            let mut inflater = Inflater::new(2000);
+            let mut decoder = session.decode_with(&mut reply, Some(&mut inflater));
+            assert_eq!(decoder.next().unwrap().unwrap().0, Event::Binary(&message));
+        }
+    }
+}
+
+#[test]
+fn a_message_in_the_packet_of_the_handshake_may_be_compressed() {
+    let mut stage = stage();
+    let offer = "\r\nSec-WebSocket-Extensions: permessage-deflate\r\n\r\n";
+    let mut packet = String::from_utf8(HEAD.to_vec())
+        .unwrap()
+        .replace("\r\n\r\n", offer)
+        .into_bytes();
+    packet.extend(masked(|sender, out| {
+        let mut deflater = Deflater::new(15);
+        sender
+            .text_deflated(&"x".repeat(100), &mut deflater, MaskingKey::new(KEY), out)
+            .unwrap();
+    }));
+    let mut client = stage.net.connect(0);
+    client.write(&packet);
+    stage.rest();
+    let answer = heard(&mut client);
+    let end = answer
+        .windows(4)
+        .position(|window| window == b"\r\n\r\n")
+        .unwrap()
+        + 4;
+    assert_eq!(answer[end], 0xc1, "a compressed text");
+}
+
+#[test]
+fn who_did_not_agree_on_compression_may_not_use_it_and_is_not_answered_with_it() {
+    let mut stage = stage();
+    for offer in ["permessage-deflate; unknown", "x-webkit-deflate-frame"] {
+        let (mut client, answer) = offering(&mut stage, offer);
+        assert!(!answer.contains("Sec-WebSocket-Extensions"), "{answer}");
+        client.write(&masked(|sender, out| {
+            sender.text(&"x".repeat(100), MaskingKey::new(KEY), out).unwrap();
+        }));
+        stage.rest();
+        assert_eq!(heard(&mut client)[..2], [0x81, 100]);
+        client.write(&masked(|sender, out| {
+            let mut deflater = Deflater::new(15);
+            sender
+                .text_deflated(&"x".repeat(100), &mut deflater, MaskingKey::new(KEY), out)
+                .unwrap();
+        }));
+        stage.rest();
+        assert_eq!(close_code_of(&mut client), Some(1002));
+    }
+}
+
+/// 64 KiB are the limit here; the bomb is a megabyte in a thousand bytes.
+#[test]
+fn a_bomb_closes_who_sent_it_and_the_next_message_of_another_is_whole() {
+    let mut stage = stage();
+    let (mut bomber, _) = offering(&mut stage, "permessage-deflate");
+    let (mut other, _) = offering(&mut stage, "permessage-deflate");
+    bomber.write(&masked(|sender, out| {
+        let mut deflater = Deflater::new(15);
+        sender
+            .binary_deflated(&vec![0; 1 << 20], &mut deflater, MaskingKey::new(KEY), out)
+            .unwrap();
+    }));
+    stage.rest();
+    assert_eq!(close_code_of(&mut bomber), Some(1009));
+    other.write(&masked(|sender, out| {
+        let mut deflater = Deflater::new(15);
+        sender
+            .text_deflated(&"x".repeat(100), &mut deflater, MaskingKey::new(KEY), out)
+            .unwrap();
+    }));
+    stage.rest();
+    assert_eq!(heard(&mut other)[0], 0xc1);
 }

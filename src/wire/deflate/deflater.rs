@@ -50,6 +50,10 @@ impl Deflater {
     /// The compressed payload of `message`; `None` where it would be no shorter, so that the message is to be sent as
     /// it is, which is allowed at any time (RFC 7692 §6). With context takeover there is always one.
     pub fn deflate(&mut self, message: &[u8]) -> Option<&[u8]> {
+        if message.is_empty() {
+            // A flush that has nothing to flush writes nothing.
+            return self.context_takeover.then_some(&EMPTY);
+        }
         self.compressed.clear();
         if !self.context_takeover {
             self.state.reset();
@@ -84,6 +88,8 @@ impl std::fmt::Debug for Deflater {
     }
 }
 
+/// The empty message (RFC 7692 §7.2.3.6): a stored block, whose lengths everybody knows.
+const EMPTY: [u8; 1] = [0x00];
 /// The smallest window that the encoder has.
 const ENCODER_BITS_MIN: u8 = 9;
 /// What a flush adds to a short message at most.

@@ -25,7 +25,7 @@ pub struct Inflater {
     message: Box<[u8]>,
     /// The end of what the peer has sent before, where it may refer to that.
     history: Option<History>,
-    /// How much of `message` the history has still to learn.
+    /// Bytes of the newest message, while it is not part of the history.
     newest: usize,
 }
 
@@ -92,6 +92,11 @@ impl Inflater {
         Err(Fault::CompressedInvalid)
     }
 
+    /// Forgets the newest message: it will be inflated again.
+    pub(in crate::wire) const fn put_back(&mut self) {
+        self.newest = 0;
+    }
+
     /// Adds what the sender left out (§7.2.2), and an empty last block: it is found as such only where a block may
     /// begin, so that a payload that was cut within one is not taken for a whole message.
     fn finish(&mut self, mut filled: usize) -> Result<&[u8], Fault> {
@@ -101,11 +106,6 @@ impl Inflater {
         }
         self.newest = filled;
         Ok(self.message.get(..filled).unwrap_or_default())
-    }
-
-    /// The message that was inflated last will come again.
-    pub(in crate::wire) const fn put_back(&mut self) {
-        self.newest = 0;
     }
 
     /// Inflates some of `input` behind the first `filled` bytes of the message. Says how much it read.

@@ -5,6 +5,8 @@
 
 mod deflater;
 mod inflater;
+#[cfg(any(test, fuzzing))]
+pub(super) mod naive;
 mod parameters;
 #[cfg(test)]
 mod tests;

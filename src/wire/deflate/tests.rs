@@ -1,13 +1,12 @@
 //! RFC 7692 by its own examples, and both directions against a naive reader of RFC 1951.
 
-mod naive;
 mod negotiation;
 mod sessions;
 
+use super::naive::naive_inflate;
 use super::{Deflater, Inflater};
 use crate::limits::DEFLATE_STREAMS_MAX;
 use crate::wire::Fault;
-use naive::naive_inflate;
 use proptest::prelude::*;
 
 const LIMIT: u32 = 1000;
@@ -139,6 +138,16 @@ fn with_context_takeover_a_message_like_the_last_one_costs_next_to_nothing() {
         assert_eq!(inflater.inflate(compressed), Ok(&tick[..]));
     }
     assert!(sizes[1] < 12 && sizes[2] < 12, "{sizes:?}");
+}
+
+#[test]
+fn rfc_7692_section_7_2_3_6_an_empty_message_has_a_payload_behind_another_one_too() {
+    let mut deflater = Deflater::with_context_takeover(15);
+    let mut inflater = Inflater::with_context_takeover(LIMIT, 15);
+    for message in [&b"Hello"[..], b"", b"", b"Hello"] {
+        let compressed = deflater.deflate(message).unwrap();
+        assert_eq!(inflater.inflate(compressed), Ok(message));
+    }
 }
 
 /// Bytes with repetitions near and far, as long as several windows.

@@ -274,9 +274,10 @@ fn parse_status_line(line: &[u8]) -> Option<(u16, &[u8])> {
     let [b'1'..=b'9', b' ', a @ b'1'..=b'9', b, c, reason @ ..] = line.strip_prefix(b"HTTP/1.")? else {
         return None;
     };
+    // RFC 9112 §2.2: a carriage return that ends no line makes the line invalid.
     let reason = match reason {
         [] => reason,
-        [b' ', reason @ ..] => reason,
+        [b' ', reason @ ..] if !reason.contains(&b'\r') => reason,
         [_, ..] => return None,
     };
     let digits = std::str::from_utf8(&[*a, *b, *c]).ok()?.parse().ok()?;
@@ -364,6 +365,8 @@ mod tests {
             ("HTTP", &["HTTP/2.0 101 x"], Rejection::StatusLine),
             ("HTTP", &["HTTP/1.1 1O1 x"], Rejection::StatusLine),
             ("HTTP", &["HTTP/1.1 1011"], Rejection::StatusLine),
+            // A bare carriage return, which another reader might take for the line's end.
+            ("HTTP", &["HTTP/1.1 101 \rX: y"], Rejection::StatusLine),
             ("HTTP", &["SSH-2.0-x"], Rejection::StatusLine),
             ("Upgrade", &[], Rejection::Upgrade),
             ("Upgrade", &["Upgrade: websocket, h2c"], Rejection::Upgrade),

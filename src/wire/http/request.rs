@@ -4,6 +4,7 @@
 //! A parsed request has one host, a target and only valid fields.
 
 use super::{Fields, HeadFault, HeadScan, Refusal, Target, is_token};
+use crate::limits::HEAD_BYTES_MAX;
 
 /// A request without a body.
 ///
@@ -41,8 +42,15 @@ impl<'b> Request<'b> {
         let head_bytes = match scan.find_end(buffer) {
             Ok(Some(head_bytes)) => head_bytes,
             Ok(None) => return Ok(None),
-            // The request line alone fills the head: it is the target that is too long.
-            Err(HeadFault::TooLong) if !buffer.contains(&b'\n') => return Err(Refusal::TargetTooLong),
+            // The request line alone fills the head: it is the target that is too long. What came behind so many
+            // bytes says nothing, for it might as well have come later.
+            Err(HeadFault::TooLong)
+                if buffer
+                    .get(..HEAD_BYTES_MAX)
+                    .is_some_and(|head| !head.contains(&b'\n')) =>
+            {
+                return Err(Refusal::TargetTooLong);
+            }
             Err(fault) => return Err(Refusal::Head(fault)),
         };
         let head = buffer.get(..head_bytes).unwrap_or_default();

@@ -4,33 +4,9 @@ mod examples;
 mod pair;
 mod streams;
 
+use super::naive::{Outcome, Owned, Terms, naive_outcome};
 use super::*;
 use crate::wire::CloseCode;
-
-/// An event that outlives its buffer.
-#[derive(Clone, Debug, PartialEq, Eq)]
-enum Owned {
-    Text(String),
-    Binary(Vec<u8>),
-    Ping(Vec<u8>),
-    Pong(Vec<u8>),
-    Close(Option<(CloseCode, String)>),
-}
-
-impl From<Event<'_>> for Owned {
-    fn from(event: Event<'_>) -> Self {
-        match event {
-            Event::Text(text) => Self::Text(text.to_owned()),
-            Event::Binary(bytes) => Self::Binary(bytes.to_vec()),
-            Event::Ping(payload) => Self::Ping(payload.to_vec()),
-            Event::Pong(payload) => Self::Pong(payload.to_vec()),
-            Event::Close(close) => Self::Close(close.map(|close| (close.code, close.reason.to_owned()))),
-        }
-    }
-}
-
-/// What a stream amounts to: its events, and the fault that ended it if one did.
-type Outcome = (Vec<Owned>, Option<Fault>);
 
 /// A session and the buffer that its caller keeps.
 #[derive(Debug)]

@@ -139,19 +139,30 @@ fn a_compressed_message_can_be_put_back() {
 }
 
 #[test]
-fn what_is_put_back_is_in_the_history_once() {
-    let mut inflater = Inflater::with_context_takeover(LIMIT, 15);
+fn a_message_that_is_put_back_is_in_the_history_once() {
+    let (ab, cd) = ("ab".repeat(20), "cd".repeat(20));
+    let messages = [ab.as_str(), cd.as_str(), &ab, &cd, &ab];
+    let mut deflater = Deflater::with_context_takeover(8);
+    let mut sender = ServerSession::new(LIMIT);
+    let mut buffer = Vec::new();
+    for message in messages {
+        sender
+            .sender()
+            .text_deflated(message, &mut deflater, &mut buffer)
+            .unwrap();
+    }
+    let mut inflater = Inflater::with_context_takeover(LIMIT, 8);
     let mut session = ClientSession::new(LIMIT);
-    // "Hello", and "Hello" again by reference to it (RFC 7692 §7.2.3.2).
-    let mut buffer = b"\xc1\x07\xf2\x48\xcd\xc9\xc9\x07\x00\xc1\x05\xf2\x00\x11\x00\x00".to_vec();
     let mut decoder = session.decode_with(&mut buffer, Some(&mut inflater));
-    for again in [true, false, true, false] {
-        assert!(matches!(decoder.next(), Ok(Some((Event::Text("Hello"), _)))));
-        if again {
+    for message in messages {
+        for _ in 0..3 {
+            let event = decoder.next().map(|event| event.unwrap().0);
+            assert_eq!(event, Ok(Event::Text(message)));
             decoder.put_back();
         }
+        assert!(matches!(decoder.next(), Ok(Some((Event::Text(got), _))) if got == message));
     }
-    assert!(matches!(decoder.next(), Ok(None)));
+    assert_eq!(decoder.finish(), 0);
 }
 
 #[test]

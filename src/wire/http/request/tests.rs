@@ -164,6 +164,13 @@ fn a_request_line_without_end_is_a_target_that_is_too_long() {
     );
 }
 
+#[test]
+fn an_endless_request_line_is_the_same_sin_when_more_has_arrived_at_once() {
+    let more = [b"GET /".as_slice(), &[b'a'; HEAD_BYTES_MAX], b" HTTP/1.1\r\n\r\n"].concat();
+    assert_eq!(parse(&more[..HEAD_BYTES_MAX]), Err(Refusal::TargetTooLong));
+    assert_eq!(parse(&more), Err(Refusal::TargetTooLong));
+}
+
 proptest! {
     #[test]
     fn any_bytes_are_parsed_or_refused(bytes in prop::collection::vec(any::<u8>(), 0..200)) {

@@ -5,13 +5,13 @@ use crate::wire::Fault;
 
 /// A message, and the longest distance that its data refers back.
 #[derive(Debug)]
-pub(super) struct Naive {
-    pub(super) message: Vec<u8>,
-    pub(super) farthest: usize,
+pub(crate) struct Naive {
+    pub(crate) message: Vec<u8>,
+    pub(crate) farthest: usize,
 }
 
 /// Inflates the payload of one message (RFC 7692 §7.2.2), whose data may refer to `history`.
-pub(super) fn naive_inflate(payload: &[u8], history: &[u8], bytes_max: usize) -> Result<Naive, Fault> {
+pub(crate) fn naive_inflate(payload: &[u8], history: &[u8], bytes_max: usize) -> Result<Naive, Fault> {
     let data = [payload, &[0x00, 0x00, 0xff, 0xff]].concat();
     let mut reader = Reader {
         data: &data,
@@ -66,7 +66,7 @@ impl Reader<'_> {
         match self.bits(2)? {
             0 => self.stored()?,
             1 => {
-                let literals: Vec<u8> = (0..288_usize)
+                let literals: Vec<usize> = (0..288_usize)
                     .map(|symbol| match symbol {
                         0..=143 | 280.. => 8,
                         144..=255 => 9,
@@ -93,7 +93,7 @@ impl Reader<'_> {
         }
         for _ in 0..len {
             let byte = self.bits(8)?;
-            self.put(u8::try_from(byte).unwrap())?;
+            self.put(byte)?;
         }
         Ok(())
     }
@@ -107,13 +107,13 @@ impl Reader<'_> {
         if literals > 286 || distances > 30 {
             return Err(Fault::CompressedInvalid);
         }
-        let mut meta = [0_u8; 19];
+        let mut meta = [0; 19];
         for &symbol in &ORDER[..count] {
-            meta[symbol] = u8::try_from(self.bits(3)?).unwrap();
+            meta[symbol] = self.bits(3)?;
         }
         // zlib wants this code to be whole.
         let meta = Code::whole(&meta)?;
-        let mut lengths: Vec<u8> = Vec::new();
+        let mut lengths: Vec<usize> = Vec::new();
         while lengths.len() < literals + distances {
             let (length, times) = match self.symbol(&meta)? {
                 16 => (
@@ -122,7 +122,7 @@ impl Reader<'_> {
                 ),
                 17 => (0, self.bits(3)? + 3),
                 18 => (0, self.bits(7)? + 11),
-                length => (u8::try_from(length).unwrap(), 1),
+                length => (length, 1),
             };
             lengths.extend(std::iter::repeat_n(length, times));
         }
@@ -142,7 +142,7 @@ impl Reader<'_> {
             let symbol = self.symbol(literals)?;
             let length = match symbol {
                 0..=255 => {
-                    self.put(u8::try_from(symbol).unwrap())?;
+                    self.put(symbol)?;
                     continue;
                 }
                 256 => return Ok(()),
@@ -168,23 +168,20 @@ impl Reader<'_> {
             }
             self.farthest = self.farthest.max(distance);
             for _ in 0..length {
-                self.put(self.out[self.out.len() - distance])?;
+                self.put(self.out[self.out.len() - distance].into())?;
             }
         }
     }
 
     fn symbol(&mut self, code: &Code) -> Result<usize, Fault> {
-        let (mut bits, mut length) = (0, 0);
-        loop {
-            bits = bits << 1 | self.bits(1)?;
-            length += 1;
-            if let Some(&(_, _, symbol)) = code.0.iter().find(|entry| (entry.0, entry.1) == (length, bits)) {
-                return Ok(symbol);
-            }
-            if length == 15 {
-                return Err(Fault::CompressedInvalid);
+        let mut word = 0;
+        for (first, symbols) in &code.0 {
+            word = word << 1 | self.bits(1)?;
+            if let Some(symbol) = symbols.get(word.wrapping_sub(*first)) {
+                return Ok(*symbol);
             }
         }
+        Err(Fault::CompressedInvalid)
     }
 
     /// So many bits, the first of them the least significant.
@@ -198,8 +195,9 @@ impl Reader<'_> {
         Ok(value)
     }
 
-    fn put(&mut self, byte: u8) -> Result<(), Fault> {
-        self.out.push(byte);
+    fn put(&mut self, byte: usize) -> Result<(), Fault> {
+        self.out
+            .push(u8::try_from(byte).map_err(|_| Fault::CompressedInvalid)?);
         if self.out.len() > self.bytes_max {
             return Err(Fault::MessageTooBig);
         }
@@ -207,29 +205,24 @@ impl Reader<'_> {
     }
 }
 
-/// A Huffman code: length, bits and symbol of each word (§3.2.2).
-struct Code(Vec<(usize, usize, usize)>);
+/// A Huffman code: for each length from 1 to 15 its first word, and the symbols of its words in order (§3.2.2).
+struct Code(Vec<(usize, Vec<usize>)>);
 
 impl Code {
-    fn new(lengths: &[u8]) -> Self {
-        let mut words = Vec::new();
+    fn new(lengths: &[usize]) -> Self {
         let mut next = 0;
-        for length in 1..=15 {
-            next <<= 1;
-            for (symbol, _) in lengths
-                .iter()
-                .enumerate()
-                .filter(|(_, own)| usize::from(**own) == length)
-            {
-                words.push((length, next, symbol));
-                next += 1;
-            }
-        }
-        Self(words)
+        let of_length = |length: usize| {
+            let own = lengths.iter().enumerate().filter(|(_, own)| **own == length);
+            let symbols: Vec<usize> = own.map(|(symbol, _)| symbol).collect();
+            let first = next << 1;
+            next = first + symbols.len();
+            (first, symbols)
+        };
+        Self((1..=15).map(of_length).collect())
     }
 
     /// A code that uses up all words of its longest length.
-    fn whole(lengths: &[u8]) -> Result<Self, Fault> {
+    fn whole(lengths: &[usize]) -> Result<Self, Fault> {
         if kraft(lengths) == 1 << 15 {
             Ok(Self::new(lengths))
         } else {
@@ -238,8 +231,8 @@ impl Code {
     }
 
     /// §3.2.7 allows one word of one bit besides, and no word at all where there is nothing to say.
-    fn whole_or_single(lengths: &[u8]) -> Result<Self, Fault> {
-        let used: Vec<u8> = lengths.iter().copied().filter(|length| *length > 0).collect();
+    fn whole_or_single(lengths: &[usize]) -> Result<Self, Fault> {
+        let used: Vec<usize> = lengths.iter().copied().filter(|length| *length > 0).collect();
         if used.is_empty() || used == [1] {
             return Ok(Self::new(lengths));
         }
@@ -248,7 +241,7 @@ impl Code {
 }
 
 /// How much of the words of 15 bits a code uses up.
-fn kraft(lengths: &[u8]) -> usize {
+fn kraft(lengths: &[usize]) -> usize {
     lengths
         .iter()
         .filter(|length| **length > 0)

@@ -1,0 +1,167 @@
+//! Requests of clients: read as another reader of JSON reads them, and answered with well-formed JSON.
+
+use super::json::Object;
+use crate::dialect::Code;
+use crate::dialect::native_json::reply::write_error;
+use crate::dialect::native_json::{Command, CommandError, Pong, ServerMessage};
+use crate::limits::{ERROR_REASON_BYTES_MAX, PING_TIME_BYTES_MAX, REQUEST_CHANNELS_MAX};
+use std::borrow::Cow;
+
+/// One text message of a client, or the query of its request target, in the native language.
+///
+/// # Panics
+/// When a property does not hold.
+pub fn command(data: &[u8]) {
+    // What is not UTF-8 never gets as far as a command (RFC 6455 §8.1).
+    let Ok(text) = std::str::from_utf8(data) else {
+        return;
+    };
+    let parsed = Command::parse(text);
+    assert_eq!(parsed.as_ref().ok(), naive(text).as_ref(), "{parsed:?}");
+    match &parsed {
+        Ok(command) => {
+            let again = written(command);
+            assert_eq!(Command::parse(&again).as_ref(), Ok(command), "{again}");
+            if let Command::Ping { id, t0: Some(t0) } = *command {
+                assert!(text.contains(t0), "the time is given back as it was written");
+                assert_pong_carries(id, t0);
+            }
+        }
+        Err(error) => assert_can_be_said(error),
+    }
+    match Command::from_query(text) {
+        Ok(None) => assert_eq!(queried(text), Some(vec![])),
+        Ok(Some(command)) => {
+            let channels = command.channels().iter().map(|name| name.clone().into_owned());
+            assert_eq!(Some(channels.collect()), queried(text));
+            assert_eq!(Command::parse(&written(&command)), Ok(command));
+        }
+        Err(error) => {
+            let expected = queried(text).is_none_or(|channels| channels.len() > REQUEST_CHANNELS_MAX);
+            assert!(expected, "{error}");
+            assert_can_be_said(&error);
+        }
+    }
+}
+
+/// What the message asks for, from the protocol's own table of requests; `None` where it is none.
+fn naive(text: &str) -> Option<Command<'_>> {
+    let object = Object::read(text)?;
+    if object.repeats(&["op", "id", "ch", "t0"]) {
+        return None;
+    }
+    let id: Option<u64> = match object.some("id") {
+        Some(id) => Some(serde_json::from_str(id).ok()?),
+        None => None,
+    };
+    let op: String = serde_json::from_str(object.text("op")?).ok()?;
+    if matches!(&*op, "sub" | "unsub") {
+        let ch = object.text("ch")?;
+        let names: Vec<String> = serde_json::from_str(ch)
+            .or_else(|_| serde_json::from_str(ch).map(|name| vec![name]))
+            .ok()
+            .filter(|names: &Vec<_>| names.len() <= REQUEST_CHANNELS_MAX)?;
+        let channels = names.into_iter().map(Cow::Owned).collect();
+        return Some(if op == "sub" {
+            Command::Subscribe { id, channels }
+        } else {
+            Command::Unsubscribe { id, channels }
+        });
+    }
+    match &*op {
+        "list" => Some(Command::List { id }),
+        "ping" => {
+            let Some(time) = object.some("t0") else {
+                return Some(Command::Ping { id, t0: None });
+            };
+            // Only a number begins so.
+            let is_number = time.starts_with(['-', '0', '1', '2', '3', '4', '5', '6', '7', '8', '9']);
+            let start = text.find(time)?;
+            let t0 = Some(&text[start..start + time.len()]);
+            (is_number && time.len() <= PING_TIME_BYTES_MAX).then_some(Command::Ping { id, t0 })
+        }
+        _ => None,
+    }
+}
+
+/// The same command as the protocol writes it.
+fn written(command: &Command<'_>) -> String {
+    let op = match command {
+        Command::Subscribe { .. } => "sub",
+        Command::Unsubscribe { .. } => "unsub",
+        Command::List { .. } => "list",
+        Command::Ping { .. } => "ping",
+    };
+    let mut text = format!("{{\"op\":\"{op}\"");
+    if let Some(id) = command.id() {
+        text.push_str(&format!(",\"id\":{id}"));
+    }
+    if matches!(op, "sub" | "unsub") {
+        let channels = serde_json::to_string(command.channels()).expect("names are text");
+        text.push_str(&format!(",\"ch\":{channels}"));
+    }
+    if let Command::Ping { t0: Some(t0), .. } = command {
+        text.push_str(&format!(",\"t0\":{t0}"));
+    }
+    text.push('}');
+    text
+}
+
+fn assert_pong_carries(id: Option<u64>, t0: &str) {
+    let mut pong = Vec::new();
+    Pong {
+        id,
+        t0: Some(t0),
+        t1_ns: 1,
+        t2_ns: 2,
+    }
+    .write_to(&mut pong);
+    let pong = String::from_utf8(pong).expect("a reply is text");
+    let object = Object::read(&pong).expect("a reply is an object");
+    assert_eq!(object.text("t0"), Some(t0));
+}
+
+/// A refusal is one of three kinds, and its reply is JSON of a bounded size that gives back the request's number.
+fn assert_can_be_said(error: &CommandError) {
+    assert!(
+        matches!(error.code, Code::BadRequest | Code::BadJson | Code::UnknownOp),
+        "{error}"
+    );
+    let mut reply = Vec::new();
+    write_error(&mut reply, error.id, error.code, &error.message);
+    assert!(
+        reply.len() <= ERROR_REASON_BYTES_MAX + 100,
+        "{} bytes",
+        reply.len()
+    );
+    let reply = String::from_utf8(reply).expect("a reply is text");
+    let message = ServerMessage::parse(&reply).expect("a client can read it");
+    assert_eq!((message.id, message.code), (error.id, Some(error.code.value())));
+    assert!(message.msg.is_some_and(|words| !words.is_empty()));
+}
+
+/// The channels of every `ch` in a query; `None` where a percent-encoding does not stand for text.
+fn queried(query: &str) -> Option<Vec<String>> {
+    let mut channels = Vec::new();
+    for parameter in query.split('&') {
+        let Some(value) = parameter.strip_prefix("ch=").filter(|value| !value.is_empty()) else {
+            continue;
+        };
+        let mut bytes = Vec::new();
+        let mut at = 0;
+        while let Some(byte) = value.as_bytes().get(at) {
+            let digits = value.as_bytes().get(at + 1..at + 3);
+            if *byte == b'%' {
+                let digits = digits.filter(|digits| digits.iter().all(u8::is_ascii_hexdigit))?;
+                bytes.push(u8::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok()?);
+                at += 3;
+            } else {
+                bytes.push(*byte);
+                at += 1;
+            }
+        }
+        let list = String::from_utf8(bytes).ok()?;
+        channels.extend(list.split(',').map(str::to_owned));
+    }
+    Some(channels)
+}

@@ -124,6 +124,23 @@ pub const CONNECTIONS_PER_SHARD_DEFAULT: usize = 16 * 1024;
 /// Slots of a shard beyond its limit that exist only to answer 503. When these are taken too: closed unanswered.
 pub const REFUSALS_PER_SHARD: usize = 64;
 
+// ---- echo: what differs from a feed -----------------------------------------------------------------
+
+/// Bytes of one message to an echo unless the command line says otherwise. Beyond: close 1009.
+pub const ECHO_MESSAGE_BYTES_DEFAULT: u32 = 16 * 1024 * 1024;
+/// The most that the command line may say. Beyond: refused at start.
+pub const ECHO_MESSAGE_BYTES_MOST: u32 = 64 * 1024 * 1024;
+/// Bytes of replies owed at which an echo's client is no longer read from before it has read all of them. It may owe
+/// one message of the greatest length on top of that, and a ping and a close frame.
+pub const ECHO_OWED_BYTES_PAUSE: usize = 64 * 1024;
+/// Bytes for which an echo's shard has memory: of long messages that have arrived in part, and as many of replies that
+/// have not gone out. Beyond: close 1013.
+pub const ECHO_POOL_BYTES: usize = 256 * 1024 * 1024;
+/// Blocks of an echo's shard for messages of up to 64 KiB that have arrived in part. Beyond: the long ones are used.
+pub const ECHO_MEDIUM_BLOCKS: usize = 1024;
+/// Bytes of one block of an echo's replies.
+pub const ECHO_OUTBOX_BLOCK_BYTES: usize = 16 * 1024;
+
 // ---- shard: time and turns --------------------------------------------------------------------
 
 /// From accept to a complete opening handshake. Beyond: closed (408 where a request had begun).
@@ -153,6 +170,9 @@ pub const RECV_BYTES: usize = 16 * 1024;
 pub const SEND_BATCH: usize = 2048;
 /// Slices of all sends of one submission together. Beyond: the clients that catch up wait for the next one.
 pub const SEND_BATCH_PARTS: usize = SEND_BATCH * RANGES_PER_TURN;
+/// Bytes of replies that a shard sends in one turn, more or less one connection's. Beyond: they come first in the next,
+/// so that who owes much to many is heard meanwhile.
+pub const REPLIES_TURN_BYTES: usize = 8 * 1024 * 1024;
 /// Records of the tape that are looked at for one connection that catches up before the next has its turn.
 pub const CATCH_UP_RECORDS: usize = 4096;
 /// Bytes that one connection is caught up by before the next one has its turn.
@@ -202,6 +222,11 @@ pub const CLIENT_UNSENT_BYTES_MAX: usize = 256 * 1024;
 const _: () = assert!(CLOSE_REASON_BYTES_MAX == 123);
 const _: () = assert!(HEAD_BYTES_MAX > TARGET_BYTES_MAX);
 const _: () = assert!(OUTBOX_BYTES_MAX > OUTBOX_BYTES_PAUSE + REPLY_BYTES_MAX);
+const _: () = assert!(ECHO_MESSAGE_BYTES_DEFAULT <= ECHO_MESSAGE_BYTES_MOST);
+// Two of the longest, which compression may make an eighth longer, at the same time.
+const _: () =
+    assert!(ECHO_POOL_BYTES >= 2 * (ECHO_MESSAGE_BYTES_MOST as usize / 8 * 9 + ECHO_OWED_BYTES_PAUSE));
+const _: () = assert!(ECHO_OWED_BYTES_PAUSE >= RECV_BYTES);
 const _: () = assert!(PONG_MS >= 2 * PING_INTERVAL_MS);
 const _: () = assert!(TRACK_BYTES_DEFAULT >= TRACK_BYTES_MIN);
 const _: () = assert!(TRACK_BYTES_DEFAULT.is_power_of_two() && TAPE_RECORDS_DEFAULT.is_power_of_two());

@@ -90,6 +90,51 @@ fn a_mistyped_source_or_speed_is_told_what_it_may_be() {
 }
 
 #[test]
+fn an_echo_that_cannot_be_had_is_refused_with_what_can() {
+    if cannot_serve() {
+        return;
+    }
+    let holder = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let address = holder.local_addr().expect("bound");
+    refused(
+        &run(&format!("echo --listen {address}")),
+        &["the address is in use"],
+    );
+    for bytes in ["0", "67108865"] {
+        refused(
+            &run(&format!("echo --listen 127.0.0.1:0 --message-bytes {bytes}")),
+            &[bytes, "--message-bytes 67108864"],
+        );
+    }
+    mistyped(&run("echo --message-bytes 16M"), "'16M'");
+    mistyped(&run("echo --shards 0"), "'0'");
+    refused(
+        &run("echo --listen 127.0.0.1:0 --shards 257 --connections 1"),
+        &["257"],
+    );
+}
+
+#[test]
+fn an_echo_says_where_it_listens_and_a_signal_ends_it_with_success() {
+    if cannot_serve() {
+        return;
+    }
+    let mut process =
+        Process::start("echo --listen 127.0.0.1:0 --shards 2 --connections 8 --message-bytes 1000");
+    let address = process.address();
+    block_on(async {
+        let mut socket = Socket::connect(address, "").await;
+        socket.send("anything").await;
+        assert_eq!(socket.text().await, "anything");
+        process.signal("TERM");
+        let closed = socket.next().await.expect_err("it stops");
+        assert_eq!(closed.code, 1001);
+        socket.ended().await;
+    });
+    assert_eq!(process.wait().status.code(), Some(0));
+}
+
+#[test]
 fn a_tape_that_is_no_power_of_two_is_refused() {
     let serve = "serve --listen 127.0.0.1:0 --source sim";
     refused(

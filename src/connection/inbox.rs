@@ -87,6 +87,17 @@ impl Inboxes {
         })
     }
 
+    /// What an inbox holds, and `arrived` bytes behind it that were received into its block.
+    pub fn held_mut(&mut self, inbox: &mut Inbox, arrived: usize) -> Option<&mut [u8]> {
+        match inbox {
+            Inbox::Empty => None,
+            Inbox::Kept { pool, block, bytes } => {
+                let block = self.pools[usize::from(*pool)].bytes_mut(block);
+                Some(&mut block[..*bytes as usize + arrived])
+            }
+        }
+    }
+
     /// So many bytes at the front of the inbox's block are held now; with none the block goes back.
     pub fn set_held(&mut self, inbox: &mut Inbox, held: usize) {
         match inbox {

@@ -1,6 +1,6 @@
 //! All connections of a shard and the pools they borrow from.
 
-use super::{Connection, Inboxes, Outboxes};
+use super::{Connection, Inboxes, Outboxes, inbox};
 use crate::base::{Key, Slab};
 use crate::limits;
 
@@ -63,6 +63,38 @@ impl Connections {
         self.inboxes.clear(&mut connection.inbox);
         self.outboxes.clear(&mut connection.outbox);
         Some(connection)
+    }
+}
+
+impl Pools {
+    /// Those of a shard that echoes messages of at most so many bytes: as many blocks as its plan of memory allows,
+    /// which costs what has been used of them at its busiest.
+    #[must_use]
+    pub fn echo(message_bytes_max: u32) -> Self {
+        Self {
+            inbox_medium: limits::ECHO_MEDIUM_BLOCKS,
+            inbox_large: limits::ECHO_POOL_BYTES / inbox::block_bytes(message_bytes_max),
+            outbox: limits::ECHO_POOL_BYTES / limits::ECHO_OUTBOX_BLOCK_BYTES,
+            outbox_block_bytes: limits::ECHO_OUTBOX_BLOCK_BYTES,
+            ..Self::default()
+        }
+    }
+}
+
+impl Bounds {
+    /// Those of an echo of messages of at most so many bytes. Whoever owes less than makes it pause may be owed one
+    /// more message, then a ping and a close frame.
+    #[must_use]
+    pub fn echo(message_bytes_max: u32) -> Self {
+        let control_bytes = limits::SERVER_HEADER_BYTES_MAX + limits::CONTROL_BYTES_MAX;
+        Self {
+            message_bytes: message_bytes_max,
+            owed_bytes: limits::ECHO_OWED_BYTES_PAUSE
+                + limits::SERVER_HEADER_BYTES_MAX
+                + message_bytes_max as usize
+                + 2 * control_bytes,
+            owed_bytes_pause: limits::ECHO_OWED_BYTES_PAUSE,
+        }
     }
 }
 

@@ -10,7 +10,7 @@ use crate::ring::descriptors::{DescriptorShortage, descriptors_needed, raise_des
 use crate::tape::Shape;
 use crate::writer::source::{SourceSpec, Speed};
 
-/// What was asked for.
+/// What was asked for of a server of ticks.
 #[derive(Clone, Debug)]
 pub struct Config {
     /// Where to listen; port 0 for any free port.
@@ -34,17 +34,44 @@ pub struct Config {
     pub records: usize,
 }
 
-/// The same, with every default filled in.
+/// What was asked for of a server that sends every message back.
+#[derive(Clone, Debug)]
+pub struct EchoConfig {
+    /// Where to listen; port 0 for any free port.
+    pub listen: SocketAddr,
+    /// How many shards; `None` for one per core.
+    pub shards: Option<NonZeroUsize>,
+    /// How many connections each shard serves at once; `None` as for a server of ticks.
+    pub connections: Option<NonZeroUsize>,
+    /// Bytes of the longest message.
+    pub message_bytes_max: u32,
+}
+
+/// What was asked for, with every default filled in.
 #[derive(Clone, Debug)]
 pub struct Resolved {
-    /// As asked for.
-    pub config: Config,
+    /// Where to listen.
+    pub listen: SocketAddr,
     /// How many shards.
     pub shards: usize,
     /// How many connections each of them serves.
     pub connections: usize,
     /// The tape.
     pub shape: Shape,
+    /// What for.
+    pub purpose: Purpose,
+}
+
+/// What a server is there for.
+#[derive(Clone, Debug)]
+pub enum Purpose {
+    /// To serve ticks, as was asked for.
+    Feed(Config),
+    /// To send every message back.
+    Echo {
+        /// Bytes of the longest one.
+        message_bytes_max: u32,
+    },
 }
 
 impl Config {
@@ -69,10 +96,7 @@ impl Config {
     /// # Errors
     /// When this machine cannot give what was asked for.
     pub fn resolve(self) -> Result<Resolved, StartError> {
-        let cores = thread::available_parallelism().map_or(1, NonZeroUsize::get);
-        let shards = self
-            .shards
-            .map_or(cores.min(limits::SHARDS_MAX), NonZeroUsize::get);
+        let shards = shards(self.shards);
         let shape = Shape {
             records: self.records,
             // With compression there is a second one, for those who ask for it.
@@ -84,12 +108,56 @@ impl Config {
         check_size("records", self.records, limits::TAPE_RECORDS_MIN)?;
         let connections = connections(self.connections, shards).map_err(StartError::Descriptors)?;
         Ok(Resolved {
+            listen: self.listen,
             shards,
             connections,
             shape,
-            config: self,
+            purpose: Purpose::Feed(self),
         })
     }
+}
+
+impl EchoConfig {
+    /// An echo on `listen` with defaults for the rest.
+    #[must_use]
+    pub fn new(listen: SocketAddr) -> Self {
+        Self {
+            listen,
+            shards: None,
+            connections: None,
+            message_bytes_max: limits::ECHO_MESSAGE_BYTES_DEFAULT,
+        }
+    }
+
+    /// Fills in the defaults, and raises this process's limit of descriptors as far as needed.
+    ///
+    /// # Errors
+    /// When this machine cannot give what was asked for.
+    pub fn resolve(self) -> Result<Resolved, StartError> {
+        let message_bytes_max = self.message_bytes_max;
+        if !(1..=limits::ECHO_MESSAGE_BYTES_MOST).contains(&message_bytes_max) {
+            return Err(StartError::MessageBytes {
+                asked: message_bytes_max,
+            });
+        }
+        let shards = shards(self.shards);
+        let shape = Shape::smallest(shards);
+        shape.check().map_err(StartError::Tape)?;
+        let connections = connections(self.connections, shards).map_err(StartError::Descriptors)?;
+        Ok(Resolved {
+            listen: self.listen,
+            shards,
+            connections,
+            shape,
+            purpose: Purpose::Echo { message_bytes_max },
+        })
+    }
+}
+
+/// How many shards: as many as was asked for, or else one for each core.
+fn shards(asked: Option<NonZeroUsize>) -> usize {
+    let cores = thread::available_parallelism().map_or(1, NonZeroUsize::get);
+    asked.map_or(cores.min(limits::SHARDS_MAX), NonZeroUsize::get)
 }
 
 /// The sequencer counts on room for the longest event and an image ahead of the head.

@@ -12,6 +12,6 @@ pub mod progress;
 pub mod server;
 pub mod start_error;
 
-pub use config::{Config, Resolved};
+pub use config::{Config, EchoConfig, Purpose, Resolved};
 pub use server::Server;
 pub use start_error::StartError;

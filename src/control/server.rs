@@ -11,10 +11,8 @@ use std::time::Duration;
 
 use tokio::sync::{mpsc, watch};
 
-use super::{Resolved, StartError};
+use super::{Config, Purpose, Resolved, StartError};
 use crate::base::{Census, Orders};
-use crate::connection::{Bounds, Pools};
-use crate::limits;
 use crate::ring::uring::UringBell;
 use crate::ring::{Bell, Errno, ListenError, ListenerOptions, UringBuilder, UringOptions, listen, probe};
 use crate::shard::{Shard, Site, Size};
@@ -54,17 +52,17 @@ pub enum News {
 }
 
 impl Server {
-    /// Starts a server. It accepts connections when this returns, and its source begins.
+    /// Starts a server. It accepts connections when this returns, and its source begins, if it has one.
     ///
     /// # Errors
     /// When anything that it needs is refused; no thread is left behind then.
     pub fn start(resolved: &Resolved) -> Result<Self, StartError> {
         let capabilities = probe().map_err(StartError::Ring)?;
-        let listeners = listen_all(resolved.config.listen, resolved.shards).map_err(StartError::Listen)?;
+        let listeners = listen_all(resolved.listen, resolved.shards).map_err(StartError::Listen)?;
         let address = listeners
             .first()
             .and_then(|listener| listener.local_addr().ok())
-            .unwrap_or(resolved.config.listen);
+            .unwrap_or(resolved.listen);
         let (writer, readers) = tape::new(&resolved.shape).map_err(StartError::Tape)?;
         let builders: Vec<UringBuilder> = listeners
             .into_iter()
@@ -92,16 +90,17 @@ impl Server {
         };
         let begun = server
             .spawn_shards(resolved, builders, readers, &teller)
-            .and_then(|()| {
-                server.spawn_writer(
-                    resolved,
-                    writer,
-                    WriterEnds {
+            .and_then(|()| match &resolved.purpose {
+                Purpose::Feed(config) => {
+                    let ends = WriterEnds {
                         stopped,
                         progress_sender,
                         teller,
-                    },
-                )
+                    };
+                    server.spawn_writer(config, writer, ends)
+                }
+                // Its tape stays empty.
+                Purpose::Echo { .. } => Ok(()),
             });
         if let Err(error) = begun {
             server.stop();
@@ -158,19 +157,9 @@ impl Server {
         readers: Vec<Reader>,
         news: &mpsc::UnboundedSender<News>,
     ) -> Result<(), StartError> {
-        let epoch: Box<str> = format!("{:x}", Clock::start().now().wall_ns / 1000).into();
+        let epoch = format!("{:x}", Clock::start().now().wall_ns / 1000);
         for (shard, (builder, reader)) in builders.into_iter().zip(readers).enumerate() {
-            let size = Size {
-                connections: resolved.connections,
-                subscriptions: resolved.connections * limits::SUBSCRIPTIONS_PER_CONNECTION_PLANNED,
-                pools: Pools::default(),
-                bounds: Bounds::default(),
-            };
-            let site = Site::new(shard, epoch.clone());
-            let site = match resolved.config.compression {
-                Some(_) => site.compressing(NATIVE_JSON_DEFLATED),
-                None => site,
-            };
+            let (size, site) = part(resolved, shard, &epoch);
             let (census, orders) = (Arc::clone(&self.shards[shard].census), Arc::clone(&self.orders));
             let teller = Teller::new(format!("shard-{shard}"), news);
             self.spawn(teller, move || {
@@ -184,18 +173,13 @@ impl Server {
         Ok(())
     }
 
-    fn spawn_writer(
-        &mut self,
-        resolved: &Resolved,
-        tape: Writer,
-        ends: WriterEnds,
-    ) -> Result<(), StartError> {
+    fn spawn_writer(&mut self, config: &Config, tape: Writer, ends: WriterEnds) -> Result<(), StartError> {
         let WriterEnds {
             stopped,
             progress_sender,
             teller: news,
         } = ends;
-        let config = resolved.config.clone();
+        let config = config.clone();
         let bells: Vec<UringBell> = self.shards.iter().map(|shard| shard.bell.clone()).collect();
         let censuses: Vec<Arc<Census>> = self
             .shards
@@ -304,6 +288,24 @@ impl Drop for Teller {
 /// How long a source may take to open before the server serves without it. A named pipe that nobody writes to yet
 /// takes for ever.
 const OPENING: Duration = Duration::from_secs(2);
+
+/// How large a shard is, and what it offers.
+fn part(resolved: &Resolved, shard: usize, epoch: &str) -> (Size, Site) {
+    let connections = resolved.connections;
+    match &resolved.purpose {
+        Purpose::Feed(config) => {
+            let site = Site::new(shard, epoch.into());
+            let site = match config.compression {
+                Some(_) => site.compressing(NATIVE_JSON_DEFLATED),
+                None => site,
+            };
+            (Size::feed(connections), site)
+        }
+        Purpose::Echo { message_bytes_max } => {
+            (Size::echo(connections, *message_bytes_max), Site::echo(shard))
+        }
+    }
+}
 
 /// One listener a shard, all on the same port.
 fn listen_all(address: SocketAddr, shards: usize) -> Result<Vec<TcpListener>, ListenError> {

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::io;
 
+use crate::limits;
 use crate::ring::descriptors::DescriptorShortage;
 use crate::ring::{Errno, ListenError, Unavailable};
 use crate::tape::TapeError;
@@ -27,6 +28,11 @@ pub enum StartError {
         asked: usize,
         /// The least that there may be.
         least: usize,
+    },
+    /// An echo's longest message would be of no bytes, or of more than there is memory for.
+    MessageBytes {
+        /// What was asked for.
+        asked: u32,
     },
     /// The source cannot be opened.
     Source(SourceError),
@@ -61,6 +67,13 @@ impl fmt::Display for StartError {
                     "a tape of {asked} {what} is too small; give it at least {least}: --tape-{what} {least}"
                 )
             }
+            Self::MessageBytes { asked } => {
+                let most = limits::ECHO_MESSAGE_BYTES_MOST;
+                write!(
+                    f,
+                    "messages of up to {asked} bytes cannot be echoed; choose from 1 to {most}: --message-bytes {most}"
+                )
+            }
             Self::Source(error) => error.fmt(f),
             Self::Runtime(error) => write!(f, "the writer's io_uring cannot be set up: {error}"),
             Self::Thread(error) => write!(f, "cannot start a thread: {error}; raise the limit: ulimit -u"),
@@ -82,7 +95,10 @@ impl std::error::Error for StartError {
             Self::Tape(error) => Some(error),
             Self::Source(error) => Some(error),
             Self::Runtime(error) | Self::Thread(error) => Some(error),
-            Self::TapeTooSmall { .. } | Self::Shard { .. } | Self::Panic { .. } => None,
+            Self::TapeTooSmall { .. }
+            | Self::MessageBytes { .. }
+            | Self::Shard { .. }
+            | Self::Panic { .. } => None,
         }
     }
 }

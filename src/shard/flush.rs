@@ -15,10 +15,11 @@ pub(super) type Pushed = Vec<(Key, usize)>;
 impl<R: Ring> Shard<R> {
     /// Sends what is owed, catches up who is behind, and lets go of the tape.
     pub(super) fn flush(&mut self, now: Now) {
-        self.send_replies();
+        let mut bytes_left = limits::REPLIES_TURN_BYTES;
+        self.send_replies(&mut bytes_left);
         self.catch_up(now);
         // Catching up may have ended in farewells.
-        self.send_replies();
+        self.send_replies(&mut bytes_left);
         self.count();
         self.unpin();
     }
@@ -29,7 +30,7 @@ impl<R: Ring> Shard<R> {
             && !connection.owing
         {
             connection.owing = true;
-            self.owing.push(key);
+            self.owing.push_back(key);
         }
     }
 
@@ -69,10 +70,11 @@ impl<R: Ring> Shard<R> {
         }
     }
 
-    fn send_replies(&mut self) {
-        while !self.owing.is_empty() {
+    /// Sends what is owed, as far as this turn's bytes go. Whoever is left comes first in the next turn.
+    fn send_replies(&mut self, bytes_left: &mut usize) {
+        while !self.owing.is_empty() && *bytes_left > 0 {
             let mut pushed = std::mem::take(&mut self.pushed);
-            self.push_replies(&mut pushed);
+            self.push_replies(&mut pushed, *bytes_left);
             for short in 0..self.outgoing.short.len() {
                 let short = self.outgoing.short[short];
                 let (key, bytes) = &mut pushed[short.index as usize];
@@ -83,17 +85,21 @@ impl<R: Ring> Shard<R> {
                 }
             }
             for (key, bytes) in pushed.drain(..) {
+                *bytes_left = bytes_left.saturating_sub(bytes);
                 self.replied(key, bytes);
             }
             self.pushed = pushed;
         }
     }
 
-    /// Submits the replies of up to a batch of connections.
-    fn push_replies(&mut self, pushed: &mut Pushed) {
+    /// Submits the replies of up to a batch of connections, and of no more than owe so many bytes.
+    fn push_replies(&mut self, pushed: &mut Pushed, bytes_max: usize) {
         let mut batch = self.outgoing.batch();
-        let first = self.owing.len().saturating_sub(limits::SEND_BATCH);
-        for &key in &self.owing[first..] {
+        let mut bytes_owed = 0;
+        while pushed.len() < limits::SEND_BATCH
+            && bytes_owed < bytes_max
+            && let Some(key) = self.owing.pop_front()
+        {
             let Some(connection) = self.connections.slots.get_mut(key) else {
                 continue;
             };
@@ -101,9 +107,9 @@ impl<R: Ring> Shard<R> {
             if connection.is_blocked() || connection.stage == Stage::Down {
                 continue;
             }
+            bytes_owed += connection.outbox.len();
             pushed.push((key, 0));
         }
-        self.owing.truncate(first);
         for (key, bytes) in &mut *pushed {
             let Some(connection) = self.connections.slots.get(*key) else {
                 continue;
@@ -128,12 +134,13 @@ impl<R: Ring> Shard<R> {
         }
         self.connections.outboxes.consume(&mut connection.outbox, bytes);
         if !connection.outbox.is_empty() {
-            if !connection.is_blocked() {
-                return self.owe(key);
-            }
+            let is_blocked = connection.is_blocked();
             // Its ticks must wait behind its replies.
             if self.hub.is_live(key) {
                 self.hub.fall_behind(key, self.hub.cursor());
+            }
+            if !is_blocked {
+                self.owe(key);
             }
             return;
         }

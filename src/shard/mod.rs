@@ -72,7 +72,7 @@ pub struct Shard<R: Ring> {
     fan_out: FanOut,
     outgoing: Outgoing,
     /// Connections that are owed something and can be sent it.
-    owing: Vec<Key>,
+    owing: VecDeque<Key>,
     pushed: Pushed,
     catch_up: CatchUp,
     catching_up: VecDeque<Key>,
@@ -109,6 +109,30 @@ pub struct Size {
     pub bounds: Bounds,
 }
 
+impl Size {
+    /// A shard that serves a feed to so many.
+    #[must_use]
+    pub fn feed(connections: usize) -> Self {
+        Self {
+            connections,
+            subscriptions: connections * limits::SUBSCRIPTIONS_PER_CONNECTION_PLANNED,
+            pools: Pools::default(),
+            bounds: Bounds::default(),
+        }
+    }
+
+    /// A shard that echoes messages of at most so many bytes to so many.
+    #[must_use]
+    pub fn echo(connections: usize, message_bytes_max: u32) -> Self {
+        Self {
+            connections,
+            subscriptions: 0,
+            pools: Pools::echo(message_bytes_max),
+            bounds: Bounds::echo(message_bytes_max),
+        }
+    }
+}
+
 impl<R: Ring> Shard<R> {
     /// A shard that accepts on `ring`'s listener and serves what `tape` holds.
     pub fn new(
@@ -142,7 +166,7 @@ impl<R: Ring> Shard<R> {
             intake: Intake::new(),
             fan_out: FanOut::with_capacity(slots),
             outgoing: Outgoing::new(),
-            owing: Vec::with_capacity(slots),
+            owing: VecDeque::with_capacity(slots),
             pushed: Vec::with_capacity(limits::SEND_BATCH),
             catch_up: CatchUp::new(),
             catching_up: VecDeque::with_capacity(slots),
@@ -220,8 +244,8 @@ impl<R: Ring> Shard<R> {
                 "a live client is owed nothing, or its ticks would overtake its replies"
             );
             assert!(
-                connection.outbox.is_empty() || connection.is_blocked(),
-                "what is owed waits for nothing but the socket"
+                connection.outbox.is_empty() || connection.is_blocked() || connection.owing,
+                "what is owed waits for nothing but the socket and the next turn"
             );
         }
     }

@@ -4,7 +4,7 @@
 //! received from more than once a turn, so a flood from one client costs the others one lane's worth of time.
 
 use super::Shard;
-use super::converse::Desk;
+use super::converse::{Desk, Verdict};
 use crate::base::{Key, Now, Socket};
 use crate::connection::{Connection, Inbox, Pause};
 use crate::limits;
@@ -66,9 +66,13 @@ impl<R: Ring> Shard<R> {
                 connection.pause = Pause::Replies;
                 continue;
             }
-            connection.pause = Pause::None;
+            let paused = std::mem::take(&mut connection.pause);
             if !matches!(connection.inbox, Inbox::Empty) {
-                self.receive_into_block(key, now);
+                if paused == Pause::None {
+                    self.receive_into_block(key, now);
+                } else {
+                    self.hear_block(key, 0, now);
+                }
                 continue;
             }
             self.intake.sockets.push(connection.socket);
@@ -125,54 +129,54 @@ impl<R: Ring> Shard<R> {
         self.intake.batch.clear();
     }
 
-    /// Receives from a connection into the block that holds the beginning of its message. What the block holds
-    /// may already be enough to go on with: the connection was paused.
+    /// Receives from a connection into the block that holds the beginning of its message.
     fn receive_into_block(&mut self, key: Key, now: Now) {
+        let Some(Connection { inbox, socket, .. }) = self.connections.slots.get_mut(key) else {
+            return;
+        };
+        let room = match self.connections.inboxes.block_mut(inbox) {
+            Ok(Some((bytes, held))) => &mut bytes[held..],
+            Ok(None) => return,
+            Err(full) => return self.conclude(key, Verdict::GoOn, Err(full), now),
+        };
+        let lane = room.len().min(limits::RECV_BYTES);
+        if lane > 0 {
+            self.ring
+                .recv_batch(&[*socket], room, lane, &mut self.intake.received);
+            match self.intake.received.first() {
+                Some(Ok(0)) | None => return self.hang_up(key),
+                Some(&Ok(bytes)) => {
+                    self.heard(key, now);
+                    return self.hear_block(key, bytes, now);
+                }
+                Some(Err(errno)) if errno.would_block() => return self.watch(key),
+                Some(Err(_)) => return self.hang_up(key),
+            }
+        }
+        self.hear_block(key, 0, now);
+    }
+
+    /// Hears what a connection's block holds, `arrived` bytes of it new. After a pause there are none: what was kept
+    /// is gone on with first, so that a block never fills up with what nobody has looked at.
+    fn hear_block(&mut self, key: Key, arrived: usize, now: Now) {
         let Some(connection) = self.connections.slots.get_mut(key) else {
             return;
         };
-        let Connection { inbox, socket, .. } = connection;
-        let mut inbox_taken = std::mem::take(inbox);
-        let socket = *socket;
-        let block = match self.connections.inboxes.block_mut(&mut inbox_taken) {
-            Ok(Some(block)) => block,
-            Ok(None) => return,
-            Err(full) => {
-                connection.inbox = inbox_taken;
-                return self.conclude(key, super::converse::Verdict::GoOn, Err(full), now);
+        let mut inbox = std::mem::take(&mut connection.inbox);
+        let (held, verdict) = match self.connections.inboxes.held_mut(&mut inbox, arrived) {
+            Some(bytes) => {
+                let mut desk = Desk {
+                    hub: &mut self.hub,
+                    outboxes: &mut self.connections.outboxes,
+                    site: &mut self.site,
+                    now,
+                };
+                desk.hear(key, connection, bytes)
             }
+            None => (0, Verdict::GoOn),
         };
-        let (bytes, held) = block;
-        let room = &mut bytes[held..];
-        let arrived = if room.is_empty() {
-            Ok(0)
-        } else {
-            let lane = room.len().min(limits::RECV_BYTES);
-            self.ring
-                .recv_batch(&[socket], room, lane, &mut self.intake.received);
-            match self.intake.received.first() {
-                Some(Ok(0)) | None => Err(()),
-                Some(Ok(bytes)) => Ok(*bytes),
-                Some(Err(errno)) if errno.would_block() => Ok(0),
-                Some(Err(_)) => Err(()),
-            }
-        };
-        let Ok(arrived) = arrived else {
-            connection.inbox = inbox_taken;
-            return self.hang_up(key);
-        };
-        let mut desk = Desk {
-            hub: &mut self.hub,
-            outboxes: &mut self.connections.outboxes,
-            site: &mut self.site,
-            now,
-        };
-        let (held, verdict) = desk.hear(key, connection, &mut bytes[..held + arrived]);
-        self.connections.inboxes.set_held(&mut inbox_taken, held);
-        connection.inbox = inbox_taken;
-        if arrived > 0 {
-            self.heard(key, now);
-        }
+        self.connections.inboxes.set_held(&mut inbox, held);
+        connection.inbox = inbox;
         self.conclude(key, verdict, Ok(()), now);
     }
 }

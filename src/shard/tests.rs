@@ -6,6 +6,7 @@ use std::sync::{Arc, mpsc};
 mod echo;
 
 use super::*;
+use crate::connection::Inbox;
 use crate::ring::{Client, ClientState, Faults, SimNet, SimRing};
 use crate::tape::{self, Shape};
 
@@ -21,6 +22,16 @@ impl Stage {
     }
 
     fn of(site: Site, pools: Pools) -> Self {
+        let size = Size {
+            connections: 4,
+            subscriptions: 16,
+            pools,
+            bounds: Bounds::default(),
+        };
+        Self::sized(site, size)
+    }
+
+    fn sized(site: Site, size: Size) -> Self {
         let net = SimNet::new(1, Faults::default());
         let shape = Shape {
             records: limits::TAPE_RECORDS_MIN,
@@ -28,12 +39,6 @@ impl Stage {
             readers: 1,
         };
         let (_, mut readers) = tape::new(&shape).unwrap();
-        let size = Size {
-            connections: 4,
-            subscriptions: 16,
-            pools,
-            bounds: Bounds::default(),
-        };
         let shard = Shard::new(
             net.ring(),
             readers.remove(0),
@@ -82,6 +87,37 @@ fn close_code_of(client: &mut Client) -> Option<u16> {
         [0x88, _, high, low, ..] => Some(u16::from_be_bytes([high, low])),
         _ => None,
     }
+}
+
+/// A client whose input waits was once received from each time it was gone on with, until its block was full, and
+/// each time the whole of that was moved.
+#[test]
+fn nothing_is_received_from_a_client_whose_input_still_waits() {
+    let mut stage = Stage::new(Pools::default());
+    let mut client = stage.upgraded();
+    // Each is answered with an error that is far longer.
+    let command = [&[0x81, 0x82, 0, 0, 0, 0][..], b"{}"].concat();
+    let commands = command.repeat(6000);
+    let (mut sent, mut errors) = (0, Vec::new());
+    while sent < commands.len() || !(stage.net.is_idle() && stage.shard.is_idle(stage.net.now())) {
+        sent += client.write(&commands[sent..]);
+        stage.shard.turn().unwrap();
+        stage.shard.invariants();
+        client.read(&mut errors);
+        for key in stage.shard.connections.slots.keys() {
+            if let Inbox::Kept { bytes, .. } = stage.shard.connections.slots.get(key).unwrap().inbox {
+                assert!(
+                    bytes as usize <= limits::RECV_BYTES,
+                    "{bytes} bytes wait for an answer"
+                );
+            }
+        }
+    }
+    let answered = errors
+        .windows(11)
+        .filter(|part| part == b"\"t\":\"error\"")
+        .count();
+    assert_eq!(answered, 6000);
 }
 
 /// The first bytes of a message were dropped for want of a block, so the rest must not be heard as if it began
@@ -151,6 +187,29 @@ fn a_client_that_never_ends_its_stream_is_dropped_when_its_time_is_up() {
         stage.rest();
         assert_eq!(client.state(), ClientState::Ended, "and nothing resets it");
         stage.net.advance(limits::CLOSE_MS * 1_000_000);
+        stage.rest();
+        assert!(stage.shard.connections.slots.is_empty());
+    }
+}
+
+/// RFC 6455 §7.2.2: to abort an opening handshake is to close the connection.
+#[test]
+fn a_handshake_that_takes_too_long_is_refused_or_dropped() {
+    for (begun, answer) in [
+        ("GET /v1/ws HTTP/1.1\r\nHost: sim\r\n", "HTTP/1.1 408 "),
+        ("", ""),
+    ] {
+        let mut stage = Stage::new(Pools::default());
+        let mut client = stage.net.connect(0);
+        client.write(begun.as_bytes());
+        stage.rest();
+        stage.net.advance(limits::HANDSHAKE_MS * 1_000_000);
+        stage.rest();
+        let mut answered = Vec::new();
+        client.read(&mut answered);
+        assert!(answered.starts_with(answer.as_bytes()) && answered.is_empty() == answer.is_empty());
+        assert_eq!(client.state(), ClientState::Ended);
+        client.finish();
         stage.rest();
         assert!(stage.shard.connections.slots.is_empty());
     }

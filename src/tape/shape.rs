@@ -20,6 +20,16 @@ pub struct Shape {
 }
 
 impl Shape {
+    /// The smallest there is: of a tape that nothing is ever put on.
+    #[must_use]
+    pub fn smallest(readers: usize) -> Self {
+        Self {
+            records: 1,
+            track_bytes: vec![mirror::page_bytes()],
+            readers,
+        }
+    }
+
     /// Checks every dimension.
     ///
     /// # Errors

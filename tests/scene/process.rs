@@ -51,9 +51,10 @@ impl Process {
     /// The address it says that it serves on.
     pub(crate) fn address(&mut self) -> SocketAddr {
         let line = self.line("serving on ws://");
-        let address = line
+        let (address, _path) = line
             .trim_start_matches("serving on ws://")
-            .trim_end_matches("/v1/ws");
+            .split_once('/')
+            .unwrap_or_else(|| panic!("{line} names no path"));
         address.parse().unwrap_or_else(|error| panic!("{error}: {line}"))
     }
 

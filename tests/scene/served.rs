@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
 
-use tickwire::control::{Config, Server};
+use tickwire::control::{Config, EchoConfig, Resolved, Server};
 use tickwire::limits;
 use tickwire::writer::source::SourceSpec;
 
@@ -15,8 +15,11 @@ pub(crate) struct Served {
 
 impl Served {
     pub(crate) fn start(config: Config) -> Self {
-        let resolved = config.resolve().expect("what a test asks for can be given");
-        let server = Server::start(&resolved).expect("the server starts");
+        Self::resolved(&config.resolve().expect("what a test asks for can be given"))
+    }
+
+    fn resolved(resolved: &Resolved) -> Self {
+        let server = Server::start(resolved).expect("the server starts");
         Self { server: Some(server) }
     }
 
@@ -51,6 +54,19 @@ pub(crate) fn small(source: SourceSpec) -> Config {
         track_bytes: limits::TRACK_BYTES_MIN,
         ..Config::new(any_port, source)
     }
+}
+
+/// A small echo of messages of at most so many bytes; says so where there can be none.
+pub(crate) fn echo(message_bytes_max: u32) -> Option<Served> {
+    let any_port = SocketAddr::from(([127, 0, 0, 1], 0));
+    let config = EchoConfig {
+        shards: NonZeroUsize::new(1),
+        connections: NonZeroUsize::new(16),
+        message_bytes_max,
+        ..EchoConfig::new(any_port)
+    };
+    let start = || Served::resolved(&config.resolve().expect("what a test asks for can be given"));
+    (!super::cannot_serve()).then(start)
 }
 
 /// A small server of the simulated market; says so where there can be none.

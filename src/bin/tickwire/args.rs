@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::num::NonZeroUsize;
 
 use clap::{Parser, Subcommand};
-use tickwire::control::Config;
+use tickwire::control::{Config, EchoConfig};
 use tickwire::limits;
 use tickwire::writer::source::{SEED_DEFAULT, SourceSpec, Speed};
 
@@ -24,6 +24,8 @@ pub(crate) enum Command {
     Demo(Demo),
     /// Serve ticks from a source.
     Serve(Serve),
+    /// Send every message back as it came, on every path: for conformance and benchmarks.
+    Echo(Echo),
     /// Subscribe to channels and print what comes.
     Sub(sub::Args),
 }
@@ -83,6 +85,22 @@ pub(crate) enum Compression {
     On,
 }
 
+#[derive(Debug, clap::Args)]
+pub(crate) struct Echo {
+    /// Where to listen.
+    #[arg(long, default_value = "127.0.0.1:9001", value_name = "ADDR")]
+    pub(crate) listen: SocketAddr,
+    /// Threads that serve clients [default: one per core].
+    #[arg(long, value_name = "N")]
+    pub(crate) shards: Option<NonZeroUsize>,
+    /// Connections that each shard serves; one more is answered 503 [default: as many as descriptors allow].
+    #[arg(long, value_name = "N")]
+    pub(crate) connections: Option<NonZeroUsize>,
+    /// Bytes of the longest message; a longer one closes its connection with 1009.
+    #[arg(long, default_value_t = limits::ECHO_MESSAGE_BYTES_DEFAULT, value_name = "BYTES")]
+    pub(crate) message_bytes: u32,
+}
+
 impl Demo {
     pub(crate) fn config(&self) -> Config {
         Config {
@@ -104,6 +122,17 @@ impl Serve {
             compression: (self.compression == Compression::On).then_some(self.compression_threshold),
             track_bytes: self.tape_bytes,
             records: self.tape_records,
+        }
+    }
+}
+
+impl Echo {
+    pub(crate) fn config(&self) -> EchoConfig {
+        EchoConfig {
+            listen: self.listen,
+            shards: self.shards,
+            connections: self.connections,
+            message_bytes_max: self.message_bytes,
         }
     }
 }

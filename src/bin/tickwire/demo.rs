@@ -8,7 +8,9 @@ use crate::args::Demo;
 use crate::serve;
 
 pub(crate) fn run(demo: &Demo) -> Result<(), StartError> {
-    serve::serve(demo.config(), |address| println!("{}", what_next(address)))
+    serve::serve(&demo.config().resolve()?, |address| {
+        println!("{}", what_next(address));
+    })
 }
 
 fn what_next(address: SocketAddr) -> String {

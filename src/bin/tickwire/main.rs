@@ -2,6 +2,7 @@
 
 mod args;
 mod demo;
+mod echo;
 mod serve;
 mod sub;
 
@@ -20,6 +21,7 @@ fn main() -> ExitCode {
     match Args::parse().command {
         Command::Demo(demo) => exit("tickwire", demo::run(&demo)),
         Command::Serve(serve) => exit("tickwire", serve::run(&serve)),
+        Command::Echo(echo) => exit("tickwire", echo::run(&echo)),
         Command::Sub(args) => exit("tickwire sub", sub::run(&args)),
     }
 }

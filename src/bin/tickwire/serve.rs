@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tickwire::control::progress::ProgressLine;
 use tickwire::control::server::News;
-use tickwire::control::{Config, Server, StartError};
+use tickwire::control::{Purpose, Resolved, Server, StartError};
 use tickwire::writer::FeedEnd;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tracing_subscriber::EnvFilter;
@@ -14,15 +14,14 @@ use tracing_subscriber::EnvFilter;
 use crate::args::Serve;
 
 pub(crate) fn run(serve: &Serve) -> Result<(), StartError> {
-    self::serve(serve.config(), |address| {
+    self::serve(&serve.config().resolve()?, |address| {
         eprintln!("serving on ws://{address}/v1/ws");
     })
 }
 
 /// Starts a server, says where it is, and runs it until a signal or a failure ends it.
-pub(crate) fn serve(config: Config, announce: impl FnOnce(SocketAddr)) -> Result<(), StartError> {
+pub(crate) fn serve(resolved: &Resolved, announce: impl FnOnce(SocketAddr)) -> Result<(), StartError> {
     log_to_stderr();
-    let resolved = config.resolve()?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -31,13 +30,8 @@ pub(crate) fn serve(config: Config, announce: impl FnOnce(SocketAddr)) -> Result
         // Before the first thread: a signal that comes while they start is not lost.
         let mut interrupt = signal(SignalKind::interrupt()).map_err(StartError::Runtime)?;
         let mut terminate = signal(SignalKind::terminate()).map_err(StartError::Runtime)?;
-        let mut server = Server::start(&resolved)?;
-        tracing::info!(
-            shards = resolved.shards,
-            connections = resolved.shards * resolved.connections,
-            source = %resolved.config.source,
-            "serving"
-        );
+        let mut server = Server::start(resolved)?;
+        log_start(resolved);
         announce(server.address());
         let result = watch_over(&mut server, &mut interrupt, &mut terminate).await;
         server.stop();
@@ -49,6 +43,16 @@ pub(crate) fn serve(config: Config, announce: impl FnOnce(SocketAddr)) -> Result
         }
         result
     })
+}
+
+fn log_start(resolved: &Resolved) {
+    let (shards, connections) = (resolved.shards, resolved.shards * resolved.connections);
+    match &resolved.purpose {
+        Purpose::Feed(config) => tracing::info!(shards, connections, source = %config.source, "serving"),
+        Purpose::Echo { message_bytes_max } => {
+            tracing::info!(shards, connections, message_bytes_max, "echoing");
+        }
+    }
 }
 
 /// Shows how the source gets on until the server is to end.

@@ -5,8 +5,10 @@ use crate::base::Prng;
 use crate::ring::Bell as _;
 use crate::wire::{Client as ClientRole, Deflater, Event, Inflater, MaskingKey, Sender, Session};
 
+const MESSAGE_BYTES_MAX: u32 = 64 * 1024;
+
 fn stage() -> Stage {
-    Stage::of(Site::echo(0), Pools::default())
+    Stage::sized(Site::echo(0), Size::echo(4, MESSAGE_BYTES_MAX))
 }
 
 /// Everything that has arrived.
@@ -229,7 +231,7 @@ fn who_did_not_agree_on_compression_may_not_use_it_and_is_not_answered_with_it()
     }
 }
 
-/// 64 KiB are the limit here; the bomb is a megabyte in a thousand bytes.
+/// The bomb is a megabyte in a thousand bytes.
 #[test]
 fn a_bomb_closes_who_sent_it_and_the_next_message_of_another_is_whole() {
     let mut stage = stage();
@@ -251,4 +253,76 @@ fn a_bomb_closes_who_sent_it_and_the_next_message_of_another_is_whole() {
     }));
     stage.rest();
     assert_eq!(heard(&mut other)[0], 0xc1);
+}
+
+/// What each socket takes of a reply is limited, and so is what all of them take in one turn.
+#[test]
+fn who_owes_much_to_many_goes_on_with_the_rest_of_them_in_the_next_turn() {
+    let mut stage = Stage::sized(Site::echo(0), Size::echo(200, MESSAGE_BYTES_MAX));
+    let message = vec![b'x'; 60_000];
+    let frame = masked(|sender, out| sender.binary(&message, MaskingKey::new(KEY), out).unwrap());
+    let mut clients: Vec<Client> = (0..200).map(|_| stage.upgraded()).collect();
+    for client in &mut clients {
+        assert_eq!(client.write(&frame), frame.len());
+    }
+    let mut left_for_later = 0;
+    while !(stage.net.is_idle() && stage.shard.is_idle(stage.net.now())) {
+        stage.shard.turn().unwrap();
+        stage.shard.invariants();
+        left_for_later = left_for_later.max(stage.shard.owing.len());
+    }
+    let in_a_turn = limits::REPLIES_TURN_BYTES / message.len();
+    assert!(
+        (200 - in_a_turn - 2..=200 - in_a_turn).contains(&left_for_later),
+        "{left_for_later}"
+    );
+    for client in &mut clients {
+        let reply = heard(client);
+        assert_eq!((reply.len(), &reply[..2]), (4 + message.len(), &[0x82, 126][..]));
+    }
+}
+
+/// It is no longer read from: what it may owe, its socket's buffers and the beginning of one more message are all that
+/// it can fill.
+#[test]
+fn who_sends_and_never_reads_owes_a_bounded_amount_and_others_are_served() {
+    let size = Size::echo(4, 1 << 20);
+    let bounds = size.bounds;
+    let mut stage = Stage::sized(Site::echo(0), size);
+    let (mut flood, mut other) = (stage.upgraded(), stage.upgraded());
+    flood.set_pace(0);
+    let message = vec![b'x'; 1 << 20];
+    let pair = masked(|sender, out| {
+        sender.binary(&message, MaskingKey::new(KEY), out).unwrap();
+        sender.text("little", MaskingKey::new(KEY), out).unwrap();
+    });
+    let (mut sent, mut owed_most) = (0, 0);
+    for _ in 0..100 {
+        sent += flood.write(&pair[sent % pair.len()..]);
+        other.write(&masked(|sender, out| {
+            sender.text("hi", MaskingKey::new(KEY), out).unwrap();
+        }));
+        stage.rest();
+        assert_eq!(heard(&mut other), b"\x81\x02hi");
+        for key in stage.shard.connections.slots.keys() {
+            let connection = stage.shard.connections.slots.get(key).unwrap();
+            owed_most = owed_most.max(connection.outbox.len());
+        }
+    }
+    assert!(
+        (bounds.owed_bytes / 2..=bounds.owed_bytes).contains(&owed_most),
+        "{owed_most}"
+    );
+    assert!(sent < bounds.owed_bytes + 3 * 64 * 1024, "{sent}");
+    // It reads at last, and gets what it has a right to.
+    flood.set_pace(usize::MAX);
+    let (first_sent, first_reply) = (14 + message.len(), 10 + message.len());
+    let expected = sent / pair.len() * (first_reply + 8) + sent % pair.len() / first_sent * first_reply;
+    let mut reply = Vec::new();
+    while reply.len() < expected {
+        assert!(flood.read(&mut reply) > 0, "{} of {expected}", reply.len());
+        stage.rest();
+    }
+    assert_eq!((reply.len(), flood.read(&mut reply)), (expected, 0));
+    assert_eq!(reply[first_reply..first_reply + 8], *b"\x81\x06little");
 }

@@ -194,6 +194,29 @@ fn a_client_that_never_ends_its_stream_is_dropped_when_its_time_is_up() {
     }
 }
 
+/// RFC 6455 §7.2.2: to abort an opening handshake is to close the connection.
+#[test]
+fn a_handshake_that_takes_too_long_is_refused_or_dropped() {
+    for (begun, answer) in [
+        ("GET /v1/ws HTTP/1.1\r\nHost: sim\r\n", "HTTP/1.1 408 "),
+        ("", ""),
+    ] {
+        let mut stage = Stage::new(Pools::default());
+        let mut client = stage.net.connect(0);
+        client.write(begun.as_bytes());
+        stage.rest();
+        stage.net.advance(limits::HANDSHAKE_MS * 1_000_000);
+        stage.rest();
+        let mut answered = Vec::new();
+        client.read(&mut answered);
+        assert!(answered.starts_with(answer.as_bytes()) && answered.is_empty() == answer.is_empty());
+        assert_eq!(client.state(), ClientState::Ended);
+        client.finish();
+        stage.rest();
+        assert!(stage.shard.connections.slots.is_empty());
+    }
+}
+
 /// RFC 6455 §7.1.7: the server logs the problem.
 #[test]
 fn a_broken_rule_is_logged() {

@@ -4,6 +4,8 @@ use std::io;
 use std::sync::{Arc, mpsc};
 
 mod echo;
+mod flood;
+mod room;
 
 use super::*;
 use crate::connection::Inbox;

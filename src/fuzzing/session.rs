@@ -3,8 +3,8 @@
 
 use super::input::{Cuts, Input};
 use crate::wire::{
-    Client, DeflateTerms, Deflater, Direction, Fault, FrameHeader, Opcode, Owned, Phase, Role, Sender,
-    Server, Session, Terms, naive_outcome, unmask,
+    Client, DeflateTerms, Deflater, Direction, Fault, FrameHeader, MaskingKey, Opcode, Owned, Phase, Role,
+    Sender, Server, Session, Terms, naive_outcome, unmask,
 };
 
 /// A peer's stream, as a session of either role reads it (RFC 6455 §5 to §7, RFC 7692 §6).
@@ -40,19 +40,23 @@ pub fn session(data: &[u8]) {
 struct Habits {
     /// Puts every so manyth message back, once.
     put_back: usize,
-    /// Ends its decoder after every so manyth event or put-back, and goes on with another.
+    /// Ends its decoder after every so manyth event or put-back...
     pause: usize,
+    /// ...and goes on only when more has arrived.
+    leaves: bool,
     /// Sends its close frame after so many events.
     close: usize,
 }
 
 impl Habits {
     fn read(input: &mut Input<'_>) -> Self {
-        let byte = usize::from(input.byte());
+        let byte = input.byte();
+        let number = usize::from(byte);
         Self {
-            put_back: byte % 4,
-            pause: byte / 4 % 4,
-            close: if byte >= 192 { byte / 16 % 4 + 1 } else { 0 },
+            put_back: number % 4,
+            pause: number / 4 % 4,
+            leaves: byte & 64 != 0,
+            close: if byte & 128 == 0 { 0 } else { number / 16 % 4 + 1 },
         }
     }
 }
@@ -84,59 +88,107 @@ struct Reading {
 fn read<R: Closes>(pieces: &[&[u8]], terms: Terms, habits: Habits) -> Reading {
     let mut session = Session::<R>::new(terms.message_bytes_max);
     let mut inflater = terms.inflater();
-    let (mut buffer, mut events, mut fault) = (Vec::new(), Vec::new(), None);
-    let (mut put_back, mut messages, mut pauses) = (None, 0, 0);
-    for piece in pieces {
-        buffer.extend_from_slice(piece);
+    let mut caller = Caller::new(habits);
+    let (mut buffer, mut fault) = (Vec::new(), None);
+    let mut pieces = pieces.iter();
+    loop {
+        let piece = pieces.next();
+        buffer.extend_from_slice(piece.copied().unwrap_or_default());
         let mut decoder = session.decode_with(&mut buffer, inflater.as_mut());
-        loop {
+        let left = loop {
             match decoder.next() {
-                Ok(None) => break,
+                Ok(None) => break false,
                 Err(broken) => {
                     assert_eq!(fault.replace(broken), None, "it fails once");
-                    break;
+                    break false;
                 }
-                Ok(Some((event, sender))) => {
-                    let event = Owned::from(event);
-                    let first_time = match put_back.take() {
-                        Some(before) => {
-                            assert_eq!(event, before, "what was put back comes next");
-                            false
-                        }
-                        None => true,
-                    };
-                    let is_message = matches!(event, Owned::Text(_) | Owned::Binary(_));
-                    messages += usize::from(is_message && first_time);
-                    if is_message && first_time && is_nth(messages, habits.put_back) {
-                        put_back = Some(event);
-                        decoder.put_back();
-                    } else {
-                        events.push(event);
-                        if events.len() == habits.close {
-                            R::close(sender);
-                        }
-                    }
-                }
+                Ok(Some((event, sender))) => match caller.hear(event.into()) {
+                    Wish::Nothing => {}
+                    Wish::PutBack => decoder.put_back(),
+                    Wish::Close => R::close(sender),
+                },
             }
-            pauses += 1;
-            if is_nth(pauses, habits.pause) {
+            if caller.is_time_to_pause() {
+                if habits.leaves {
+                    break true;
+                }
                 let held = decoder.finish();
                 buffer.truncate(held);
                 decoder = session.decode_with(&mut buffer, inflater.as_mut());
             }
-        }
+        };
         let held = decoder.finish();
         assert_eq!(held, session.held());
-        let room = Session::<R>::buffer_bytes_min(terms.message_bytes_max);
-        assert!(held < room, "a drained decoder leaves room for a byte");
         buffer.truncate(held);
         assert!(held == 0 || matches!(session.phase(), Phase::Open | Phase::CloseSent));
+        if !left {
+            let room = Session::<R>::buffer_bytes_min(terms.message_bytes_max);
+            assert!(held < room, "a drained decoder leaves room for a byte");
+            if piece.is_none() {
+                break;
+            }
+        }
     }
     Reading {
-        events,
+        events: caller.events,
         fault,
         held: buffer,
         phase: session.phase(),
+    }
+}
+
+/// What a caller has heard so far.
+struct Caller {
+    habits: Habits,
+    events: Vec<Owned>,
+    /// The message that comes next.
+    put_back: Option<Owned>,
+    messages: usize,
+    pauses: usize,
+}
+
+/// What a caller does about an event.
+enum Wish {
+    Nothing,
+    PutBack,
+    Close,
+}
+
+impl Caller {
+    const fn new(habits: Habits) -> Self {
+        Self {
+            habits,
+            events: Vec::new(),
+            put_back: None,
+            messages: 0,
+            pauses: 0,
+        }
+    }
+
+    fn hear(&mut self, event: Owned) -> Wish {
+        let before = self.put_back.take();
+        assert!(
+            before.as_ref().is_none_or(|before| *before == event),
+            "{event:?} came and not what was put back"
+        );
+        if before.is_none() && matches!(event, Owned::Text(_) | Owned::Binary(_)) {
+            self.messages += 1;
+            if is_nth(self.messages, self.habits.put_back) {
+                self.put_back = Some(event);
+                return Wish::PutBack;
+            }
+        }
+        self.events.push(event);
+        if self.events.len() == self.habits.close {
+            Wish::Close
+        } else {
+            Wish::Nothing
+        }
+    }
+
+    const fn is_time_to_pause(&mut self) -> bool {
+        self.pauses += 1;
+        is_nth(self.pauses, self.habits.pause)
     }
 }
 
@@ -158,7 +210,7 @@ impl Closes for Server {
 
 impl Closes for Client {
     fn close(sender: &mut Sender<Self>) {
-        let _ = sender.close(None, crate::wire::MaskingKey::new([1, 2, 3, 4]), &mut Vec::new());
+        let _ = sender.close(None, MaskingKey::new([1, 2, 3, 4]), &mut Vec::new());
     }
 }
 

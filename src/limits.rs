@@ -178,6 +178,9 @@ pub const PING_INTERVAL_MS: u64 = 20_000;
 pub const PONG_MS: u64 = 60_000;
 /// From our close frame to the peer's. Beyond: the connection is dropped.
 pub const CLOSE_MS: u64 = 2_000;
+/// Bytes that the peer may still send when everything is said, because closing earlier would reset the connection and it
+/// might lose our last words. Beyond: the connection is dropped.
+pub const LINGER_BYTES_MAX: u32 = 64 * 1024 * 1024;
 /// Before accepting again after the kernel refused a descriptor.
 pub const ACCEPT_PAUSE_MS: u64 = 50;
 /// Completions that the shard's memory is made for; more in one turn are taken all the same.
@@ -243,6 +246,8 @@ const _: () = assert!(CLOSE_REASON_BYTES_MAX == 123);
 const _: () = assert!(HEAD_BYTES_MAX > TARGET_BYTES_MAX);
 const _: () = assert!(OUTBOX_BYTES_MAX > OUTBOX_BYTES_PAUSE + REPLY_BYTES_MAX);
 const _: () = assert!(ECHO_MESSAGE_BYTES_DEFAULT <= ECHO_MESSAGE_BYTES_MOST);
+// Whoever sends a message that is too long, all of it before it reads, is told so.
+const _: () = assert!(LINGER_BYTES_MAX >= ECHO_MESSAGE_BYTES_MOST);
 // Two of the longest, which compression may make an eighth longer, at the same time.
 const _: () =
     assert!(ECHO_POOL_BYTES >= 2 * (ECHO_MESSAGE_BYTES_MOST as usize / 8 * 9 + ECHO_OWED_BYTES_PAUSE));

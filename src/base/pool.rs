@@ -26,6 +26,9 @@ pub struct Pool {
 }
 
 impl Pool {
+    /// Bytes that a block costs besides its own.
+    pub const BYTES_PER_BLOCK: usize = size_of::<u32>();
+
     /// A pool whose every block is free.
     ///
     /// # Panics

@@ -63,15 +63,20 @@ impl Inbox {
 impl Inboxes {
     /// So many small, medium and large blocks, for messages of at most so many bytes, and blocks for heads.
     #[must_use]
-    pub fn new([small, medium, large, heads]: [usize; POOLS], message_bytes_max: u32) -> Self {
+    pub fn new(blocks: [usize; POOLS], message_bytes_max: u32) -> Self {
+        let sizes = sizes(message_bytes_max);
         Self {
-            pools: [
-                Pool::new(SMALL_BYTES, small),
-                Pool::new(block_bytes(MEDIUM_MESSAGE_BYTES), medium),
-                Pool::new(block_bytes(message_bytes_max), large),
-                Pool::new(limits::HEAD_BYTES_MAX, heads),
-            ],
+            pools: std::array::from_fn(|pool| Pool::new(sizes[pool], blocks[pool])),
         }
+    }
+
+    /// Bytes of memory that so many of them use when all have been lent.
+    #[must_use]
+    pub fn bytes_max(blocks: [usize; POOLS], message_bytes_max: u32) -> usize {
+        let sizes = sizes(message_bytes_max).into_iter().zip(blocks);
+        sizes
+            .map(|(bytes, count)| count * (bytes + Pool::BYTES_PER_BLOCK))
+            .sum()
     }
 
     /// Keeps the beginning of a message in an empty inbox, with room for more.
@@ -217,6 +222,16 @@ impl Inboxes {
         }
         Err(full.unwrap_or(InboxesFull { smallest: LARGE }))
     }
+}
+
+/// Bytes of a block of each pool.
+fn sizes(message_bytes_max: u32) -> [usize; POOLS] {
+    [
+        SMALL_BYTES,
+        block_bytes(MEDIUM_MESSAGE_BYTES),
+        block_bytes(message_bytes_max),
+        limits::HEAD_BYTES_MAX,
+    ]
 }
 
 /// Bytes of a block that holds a message of at most so many bytes and a control frame between its fragments, whatever

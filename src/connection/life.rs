@@ -28,7 +28,10 @@ pub enum Stage {
     Flushing,
     /// Our stream has ended. What the peer still sends is thrown away until it ends its own: closing earlier would
     /// reset the connection, and the peer might lose our last words.
-    Lingering,
+    Lingering {
+        /// How many bytes that was so far.
+        discarded: u32,
+    },
     /// Shut down; its slot is free when the kernel has reported the last poll.
     Down,
 }
@@ -39,7 +42,7 @@ impl Stage {
     pub fn reads(self) -> bool {
         matches!(
             self,
-            Self::Handshake { .. } | Self::Open | Self::Closing | Self::Lingering
+            Self::Handshake { .. } | Self::Open | Self::Closing | Self::Lingering { .. }
         )
     }
 }

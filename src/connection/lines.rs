@@ -27,6 +27,9 @@ struct Ends {
 }
 
 impl<const N: usize> Lines<N> {
+    /// Bytes that a slot costs.
+    pub const BYTES_PER_SLOT: usize = size_of::<Link>();
+
     /// Empty lines for slots below `capacity`, which touch memory only for slots in use.
     #[must_use]
     pub fn with_capacity(capacity: usize) -> Self {

@@ -141,7 +141,7 @@ impl Connection {
             (Stage::Down, _) | (Stage::Open, None) => None,
             (_, Some(pool)) => Some(pool),
             (Stage::Handshake { .. }, None) => Some(table::SILENT),
-            (Stage::Closing | Stage::Flushing | Stage::Lingering, None) => Some(table::PARTING),
+            (Stage::Closing | Stage::Flushing | Stage::Lingering { .. }, None) => Some(table::PARTING),
         }
     }
 

@@ -48,6 +48,12 @@ impl Outboxes {
         }
     }
 
+    /// Bytes of memory that so many blocks use when all have been lent.
+    #[must_use]
+    pub fn bytes_max(block_bytes: usize, count: usize) -> usize {
+        count * (block_bytes + Pool::BYTES_PER_BLOCK + size_of::<Option<Block>>())
+    }
+
     /// Adds `bytes` to what `outbox` owes, all of them or none.
     ///
     /// # Errors

@@ -1,7 +1,8 @@
 //! All connections of a shard and the pools they borrow from.
 
-use super::inbox::HEADS;
+use super::inbox::{HEADS, POOLS};
 use super::{Connection, Inboxes, Lines, Outboxes, inbox};
+use crate::base::slab::Slot;
 use crate::base::{Key, Slab};
 use crate::limits;
 
@@ -65,18 +66,18 @@ impl Connections {
     pub fn new(slots: usize, pools: Pools, bounds: Bounds) -> Self {
         Self {
             slots: Slab::with_capacity(slots),
-            inboxes: Inboxes::new(
-                [
-                    pools.inbox_small,
-                    pools.inbox_medium,
-                    pools.inbox_large,
-                    pools.heads,
-                ],
-                bounds.message_bytes,
-            ),
+            inboxes: Inboxes::new(pools.inboxes(), bounds.message_bytes),
             lines: Lines::with_capacity(slots),
             outboxes: Outboxes::new(pools.outbox_block_bytes, pools.outbox, bounds),
         }
+    }
+
+    /// Bytes of memory that all this uses at its busiest.
+    #[must_use]
+    pub fn bytes_max(slots: usize, pools: Pools, bounds: Bounds) -> usize {
+        slots * (size_of::<Slot<Connection>>() + Lines::<LINES>::BYTES_PER_SLOT)
+            + Inboxes::bytes_max(pools.inboxes(), bounds.message_bytes)
+            + Outboxes::bytes_max(pools.outbox_block_bytes, pools.outbox)
     }
 
     /// Empties the slot of `key` and gives everything back that it had borrowed.
@@ -101,6 +102,11 @@ impl Pools {
             outbox_block_bytes: limits::ECHO_OUTBOX_BLOCK_BYTES,
             ..Self::default()
         }
+    }
+
+    /// Blocks of the inboxes' pools, by the pools' numbers.
+    fn inboxes(self) -> [usize; POOLS] {
+        [self.inbox_small, self.inbox_medium, self.inbox_large, self.heads]
     }
 }
 

@@ -7,6 +7,7 @@ use std::thread;
 use super::StartError;
 use crate::limits;
 use crate::ring::descriptors::{DescriptorShortage, descriptors_needed, raise_descriptor_limit};
+use crate::shard::Size;
 use crate::tape::Shape;
 use crate::writer::source::{SourceSpec, Speed};
 
@@ -151,6 +152,24 @@ impl EchoConfig {
             shape,
             purpose: Purpose::Echo { message_bytes_max },
         })
+    }
+}
+
+impl Resolved {
+    /// How large each shard is.
+    #[must_use]
+    pub fn size(&self) -> Size {
+        match &self.purpose {
+            Purpose::Feed(_) => Size::feed(self.connections),
+            Purpose::Echo { message_bytes_max } => Size::echo(self.connections, *message_bytes_max),
+        }
+    }
+
+    /// Bytes of memory that the tape takes when it is full, and all shards at their busiest: the plan of what clients
+    /// can make the server use, whatever they send.
+    #[must_use]
+    pub fn bytes_max(&self) -> usize {
+        self.shape.bytes_max() + self.shards * self.size().bytes_max()
     }
 }
 

@@ -15,7 +15,7 @@ use super::{Config, Purpose, Resolved, StartError};
 use crate::base::{Census, Orders};
 use crate::ring::uring::UringBell;
 use crate::ring::{Bell, Errno, ListenError, ListenerOptions, UringBuilder, UringOptions, listen, probe};
-use crate::shard::{Shard, Site, Size};
+use crate::shard::{Shard, Site};
 use crate::tape::{self, Reader, Writer};
 use crate::writer::sequencer::NATIVE_JSON_DEFLATED;
 use crate::writer::source::{Progress, Source};
@@ -159,7 +159,7 @@ impl Server {
     ) -> Result<(), StartError> {
         let epoch = format!("{:x}", Clock::start().now().wall_ns / 1000);
         for (shard, (builder, reader)) in builders.into_iter().zip(readers).enumerate() {
-            let (size, site) = part(resolved, shard, &epoch);
+            let (size, site) = (resolved.size(), site(&resolved.purpose, shard, &epoch));
             let (census, orders) = (Arc::clone(&self.shards[shard].census), Arc::clone(&self.orders));
             let teller = Teller::new(format!("shard-{shard}"), news);
             self.spawn(teller, move || {
@@ -289,21 +289,17 @@ impl Drop for Teller {
 /// takes for ever.
 const OPENING: Duration = Duration::from_secs(2);
 
-/// How large a shard is, and what it offers.
-fn part(resolved: &Resolved, shard: usize, epoch: &str) -> (Size, Site) {
-    let connections = resolved.connections;
-    match &resolved.purpose {
+/// What a shard offers.
+fn site(purpose: &Purpose, shard: usize, epoch: &str) -> Site {
+    match purpose {
         Purpose::Feed(config) => {
             let site = Site::new(shard, epoch.into());
-            let site = match config.compression {
+            match config.compression {
                 Some(_) => site.compressing(NATIVE_JSON_DEFLATED),
                 None => site,
-            };
-            (Size::feed(connections), site)
+            }
         }
-        Purpose::Echo { message_bytes_max } => {
-            (Size::echo(connections, *message_bytes_max), Site::echo(shard))
-        }
+        Purpose::Echo { .. } => Site::echo(shard),
     }
 }
 

@@ -86,6 +86,9 @@ pub(super) struct Pool {
 }
 
 impl Pool {
+    /// Bytes that a subscription costs.
+    pub(super) const BYTES_PER_SUBSCRIPTION: usize = size_of::<Subscription>();
+
     pub(super) fn with_capacity(capacity: usize) -> Self {
         let capacity = capacity.min(NONE as usize);
         Self {

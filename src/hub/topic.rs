@@ -29,6 +29,9 @@ struct Subscriber {
 }
 
 impl Topic {
+    /// Bytes that a subscription costs.
+    pub(super) const BYTES_PER_SUBSCRIPTION: usize = size_of::<Subscriber>();
+
     pub(super) fn push(&mut self, key: Key, subscription: Index) {
         self.subscribers.push(Subscriber { key, subscription });
     }

@@ -85,7 +85,13 @@ impl Desk<'_> {
         match connection.stage {
             Stage::Handshake { .. } => self.greet(key, connection, bytes),
             Stage::Open | Stage::Closing => self.converse(key, connection, bytes),
-            Stage::Flushing | Stage::Lingering | Stage::Down => (0, Verdict::GoOn),
+            Stage::Lingering { discarded } => {
+                let discarded = discarded.saturating_add(u32::try_from(bytes.len()).unwrap_or(u32::MAX));
+                connection.stage = Stage::Lingering { discarded };
+                let is_enough = discarded > limits::LINGER_BYTES_MAX;
+                (0, if is_enough { Verdict::HangUp } else { Verdict::GoOn })
+            }
+            Stage::Flushing | Stage::Down => (0, Verdict::GoOn),
         }
     }
 

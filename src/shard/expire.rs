@@ -21,7 +21,7 @@ impl<R: Ring> Shard<R> {
             match self.stage(key) {
                 Some(Stage::Handshake { .. }) => self.refuse_late(key, now),
                 Some(Stage::Open) => self.check_pulse(key, now),
-                Some(Stage::Closing | Stage::Flushing | Stage::Lingering) => self.hang_up(key),
+                Some(Stage::Closing | Stage::Flushing | Stage::Lingering { .. }) => self.hang_up(key),
                 Some(Stage::Down) | None => {}
             }
         }

@@ -40,6 +40,9 @@ impl Entry {
 }
 
 impl FanOut {
+    /// Bytes that a slot costs.
+    pub const BYTES_PER_SLOT: usize = size_of::<Entry>() + size_of::<u32>();
+
     /// For clients in `slots` slots.
     #[must_use]
     pub fn with_capacity(slots: usize) -> Self {

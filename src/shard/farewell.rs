@@ -60,7 +60,7 @@ impl<R: Ring> Shard<R> {
         let Some(connection) = self.connections.slots.get_mut(key) else {
             return;
         };
-        connection.stage = Stage::Lingering;
+        connection.stage = Stage::Lingering { discarded: 0 };
         connection.pause = Pause::None;
         self.ring.finish(connection.socket);
         self.watch(key);
@@ -111,7 +111,7 @@ impl<R: Ring> Shard<R> {
             match self.stage(key) {
                 Some(Stage::Open) => self.close(key, CloseCode::GOING_AWAY, "server is shutting down", now),
                 Some(Stage::Handshake { .. }) => self.hang_up(key),
-                Some(Stage::Closing | Stage::Flushing | Stage::Lingering | Stage::Down) | None => {}
+                Some(Stage::Closing | Stage::Flushing | Stage::Lingering { .. } | Stage::Down) | None => {}
             }
         }
     }

@@ -32,6 +32,7 @@ pub mod fan_out;
 mod farewell;
 mod flush;
 mod outgoing;
+mod plan;
 mod receive;
 mod room;
 pub mod wheel;
@@ -42,7 +43,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use crate::base::{Census, Key, Now, Orders};
-use crate::connection::{Bounds, Connections, Pools, Stage};
+use crate::connection::{Connections, Stage};
 use crate::hub::Hub;
 use crate::limits;
 use crate::ring::{Completion, Errno, Ring};
@@ -52,6 +53,7 @@ use catch_up::CatchUp;
 use fan_out::FanOut;
 use flush::Pushed;
 use outgoing::Outgoing;
+pub use plan::Size;
 use receive::Intake;
 pub use site::{Service, Site};
 use wheel::Wheel;
@@ -97,43 +99,6 @@ enum Life {
     Over,
 }
 
-/// How large a shard is.
-#[derive(Clone, Copy, Debug)]
-pub struct Size {
-    /// Connections that it serves at once.
-    pub connections: usize,
-    /// Subscriptions of all of them together.
-    pub subscriptions: usize,
-    /// Blocks of its pools.
-    pub pools: Pools,
-    /// What one connection may take of them.
-    pub bounds: Bounds,
-}
-
-impl Size {
-    /// A shard that serves a feed to so many.
-    #[must_use]
-    pub fn feed(connections: usize) -> Self {
-        Self {
-            connections,
-            subscriptions: connections * limits::SUBSCRIPTIONS_PER_CONNECTION_PLANNED,
-            pools: Pools::default(),
-            bounds: Bounds::default(),
-        }
-    }
-
-    /// A shard that echoes messages of at most so many bytes to so many.
-    #[must_use]
-    pub fn echo(connections: usize, message_bytes_max: u32) -> Self {
-        Self {
-            connections,
-            subscriptions: 0,
-            pools: Pools::echo(message_bytes_max),
-            bounds: Bounds::echo(message_bytes_max),
-        }
-    }
-}
-
 impl<R: Ring> Shard<R> {
     /// A shard that accepts on `ring`'s listener and serves what `tape` holds.
     pub fn new(
@@ -144,7 +109,7 @@ impl<R: Ring> Shard<R> {
         census: Arc<Census>,
         orders: Arc<Orders>,
     ) -> Self {
-        let slots = size.connections + limits::REFUSALS_PER_SHARD;
+        let slots = size.slots();
         ring.accept();
         Self {
             ring,

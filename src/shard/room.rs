@@ -74,7 +74,7 @@ impl<R: Ring> Shard<R> {
             Some(Stage::Open | Stage::Closing) => {
                 self.dismiss(key, CloseCode::TRY_AGAIN_LATER, "out of memory for messages", now);
             }
-            Some(Stage::Flushing | Stage::Lingering | Stage::Down) | None => {}
+            Some(Stage::Flushing | Stage::Lingering { .. } | Stage::Down) | None => {}
         }
     }
 

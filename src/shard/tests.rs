@@ -9,6 +9,7 @@ mod room;
 
 use super::*;
 use crate::connection::Inbox;
+use crate::connection::{Bounds, Pools};
 use crate::ring::{Client, ClientState, Faults, SimNet, SimRing};
 use crate::tape::{self, Shape};
 

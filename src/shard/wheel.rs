@@ -26,6 +26,9 @@ struct Link {
 }
 
 impl Wheel {
+    /// Bytes that a slot costs.
+    pub const BYTES_PER_SLOT: usize = size_of::<Link>();
+
     /// A wheel for slots below `capacity`, which touches memory only for slots in use.
     #[must_use]
     pub fn with_capacity(capacity: usize) -> Self {

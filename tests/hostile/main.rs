@@ -7,10 +7,14 @@
 #[path = "../scene/mod.rs"]
 mod scene;
 
+mod bystander;
 mod compressed;
+mod crowd;
+mod floods;
 mod frames;
 mod handshakes;
 mod row;
+mod slow;
 mod upgrades;
 
 use row::{Service, judge};

@@ -89,6 +89,25 @@ impl Process {
         assert!(kill.expect("kill is everywhere").success());
     }
 
+    /// A number that the kernel states about its memory, in bytes: `VmRSS`, `VmHWM`, `RssAnon` or another.
+    pub(crate) fn memory(&self, field: &str) -> usize {
+        let path = format!("/proc/{}/status", self.child.id());
+        let status = std::fs::read_to_string(path).expect("a child's status can be read");
+        let kibibytes = status
+            .lines()
+            .filter_map(|line| line.strip_prefix(field)?.strip_prefix(':'))
+            .find_map(|value| value.trim().strip_suffix(" kB")?.parse::<usize>().ok());
+        kibibytes.unwrap_or_else(|| panic!("no {field} in {status}")) * 1024
+    }
+
+    /// How many descriptors it holds.
+    pub(crate) fn descriptors(&self) -> usize {
+        let folder = format!("/proc/{}/fd", self.child.id());
+        std::fs::read_dir(folder)
+            .expect("a child's descriptors can be listed")
+            .count()
+    }
+
     /// Waits for its end; it is to come by itself.
     pub(crate) fn wait(mut self) -> Ended {
         // Its standard error ends when it does.

@@ -2,8 +2,10 @@
 
 use std::io::{ErrorKind, Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
+use std::time::Duration;
 
 use flate2::read::DeflateDecoder;
+use socket2::SockRef;
 
 use super::DEADLINE;
 
@@ -106,6 +108,36 @@ impl Raw {
             let gone = [ErrorKind::BrokenPipe, ErrorKind::ConnectionReset];
             assert!(gone.contains(&error.kind()), "send: {error}");
         }
+    }
+
+    /// Sends all of `bytes`, unless the server has hung up.
+    pub(crate) fn sends(&mut self, bytes: &[u8]) -> bool {
+        self.stream.write_all(bytes).is_ok()
+    }
+
+    /// Whether anything comes, the end of the stream included, within that time.
+    pub(crate) fn hears_within(&self, wait: Duration) -> bool {
+        if !self.read.is_empty() {
+            return true;
+        }
+        self.stream.set_read_timeout(Some(wait)).expect("a read timeout");
+        let peeked = self.stream.peek(&mut [0]);
+        self.stream
+            .set_read_timeout(Some(DEADLINE))
+            .expect("a read timeout");
+        match peeked {
+            Ok(_) => true,
+            Err(error) => {
+                ![ErrorKind::WouldBlock, ErrorKind::TimedOut, ErrorKind::Interrupted].contains(&error.kind())
+            }
+        }
+    }
+
+    /// Is gone without a word.
+    pub(crate) fn reset(self) {
+        SockRef::from(&self.stream)
+            .set_linger(Some(Duration::ZERO))
+            .expect("SO_LINGER");
     }
 
     /// Ends our side of the stream.

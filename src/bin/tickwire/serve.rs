@@ -47,10 +47,13 @@ pub(crate) fn serve(resolved: &Resolved, announce: impl FnOnce(SocketAddr)) -> R
 
 fn log_start(resolved: &Resolved) {
     let (shards, connections) = (resolved.shards, resolved.shards * resolved.connections);
+    let memory_mib = resolved.bytes_max().div_ceil(1 << 20);
     match &resolved.purpose {
-        Purpose::Feed(config) => tracing::info!(shards, connections, source = %config.source, "serving"),
+        Purpose::Feed(config) => {
+            tracing::info!(shards, connections, memory_mib, source = %config.source, "serving");
+        }
         Purpose::Echo { message_bytes_max } => {
-            tracing::info!(shards, connections, message_bytes_max, "echoing");
+            tracing::info!(shards, connections, memory_mib, message_bytes_max, "echoing");
         }
     }
 }

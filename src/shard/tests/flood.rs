@@ -138,3 +138,24 @@ fn commands_without_end_are_ended_and_a_burst_is_not() {
         stage.rest();
     }
 }
+
+#[test]
+fn what_is_sent_after_the_last_words_is_thrown_away_but_not_for_ever() {
+    let mut stage = Stage::new(Pools::default());
+    let mut client = stage.upgraded();
+    client.write(&[0x82, 0x00]);
+    stage.rest();
+    assert_eq!(close_code_of(&mut client), Some(1002));
+    let mut sent = 0;
+    while sent < 2 * limits::LINGER_BYTES_MAX as usize {
+        let taken = client.write(&[0; 64 * 1024]);
+        stage.rest();
+        if taken == 0 {
+            break;
+        }
+        sent += taken;
+    }
+    let most = limits::LINGER_BYTES_MAX as usize;
+    assert!((most..=most + 128 * 1024).contains(&sent), "{sent}");
+    assert!(stage.shard.connections.slots.is_empty(), "no deadline has passed");
+}

@@ -36,6 +36,15 @@ struct History {
 }
 
 impl Inflater {
+    /// Bytes of memory that one for messages of at most so many bytes uses, which keeps no history. What inflating
+    /// itself takes is a window and its tables.
+    #[must_use]
+    pub const fn bytes_max(message_bytes_max: u32) -> usize {
+        (message_bytes_max as usize)
+            .saturating_add(1)
+            .saturating_add(2 << WINDOW_BITS_MAX)
+    }
+
     /// For peers that compress each message by itself, of at most `message_bytes_max` bytes.
     #[must_use]
     pub fn new(message_bytes_max: u32) -> Self {

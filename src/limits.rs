@@ -132,7 +132,7 @@ pub const ECHO_MESSAGE_BYTES_DEFAULT: u32 = 16 * 1024 * 1024;
 pub const ECHO_MESSAGE_BYTES_MOST: u32 = 64 * 1024 * 1024;
 /// Bytes of replies owed at which an echo's client is no longer read from before it has read all of them. It may owe
 /// one message of the greatest length on top of that, and a ping and a close frame.
-pub const ECHO_OWED_BYTES_PAUSE: usize = 64 * 1024;
+pub const ECHO_OWED_BYTES_PAUSE: usize = 256 * 1024;
 /// Bytes for which an echo's shard has memory: of long messages that have arrived in part, and as many of replies that
 /// have not gone out. Beyond: close 1013.
 pub const ECHO_POOL_BYTES: usize = 256 * 1024 * 1024;
@@ -164,8 +164,8 @@ pub const ACCEPT_PAUSE_MS: u64 = 50;
 pub const COMPLETIONS_PER_TURN: usize = 4096;
 /// Connections whose input is received in one batch.
 pub const RECV_BATCH: usize = 32;
-/// Bytes received from one connection in one go.
-pub const RECV_BYTES: usize = 16 * 1024;
+/// Bytes received from one connection in one go. What it sends beyond waits for the next turn.
+pub const RECV_BYTES: usize = 64 * 1024;
 /// Sends handed to the kernel in one submission.
 pub const SEND_BATCH: usize = 2048;
 /// Slices of all sends of one submission together. Beyond: the clients that catch up wait for the next one.
@@ -226,7 +226,8 @@ const _: () = assert!(ECHO_MESSAGE_BYTES_DEFAULT <= ECHO_MESSAGE_BYTES_MOST);
 // Two of the longest, which compression may make an eighth longer, at the same time.
 const _: () =
     assert!(ECHO_POOL_BYTES >= 2 * (ECHO_MESSAGE_BYTES_MOST as usize / 8 * 9 + ECHO_OWED_BYTES_PAUSE));
-const _: () = assert!(ECHO_OWED_BYTES_PAUSE >= RECV_BYTES);
+// What is received in one go and sent back is no reason to pause.
+const _: () = assert!(ECHO_OWED_BYTES_PAUSE > RECV_BYTES);
 const _: () = assert!(PONG_MS >= 2 * PING_INTERVAL_MS);
 const _: () = assert!(TRACK_BYTES_DEFAULT >= TRACK_BYTES_MIN);
 const _: () = assert!(TRACK_BYTES_DEFAULT.is_power_of_two() && TAPE_RECORDS_DEFAULT.is_power_of_two());

@@ -25,6 +25,14 @@ pub enum Inbox {
     },
 }
 
+impl Inbox {
+    /// Whether what it holds is in a small block.
+    #[must_use]
+    pub fn is_small(&self) -> bool {
+        matches!(self, Self::Kept { pool: SMALL, .. })
+    }
+}
+
 /// The blocks of all inboxes of a shard.
 #[derive(Debug)]
 pub struct Inboxes {
@@ -62,7 +70,7 @@ impl Inboxes {
             return Ok(());
         }
         let held = u32::try_from(bytes.len()).map_err(|_| InboxesFull)?;
-        let (pool, block) = self.take(bytes.len())?;
+        let (pool, block) = self.lend(bytes.len())?;
         self.pools[usize::from(pool)].bytes_mut(&block)[..bytes.len()].copy_from_slice(bytes);
         *inbox = Inbox::Kept {
             pool,
@@ -70,6 +78,19 @@ impl Inboxes {
             bytes: held,
         };
         Ok(())
+    }
+
+    /// Moves what an inbox holds to the front of `bytes`, and says how much that was.
+    ///
+    /// # Panics
+    /// When `bytes` has no room for it.
+    pub fn take(&mut self, inbox: &mut Inbox, bytes: &mut [u8]) -> usize {
+        let held = self.held_mut(inbox, 0).map_or(0, |held| {
+            bytes[..held.len()].copy_from_slice(held);
+            held.len()
+        });
+        self.clear(inbox);
+        held
     }
 
     /// The block of an inbox and how many bytes at its front are held; the rest is room to receive into. A block
@@ -132,7 +153,7 @@ impl Inboxes {
         if held < self.pools[from].block_bytes() || is_largest {
             return Ok(());
         }
-        let (to, larger) = self.take(held)?;
+        let (to, larger) = self.lend(held)?;
         let [old, new] = self
             .pools
             .get_disjoint_mut([from, usize::from(to)])
@@ -144,7 +165,7 @@ impl Inboxes {
     }
 
     /// A block with room for more than so many bytes, of the smallest size that has one left.
-    fn take(&mut self, bytes: usize) -> Result<(u8, Block), InboxesFull> {
+    fn lend(&mut self, bytes: usize) -> Result<(u8, Block), InboxesFull> {
         (0_u8..)
             .zip(&mut self.pools)
             .filter(|(_, pool)| pool.block_bytes() > bytes)
@@ -160,8 +181,11 @@ pub fn block_bytes(message_bytes_max: u32) -> usize {
     ServerSession::buffer_bytes_min(message_bytes_max).max(limits::HEAD_BYTES_MAX) + limits::RECV_BYTES
 }
 
+/// The number of the pool of small blocks.
+const SMALL: u8 = 0;
 /// Holds most commands.
 const SMALL_BYTES: usize = 4 * 1024;
+const _: () = assert!(SMALL_BYTES <= limits::RECV_BYTES && limits::RECV_BATCH > 1);
 /// A medium block holds a message of so many bytes.
 const MEDIUM_MESSAGE_BYTES: u32 = 64 * 1024;
 

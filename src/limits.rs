@@ -121,8 +121,12 @@ pub const REPLY_BYTES_MAX: usize = REQUEST_CHANNELS_MAX * 256;
 
 /// Connections of one shard unless the command line says otherwise. Beyond: 503 with `Retry-After`.
 pub const CONNECTIONS_PER_SHARD_DEFAULT: usize = 16 * 1024;
-/// Slots of a shard beyond its limit that exist only to answer 503. When these are taken too: closed unanswered.
+/// Slots of a shard beyond its limit of open connections, so that there is always room to shake hands, to answer 503
+/// and to say goodbye. See [`SLOTS_SPARE`].
 pub const REFUSALS_PER_SHARD: usize = 64;
+/// Slots of a shard that are kept free for newcomers. When fewer are left, the connection that has stood longest in a
+/// handshake or a farewell is dropped for each newcomer, unanswered; where there is none, the newcomer is.
+pub const SLOTS_SPARE: usize = REFUSALS_PER_SHARD / 2;
 
 // ---- echo: what differs from a feed -----------------------------------------------------------------
 
@@ -130,6 +134,8 @@ pub const REFUSALS_PER_SHARD: usize = 64;
 pub const ECHO_MESSAGE_BYTES_DEFAULT: u32 = 16 * 1024 * 1024;
 /// The most that the command line may say. Beyond: refused at start.
 pub const ECHO_MESSAGE_BYTES_MOST: u32 = 64 * 1024 * 1024;
+/// From the first byte of a message to an echo to its last: as [`MESSAGE_MS`], but longer messages take longer.
+pub const ECHO_MESSAGE_MS: u64 = 120_000;
 /// Bytes of replies owed at which an echo's client is no longer read from before it has read all of them. It may owe
 /// one message of the greatest length on top of that, and a ping and a close frame.
 pub const ECHO_OWED_BYTES_PAUSE: usize = 256 * 1024;
@@ -145,10 +151,24 @@ pub const ECHO_OUTBOX_BLOCK_BYTES: usize = 16 * 1024;
 
 /// From accept to a complete opening handshake. Beyond: closed (408 where a request had begun).
 pub const HANDSHAKE_MS: u64 = 5_000;
+/// From the first byte of a message to its last, counted anew when it outgrows its block, and whenever the server
+/// itself does not listen. Beyond: close 1008.
+pub const MESSAGE_MS: u64 = 10_000;
 /// What a client that was refused for want of room is told to wait, in seconds.
 pub const RETRY_AFTER_S: u32 = 1;
 /// Commands of one connection within one second. Beyond: error 4006 for the command, which is not carried out.
 pub const COMMANDS_PER_SECOND_MAX: u16 = 50;
+/// Seconds, less those without, in which commands of one connection were so refused. Beyond: close 4006.
+pub const COMMANDS_REFUSED_SECONDS_MAX: u8 = 10;
+/// Frames of one connection to the feed in one second, in the long run: fragments, pings and pongs as well as whole
+/// messages. A piece of a frame that arrives by itself counts as one too, and so does every
+/// [`MESSAGE_BYTES_PER_FRAME`] of a message. Beyond: see [`FRAMES_AHEAD_MAX`].
+pub const FRAMES_PER_SECOND_MAX: u16 = 1_000;
+/// Frames by which a connection may run ahead of [`FRAMES_PER_SECOND_MAX`]: enough for the longest message in
+/// fragments of 32 bytes. Beyond: close 4006.
+pub const FRAMES_AHEAD_MAX: u16 = 8_192;
+/// Bytes of a message, inflated where it was compressed, that count as one frame more.
+pub const MESSAGE_BYTES_PER_FRAME: usize = 1024;
 /// Channels named in a request that make it count as one command more: looking them up among a client's
 /// subscriptions is work.
 pub const CHANNELS_PER_COMMAND: usize = 32;
@@ -239,6 +259,15 @@ const _: () = assert!(
 );
 const _: () = assert!(REPLY_NAME_BYTES_MAX >= CHANNEL_NAME_BYTES_MAX);
 const _: () = assert!(REQUEST_CHANNELS_MAX / CHANNELS_PER_COMMAND < COMMANDS_PER_SECOND_MAX as usize);
+const _: () = assert!(FRAMES_AHEAD_MAX >= FRAMES_PER_SECOND_MAX);
+const _: () = assert!(FRAMES_PER_SECOND_MAX > 2 * COMMANDS_PER_SECOND_MAX);
+const _: () = assert!(
+    FRAMES_AHEAD_MAX as usize >= MESSAGE_BYTES_MAX / 32 * 2 + MESSAGE_BYTES_MAX / MESSAGE_BYTES_PER_FRAME
+);
+// The least frame of a client has 6 bytes; what one reception brings on top of the most allowed can be counted.
+const _: () = assert!(FRAMES_AHEAD_MAX as usize + RECV_BYTES / 6 < u16::MAX as usize);
+const _: () = assert!(0 < SLOTS_SPARE && SLOTS_SPARE < REFUSALS_PER_SHARD);
+const _: () = assert!(HANDSHAKE_MS <= MESSAGE_MS && MESSAGE_MS <= PONG_MS);
 const _: () = assert!(FRAME_BYTES_MAX >= SOURCE_LINE_BYTES_MAX);
 const _: () = assert!(SEND_PARTS_MAX > RANGES_PER_TURN);
 const _: () = assert!(RANGE_BYTES_MAX as usize * RANGES_PER_TURN < 1 << 31);

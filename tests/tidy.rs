@@ -3,8 +3,12 @@
 //! Each rule is a function from text to violations, in a file of `tests/tidy/` whose own tests plant a violation and
 //! see it found. Here the rules meet the repository.
 
+#[path = "tidy/conformance.rs"]
+mod conformance;
 #[path = "tidy/imports.rs"]
 mod imports;
+#[path = "tidy/items.rs"]
+mod items;
 #[path = "tidy/links.rs"]
 mod links;
 #[path = "tidy/manifest.rs"]
@@ -88,6 +92,16 @@ fn the_architecture_names_files_that_exist() {
     let documents = files(&["docs/architecture.md"], ".md");
     assert_eq!(documents.len(), 1, "there is one such document");
     assert_none(each(&documents, |file| links::missing_paths(file, exists)));
+}
+
+#[test]
+fn each_requirement_of_the_rfcs_has_a_function_that_obeys_it_and_a_test_that_proves_it() {
+    let documents = files(&["docs/rfc-conformance.md"], ".md");
+    let sources = files(&["src/", "tests/"], ".rs");
+    assert_eq!(documents.len(), 1, "there is one such document");
+    assert_none(each(&documents, |file| {
+        conformance::violations(conformance::SECTIONS, file, &sources)
+    }));
 }
 
 /// The text files below one of the folders whose names end so.

@@ -18,8 +18,6 @@ pub enum Stage {
     Handshake {
         /// How far that has been searched for its end.
         scan: HeadScan,
-        /// It was accepted beyond the limit, only to be told so.
-        surplus: bool,
     },
     /// It speaks the protocol.
     #[default]

@@ -7,16 +7,22 @@
 //! - [`life`]: what a connection is doing, as one enum;
 //! - [`inbox`]: a block for the part of a message that has arrived;
 //! - [`outbox`]: a chain of blocks for bytes that are owed;
+//! - [`rate`]: how fast it talks;
+//! - [`lines`]: who has waited longest, of those that have a block or are not open;
 //! - [`table`]: all connections of a shard and their pools.
 
 pub mod inbox;
 pub mod life;
+pub mod lines;
 pub mod outbox;
+pub mod rate;
 pub mod table;
 
 pub use inbox::{Inbox, Inboxes};
 pub use life::Stage;
+pub use lines::Lines;
 pub use outbox::{Outbox, Outboxes};
+pub use rate::Rate;
 pub use table::{Bounds, Connections, Pools};
 
 use crate::base::Socket;
@@ -43,13 +49,15 @@ pub struct Connection {
     pub queued: bool,
     /// Whether it waits in the shard's list of those that are owed something.
     pub owing: bool,
+    /// Whether it has ended a message since its place in its [line](table::Line) was last looked at.
+    pub ended: bool,
     /// What has arrived of an unfinished message.
     pub inbox: Inbox,
     /// What it is owed.
     pub outbox: Outbox,
     /// When its peer was last heard of, in milliseconds of the shard's clock; wraps after 49 days.
     pub heard_ms: u32,
-    /// How many commands it has sent lately.
+    /// How fast it talks.
     pub rate: Rate,
 }
 
@@ -103,6 +111,7 @@ impl Default for Connection {
             waiting: false,
             queued: false,
             owing: false,
+            ended: false,
             inbox: Inbox::default(),
             outbox: Outbox::default(),
             heard_ms: 0,
@@ -114,15 +123,25 @@ impl Default for Connection {
 impl Connection {
     /// A connection just accepted on `socket`, whose messages have at most so many bytes.
     #[must_use]
-    pub fn accepted(socket: Socket, surplus: bool, message_bytes_max: u32) -> Self {
+    pub fn accepted(socket: Socket, message_bytes_max: u32) -> Self {
         Self {
             session: ServerSession::new(message_bytes_max),
             socket,
             stage: Stage::Handshake {
                 scan: HeadScan::default(),
-                surplus,
             },
             ..Self::default()
+        }
+    }
+
+    /// The [line](Connections::lines) in which it belongs: everyone has a place who is not open, or holds a block.
+    #[must_use]
+    pub fn line(&self) -> Option<u8> {
+        match (self.stage, self.inbox.pool()) {
+            (Stage::Down, _) | (Stage::Open, None) => None,
+            (_, Some(pool)) => Some(pool),
+            (Stage::Handshake { .. }, None) => Some(table::SILENT),
+            (Stage::Closing | Stage::Flushing | Stage::Lingering, None) => Some(table::PARTING),
         }
     }
 
@@ -130,44 +149,5 @@ impl Connection {
     #[must_use]
     pub fn is_blocked(&self) -> bool {
         self.armed.write
-    }
-}
-
-/// Counts commands within one second.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Rate {
-    second: u32,
-    count: u16,
-}
-
-impl Rate {
-    /// Takes back the command counted last: it was not carried out yet.
-    pub fn forgive(&mut self) {
-        self.count = self.count.saturating_sub(1);
-    }
-
-    /// Counts `commands` commands at `now_ms` and says whether there were at most `max` within this second.
-    pub fn admit(&mut self, now_ms: u64, commands: u16, max: u16) -> bool {
-        let second = u32::try_from((now_ms / 1000) & u64::from(u32::MAX)).unwrap_or(0);
-        if second != self.second {
-            *self = Self { second, count: 0 };
-        }
-        self.count = self.count.saturating_add(commands);
-        self.count <= max
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_rate_admits_so_many_a_second() {
-        let mut rate = Rate::default();
-        let admitted = (0..60).filter(|_| rate.admit(1_500, 1, 50)).count();
-        assert_eq!(admitted, 50);
-        assert!(!rate.admit(1_999, 1, 50));
-        assert!(rate.admit(2_000, 33, 50), "a large command counts as many");
-        assert!(!rate.admit(2_000, 33, 50));
     }
 }

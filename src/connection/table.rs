@@ -1,6 +1,7 @@
 //! All connections of a shard and the pools they borrow from.
 
-use super::{Connection, Inboxes, Outboxes, inbox};
+use super::inbox::HEADS;
+use super::{Connection, Inboxes, Lines, Outboxes, inbox};
 use crate::base::{Key, Slab};
 use crate::limits;
 
@@ -14,10 +15,21 @@ pub struct Connections {
     pub inboxes: Inboxes,
     /// Blocks for replies.
     pub outboxes: Outboxes,
+    /// Who gives way when a pool, or the table itself, is full.
+    pub lines: Lines<LINES>,
 }
 
-/// How many blocks each pool of a shard has. An exhausted pool closes the connection that asked: 503 within the
-/// opening handshake, 1013 afterwards.
+/// The line of those that have sent nothing yet. The lines before it are of those that hold a block, by the number of
+/// its pool.
+pub const SILENT: u8 = HEADS + 1;
+/// The line of those that part.
+pub const PARTING: u8 = SILENT + 1;
+/// How many lines there are.
+pub const LINES: usize = PARTING as usize + 1;
+
+/// How many blocks each pool of a shard has. Who asks when a pool for the beginnings of messages or heads is exhausted
+/// gets the block of the connection that has held one longest, which is closed: 503 within the opening handshake, 1013
+/// afterwards. An exhausted pool for replies closes the connection that asked.
 #[derive(Clone, Copy, Debug)]
 pub struct Pools {
     /// Inbox blocks of 4 KiB.
@@ -26,6 +38,8 @@ pub struct Pools {
     pub inbox_medium: usize,
     /// Inbox blocks that hold the longest message.
     pub inbox_large: usize,
+    /// Blocks for request heads that have not arrived whole, each of the longest that may come.
+    pub heads: usize,
     /// Outbox blocks.
     pub outbox: usize,
     /// Bytes of an outbox block.
@@ -41,6 +55,8 @@ pub struct Bounds {
     pub owed_bytes: usize,
     /// Bytes owed at which nothing more is read from it before it has read what it is owed.
     pub owed_bytes_pause: usize,
+    /// From the beginning of its peer's message to its end. Beyond: close 1008.
+    pub message_ms: u64,
 }
 
 impl Connections {
@@ -50,9 +66,15 @@ impl Connections {
         Self {
             slots: Slab::with_capacity(slots),
             inboxes: Inboxes::new(
-                [pools.inbox_small, pools.inbox_medium, pools.inbox_large],
+                [
+                    pools.inbox_small,
+                    pools.inbox_medium,
+                    pools.inbox_large,
+                    pools.heads,
+                ],
                 bounds.message_bytes,
             ),
+            lines: Lines::with_capacity(slots),
             outboxes: Outboxes::new(pools.outbox_block_bytes, pools.outbox, bounds),
         }
     }
@@ -60,6 +82,7 @@ impl Connections {
     /// Empties the slot of `key` and gives everything back that it had borrowed.
     pub fn remove(&mut self, key: Key) -> Option<Connection> {
         let mut connection = self.slots.remove(key)?;
+        self.lines.leave(key.slot());
         self.inboxes.clear(&mut connection.inbox);
         self.outboxes.clear(&mut connection.outbox);
         Some(connection)
@@ -94,6 +117,7 @@ impl Bounds {
                 + message_bytes_max as usize
                 + 2 * control_bytes,
             owed_bytes_pause: limits::ECHO_OWED_BYTES_PAUSE,
+            message_ms: limits::ECHO_MESSAGE_MS,
         }
     }
 }
@@ -105,6 +129,7 @@ impl Default for Pools {
             inbox_small: 1024,
             inbox_medium: 0,
             inbox_large: 128,
+            heads: 1024,
             outbox: 4096,
             outbox_block_bytes: 4096,
         }
@@ -118,6 +143,7 @@ impl Default for Bounds {
             message_bytes: MESSAGE_BYTES_MAX,
             owed_bytes: limits::OUTBOX_BYTES_MAX,
             owed_bytes_pause: limits::OUTBOX_BYTES_PAUSE,
+            message_ms: limits::MESSAGE_MS,
         }
     }
 }

@@ -123,7 +123,8 @@ fn message(input: &mut Input<'_>) -> Vec<u8> {
         match input.below(4) {
             0 | 1 => message.extend_from_slice(input.piece()),
             2 => {
-                let times = 8 * usize::from(input.byte());
+                // A few of these reach beyond the largest window.
+                let times = 32 * usize::from(input.byte());
                 let byte = input.byte();
                 message.resize(message.len() + times, byte);
             }
@@ -136,19 +137,9 @@ fn message(input: &mut Input<'_>) -> Vec<u8> {
                 message.extend_from_slice(&copy);
             }
         }
-        if input.below(8) == 7 {
-            // A ramp: many bytes without a repetition that is near.
-            let step = input.byte() | 1;
-            let mut next = 0_u32;
-            message.extend((0..RAMP_BYTES).map(|_| {
-                next = next.wrapping_mul(1_664_525).wrapping_add(u32::from(step));
-                next.to_be_bytes()[0]
-            }));
-        }
     }
     message.truncate(MESSAGE_BYTES_MAX);
     message
 }
 
 const MESSAGE_BYTES_MAX: usize = 80 * 1024;
-const RAMP_BYTES: usize = 6000;

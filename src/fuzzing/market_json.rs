@@ -217,12 +217,12 @@ impl Naive {
         let (whole, part) = mantissa.split_once('.').unwrap_or((mantissa, ""));
         let digits = format!("{whole}{part}");
         let significant = digits.trim_start_matches('0');
-        // An exponent that no integer holds is beyond every bound, unless it moves nothing to the left of the point.
-        let exponent: i64 = exponent.parse().unwrap_or(if exponent.starts_with('-') {
-            i64::MIN / 2
-        } else {
-            i64::MAX / 2
-        });
+        // What is no exponent of this many digits is beyond every bound, or moves a zero for nothing.
+        let power = exponent.trim_start_matches(['-', '+']).trim_start_matches('0');
+        if power.len() > DECIMAL_DIGITS_MAX {
+            return None;
+        }
+        let exponent: i64 = exponent.parse().ok()?;
         let places = i64::try_from(part.len()).ok()? - exponent;
         if significant.len() > DECIMAL_DIGITS_MAX || places > 128 || part.len() > 128 {
             return None;

@@ -53,6 +53,14 @@ fn every_target_has_a_body_and_a_corpus_and_no_other_has() {
         let names: BTreeSet<String> = listed(folder).into_iter().map(|(name, _)| name).collect();
         assert_eq!(names, bodies, "fuzz/{folder}");
     }
+    let manifest = include_str!("../../fuzz/Cargo.toml");
+    let entries = manifest
+        .lines()
+        .filter_map(|line| line.strip_prefix("path = \"fuzz_targets/"));
+    let names: BTreeSet<String> = entries
+        .map(|file| file.trim_end_matches(".rs\"").to_owned())
+        .collect();
+    assert_eq!(names, bodies, "fuzz/Cargo.toml");
 }
 
 #[test]

@@ -19,14 +19,13 @@ impl Desk<'_> {
         connection: &mut Connection,
         bytes: &mut [u8],
     ) -> (usize, Verdict) {
-        let Stage::Handshake { scan, surplus } = &mut connection.stage else {
+        let Stage::Handshake { scan } = &mut connection.stage else {
             return (0, Verdict::GoOn);
         };
-        let surplus = *surplus;
         self.site.frame.clear();
         let head_bytes = match Request::parse(bytes, scan) {
             Ok(None) => return (bytes.len(), Verdict::GoOn),
-            Ok(Some((request, head_bytes))) => match self.answer(key, request, surplus) {
+            Ok(Some((request, head_bytes))) => match self.answer(key, request) {
                 Answer::Open(deflate) => {
                     connection.deflate = deflate;
                     head_bytes
@@ -37,6 +36,7 @@ impl Desk<'_> {
             Err(refusal) => return (0, self.refuse(connection, refusal)),
         };
         connection.stage = Stage::Open;
+        self.site.open += 1;
         let opened = self.say(connection, Verdict::Opened);
         if !matches!(opened, Verdict::Opened) {
             return (0, opened);
@@ -54,27 +54,27 @@ impl Desk<'_> {
     }
 
     /// Writes the answer to a request into the scratch, unless it is refused.
-    fn answer(&mut self, key: Key, request: Request<'_>, surplus: bool) -> Answer {
+    fn answer(&mut self, key: Key, request: Request<'_>) -> Answer {
         match request.target().path() {
             HEALTH_PATH if request.method() != "GET" => Answer::Refuse(Refusal::MethodNotAllowed),
             HEALTH_PATH => {
                 write_ok("ok\n", &mut self.site.frame);
                 Answer::Say
             }
-            path if self.site.service == Service::Echo || path == FEED_PATH => self
-                .open(key, request, surplus)
-                .map_or_else(Answer::Refuse, Answer::Open),
+            path if self.site.service == Service::Echo || path == FEED_PATH => {
+                self.open(key, request).map_or_else(Answer::Refuse, Answer::Open)
+            }
             _ => Answer::Refuse(Refusal::NotFound),
         }
     }
 
-    fn open(&mut self, key: Key, request: Request<'_>, surplus: bool) -> Result<Option<Deflate>, Refusal> {
+    fn open(&mut self, key: Key, request: Request<'_>) -> Result<Option<Deflate>, Refusal> {
         let upgrade = Upgrade::parse(request)?;
         let protocol = match self.site.service {
             Service::Feed => choose(&upgrade)?,
             Service::Echo => None,
         };
-        if surplus {
+        if self.site.open >= self.site.connections_max {
             return Err(Refusal::Overloaded {
                 retry_after_s: limits::RETRY_AFTER_S,
             });
@@ -151,7 +151,7 @@ impl<R: Ring> Shard<R> {
         let Some(connection) = self.connections.slots.get_mut(key) else {
             return;
         };
-        let silent = matches!(connection.stage, Stage::Handshake { scan, .. } if scan == Default::default());
+        let silent = matches!(connection.stage, Stage::Handshake { scan } if scan == Default::default());
         if silent {
             return self.hang_up(key);
         }

@@ -14,7 +14,7 @@ use crate::dialect::native_json::{Command, CommandError};
 use crate::hub::Hub;
 use crate::limits;
 use crate::ring::Ring;
-use crate::wire::{CloseCode, Deflate, Event, Opcode, Refusal, Sender, Server, server_header};
+use crate::wire::{CloseCode, Deflate, Event, Opcode, Sender, Server, server_header};
 
 /// What is needed to answer a client.
 #[derive(Debug)]
@@ -47,6 +47,8 @@ pub(super) enum Verdict {
     Finish,
     /// It is closed for this.
     Close(CloseCode, &'static str),
+    /// The same, and it is not listened to any longer.
+    Dismiss(Code, &'static str),
     /// It is dropped.
     HangUp,
 }
@@ -54,6 +56,11 @@ pub(super) enum Verdict {
 /// The connection cannot be owed what it is to be told.
 pub(super) const NO_ROOM_FOR_REPLIES: Verdict =
     Verdict::Close(CloseCode::TRY_AGAIN_LATER, "out of memory for replies");
+
+/// It sends more than anybody needs to.
+const TOO_MANY_FRAMES: Verdict = Verdict::Dismiss(Code::RateLimited, "too many frames");
+/// The same, and has been told so again and again.
+const TOO_MANY_COMMANDS: Verdict = Verdict::Dismiss(Code::RateLimited, "too many commands for too long");
 
 /// What one event comes to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -96,6 +103,7 @@ impl Desk<'_> {
             outbox,
             rate,
             pause,
+            ended,
             ..
         } = connection;
         let mut caller = Caller {
@@ -114,9 +122,12 @@ impl Desk<'_> {
                 break Verdict::GoOn;
             }
             self.site.frame.clear();
-            let reply = match decoder.next() {
+            let (reply, is_message) = match decoder.next() {
                 Ok(None) => break Verdict::GoOn,
-                Ok(Some((event, sender))) => self.reply(&mut caller, &event, sender),
+                Ok(Some((event, sender))) => (
+                    self.reply(&mut caller, &event, sender),
+                    matches!(event, Event::Text(_) | Event::Binary(_)),
+                ),
                 Err(fault) => {
                     drop(decoder);
                     tracing::debug!(%fault, "a client broke the protocol");
@@ -132,6 +143,7 @@ impl Desk<'_> {
                 *pause = until;
                 break Verdict::GoOn;
             }
+            *ended |= is_message;
             if self.outboxes.append(caller.outbox, &self.site.frame).is_err() {
                 break NO_ROOM_FOR_REPLIES;
             }
@@ -139,8 +151,14 @@ impl Desk<'_> {
                 break verdict;
             }
         };
+        // What has arrived counts as one frame at least, however small a piece of one it is.
+        let frames = decoder.frames().max(1);
         let held = decoder.finish();
         self.site.inflater = inflater;
+        let is_counted = self.site.service == Service::Feed && verdict == Verdict::GoOn;
+        if is_counted && !caller.rate.admit_frames(self.now.mono_ms(), frames) {
+            return (0, TOO_MANY_FRAMES);
+        }
         (held, verdict)
     }
 
@@ -173,8 +191,14 @@ impl Desk<'_> {
     /// Carries out one text message, unless its time has not come.
     fn command(&mut self, caller: &mut Caller<'_>, text: &str) -> Reply {
         let (now_ms, max) = (self.now.mono_ms(), limits::COMMANDS_PER_SECOND_MAX);
+        if !caller
+            .rate
+            .admit_frames(now_ms, text.len() / limits::MESSAGE_BYTES_PER_FRAME)
+        {
+            return Reply::Last(TOO_MANY_FRAMES);
+        }
         if !caller.rate.admit(now_ms, 1, max) {
-            return self.too_fast(None);
+            return self.too_fast(*caller.rate, None);
         }
         let command = match Command::parse(text) {
             Ok(command) => command,
@@ -192,17 +216,20 @@ impl Desk<'_> {
             .rate
             .admit(now_ms, u16::try_from(more).unwrap_or(u16::MAX), max)
         {
-            return self.too_fast(command.id());
+            return self.too_fast(*caller.rate, command.id());
         }
         self.obey(caller.key, &command);
         Reply::Given
     }
 
-    fn too_fast(&mut self, id: Option<u64>) -> Reply {
+    fn too_fast(&mut self, rate: Rate, id: Option<u64>) -> Reply {
         let (commands, channels) = (limits::COMMANDS_PER_SECOND_MAX, limits::CHANNELS_PER_COMMAND);
         let message =
             format!("more than {commands} commands a second; {channels} channels count as one more");
         self.error(id, Code::RateLimited, &message);
+        if rate.is_hopeless() {
+            return Reply::Last(TOO_MANY_COMMANDS);
+        }
         Reply::Given
     }
 
@@ -233,11 +260,13 @@ impl<R: Ring> Shard<R> {
             }
             Verdict::Finish => self.finish(key, now),
             Verdict::Close(code, reason) => self.close(key, code, reason, now),
+            Verdict::Dismiss(code, reason) => self.dismiss(key, close_code(code), reason, now),
             Verdict::HangUp => self.hang_up(key),
         }
         if kept.is_err() {
             self.no_room(key, now);
         }
+        self.stand(key, now);
         let Some(connection) = self.connections.slots.get(key) else {
             return;
         };
@@ -246,33 +275,6 @@ impl<R: Ring> Shard<R> {
         }
         self.queue_if_behind(key);
         self.watch(key);
-    }
-
-    /// The pools have no block for the beginning of a connection's message, so that its rest means nothing: what
-    /// the peer still sends is not heard, and its close frame not waited for.
-    fn no_room(&mut self, key: Key, now: Now) {
-        match self.stage(key) {
-            Some(Stage::Handshake { .. }) => {
-                self.refuse(
-                    key,
-                    Refusal::Overloaded {
-                        retry_after_s: limits::RETRY_AFTER_S,
-                    },
-                    now,
-                );
-            }
-            Some(Stage::Open | Stage::Closing) => {
-                self.close(key, CloseCode::TRY_AGAIN_LATER, "out of memory for messages", now);
-                if self.stage(key) == Some(Stage::Closing) {
-                    self.finish(key, now);
-                }
-            }
-            Some(Stage::Flushing | Stage::Lingering | Stage::Down) | None => {}
-        }
-    }
-
-    fn stage(&self, key: Key) -> Option<Stage> {
-        self.connections.slots.get(key).map(|connection| connection.stage)
     }
 }
 

@@ -31,11 +31,11 @@ impl<R: Ring> Shard<R> {
     /// Gives a new connection a slot and a deadline for its handshake. When every slot is taken, those beyond the
     /// limit too, there is nothing left to answer with.
     fn admit(&mut self, socket: Socket, now: Now) {
-        let surplus = self.connections.slots.len() >= self.site.connections_max;
         if self.is_draining() {
             return self.turn_away(socket);
         }
-        let connection = Connection::accepted(socket, surplus, self.site.message_bytes_max);
+        self.vacate();
+        let connection = Connection::accepted(socket, self.site.message_bytes_max);
         let Ok(key) = self.connections.slots.insert(connection) else {
             return self.turn_away(socket);
         };
@@ -43,6 +43,7 @@ impl<R: Ring> Shard<R> {
         self.hub.enter(key, self.site.track);
         self.timers.set(key.slot(), after_ms(now, limits::HANDSHAKE_MS));
         self.heard(key, now);
+        self.stand(key, now);
         self.watch(key);
     }
 

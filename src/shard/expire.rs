@@ -1,4 +1,4 @@
-//! What is due: handshakes that took too long, pings, peers that fell silent, closes that were not answered.
+//! What is due: handshakes and messages that took too long, pings, peers that fell silent, closes that were not answered.
 
 use super::converse::close_code;
 use super::dispatch::wrapped_ms;
@@ -18,7 +18,7 @@ impl<R: Ring> Shard<R> {
             let Some(key) = self.connections.slots.key_at(slot) else {
                 continue;
             };
-            match self.connections.slots.get(key).map(|connection| connection.stage) {
+            match self.stage(key) {
                 Some(Stage::Handshake { .. }) => self.refuse_late(key, now),
                 Some(Stage::Open) => self.check_pulse(key, now),
                 Some(Stage::Closing | Stage::Flushing | Stage::Lingering) => self.hang_up(key),
@@ -26,6 +26,7 @@ impl<R: Ring> Shard<R> {
             }
         }
         self.expired = expired;
+        self.expire_messages(now);
         self.drain(now);
     }
 

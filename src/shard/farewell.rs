@@ -24,6 +24,7 @@ impl<R: Ring> Shard<R> {
             .sender()
             .close(Some(frame), &mut self.site.frame);
         connection.stage = Stage::Closing;
+        self.site.open -= 1;
         let owed = self
             .connections
             .outboxes
@@ -34,12 +35,22 @@ impl<R: Ring> Shard<R> {
         self.part(key, now);
     }
 
+    /// Closes the connection without listening to it any longer: what it still sends means nothing, and its close
+    /// frame is not waited for.
+    pub(super) fn dismiss(&mut self, key: Key, code: CloseCode, reason: &str, now: Now) {
+        self.close(key, code, reason, now);
+        if self.stage(key) == Some(Stage::Closing) {
+            self.finish(key, now);
+        }
+    }
+
     /// What the connection is owed is the last it gets.
     pub(super) fn finish(&mut self, key: Key, now: Now) {
         let Some(connection) = self.connections.slots.get_mut(key) else {
             return;
         };
-        connection.stage = Stage::Flushing;
+        let before = std::mem::replace(&mut connection.stage, Stage::Flushing);
+        self.site.open -= usize::from(before == Stage::Open);
         self.connections.inboxes.clear(&mut connection.inbox);
         self.part(key, now);
     }
@@ -63,12 +74,14 @@ impl<R: Ring> Shard<R> {
         if connection.stage == Stage::Down {
             return;
         }
-        connection.stage = Stage::Down;
+        let before = std::mem::replace(&mut connection.stage, Stage::Down);
+        self.site.open -= usize::from(before == Stage::Open);
         let (socket, idle) = (connection.socket, connection.armed.is_none());
         self.connections.inboxes.clear(&mut connection.inbox);
         self.connections.outboxes.clear(&mut connection.outbox);
         self.hub.leave(key);
         self.timers.cancel(key.slot());
+        self.connections.lines.leave(key.slot());
         self.ring.shutdown(socket);
         if idle {
             self.free(key);
@@ -95,7 +108,7 @@ impl<R: Ring> Shard<R> {
         self.ring.stop_listening();
         let keys: Vec<Key> = self.connections.slots.keys().collect();
         for key in keys {
-            match self.connections.slots.get(key).map(|connection| connection.stage) {
+            match self.stage(key) {
                 Some(Stage::Open) => self.close(key, CloseCode::GOING_AWAY, "server is shutting down", now),
                 Some(Stage::Handshake { .. }) => self.hang_up(key),
                 Some(Stage::Closing | Stage::Flushing | Stage::Lingering | Stage::Down) | None => {}
@@ -135,6 +148,12 @@ impl<R: Ring> Shard<R> {
     fn part(&mut self, key: Key, now: Now) {
         self.hub.leave(key);
         self.timers.set(key.slot(), after_ms(now, limits::CLOSE_MS));
+        self.stand(key, now);
         self.owe(key);
+    }
+
+    /// What the connection is doing, if it is still there.
+    pub(super) fn stage(&self, key: Key) -> Option<Stage> {
+        self.connections.slots.get(key).map(|connection| connection.stage)
     }
 }

@@ -10,7 +10,7 @@
 //! | 1 | | wait for the kernel or the doorbell; the only clock reading |
 //! | 2 | `broadcast` | pin the tape; each new record → hub → ranges → one send per live client |
 //! | 3 | `dispatch`, `receive`, `admission`, `converse` | completions → connections → commands → hub → replies |
-//! | 4 | `expire` | handshakes, pings, closes that are due |
+//! | 4 | `expire` | handshakes, messages, pings, closes that are due |
 //! | 5 | `flush`, `catch_up` | replies go out; clients that are behind get their next slice; let go of the tape |
 //!
 //! What those get who connect is the shard's [`Service`]: the feed, or an echo. It decides what a request head comes to
@@ -33,6 +33,7 @@ mod farewell;
 mod flush;
 mod outgoing;
 mod receive;
+mod room;
 pub mod wheel;
 
 pub mod site;
@@ -41,7 +42,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use crate::base::{Census, Key, Now, Orders};
-use crate::connection::{Bounds, Connections, Pools};
+use crate::connection::{Bounds, Connections, Pools, Stage};
 use crate::hub::Hub;
 use crate::limits;
 use crate::ring::{Completion, Errno, Ring};
@@ -154,6 +155,7 @@ impl<R: Ring> Shard<R> {
             site: Site {
                 connections_max: size.connections,
                 message_bytes_max: size.bounds.message_bytes,
+                message_ms: size.bounds.message_ms,
                 inflater: site
                     .deflate
                     .map(|_| Box::new(Inflater::new(size.bounds.message_bytes))),
@@ -233,6 +235,7 @@ impl<R: Ring> Shard<R> {
     /// When it does not hold.
     pub fn invariants(&self) {
         self.hub.invariants(self.connections.slots.keys());
+        let mut open = 0;
         for key in self.connections.slots.keys() {
             let Some(connection) = self.connections.slots.get(key) else {
                 continue;
@@ -247,7 +250,14 @@ impl<R: Ring> Shard<R> {
                 connection.outbox.is_empty() || connection.is_blocked() || connection.owing,
                 "what is owed waits for nothing but the socket and the next turn"
             );
+            assert_eq!(
+                self.connections.lines.of(key.slot()),
+                connection.line(),
+                "everyone stands where it belongs"
+            );
+            open += usize::from(connection.stage == Stage::Open);
         }
+        assert_eq!(self.site.open, open, "who is open is counted");
     }
 
     /// When the next turn must begin at the latest.
@@ -262,7 +272,10 @@ impl<R: Ring> Shard<R> {
             }
             Life::Over => Some(0),
         };
-        own.into_iter().chain(self.timers.next_ns()).min()
+        own.into_iter()
+            .chain(self.timers.next_ns())
+            .chain(self.messages_due_ns())
+            .min()
     }
 
     /// Lets go of the tape, unless it has news: then the next turn does not wait.

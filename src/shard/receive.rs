@@ -8,7 +8,8 @@ use super::Shard;
 use super::converse::{Desk, Verdict};
 use super::dispatch::wrapped_ms;
 use crate::base::{Key, Now, Socket};
-use crate::connection::{Connection, Inbox, Pause};
+use crate::connection::inbox::InboxesFull;
+use crate::connection::{Connection, Inbox, Inboxes, Pause, Stage};
 use crate::limits;
 use crate::ring::{Errno, Ring};
 
@@ -118,10 +119,14 @@ impl<R: Ring> Shard<R> {
                         now,
                     };
                     let (held, verdict) = desk.hear(key, connection, bytes);
-                    let kept = self
-                        .connections
-                        .inboxes
-                        .keep(&mut connection.inbox, &bytes[..held]);
+                    let kept = self.lend(key, now, |inboxes, connection, lanes| {
+                        let (inbox, left) = (&mut connection.inbox, &lanes[index * lane..][..held]);
+                        if matches!(connection.stage, Stage::Handshake { .. }) {
+                            inboxes.keep_head(inbox, left)
+                        } else {
+                            inboxes.keep(inbox, left)
+                        }
+                    });
                     self.conclude(key, verdict, kept, now);
                 }
                 Err(errno) if errno.would_block() => self.watch(key),
@@ -138,41 +143,45 @@ impl<R: Ring> Shard<R> {
             return;
         };
         let Intake { lanes, received, .. } = &mut self.intake;
-        let inboxes = &mut self.connections.inboxes;
-        let held = inboxes.take(&mut connection.inbox, lanes);
-        let room = &mut lanes[held..];
+        let lifted = self.connections.inboxes.lift(&mut connection.inbox, lanes);
+        let room = &mut lanes[lifted..];
         self.ring
             .recv_batch(&[connection.socket], room, limits::RECV_BYTES, received);
-        let arrived = match received.first() {
-            Some(&Ok(bytes @ 1..)) => bytes,
-            Some(Err(errno)) if errno.would_block() => 0,
+        let (held, verdict) = match received.first() {
+            Some(&Ok(arrived @ 1..)) => {
+                connection.heard_ms = wrapped_ms(now);
+                let mut desk = Desk {
+                    hub: &mut self.hub,
+                    outboxes: &mut self.connections.outboxes,
+                    site: &mut self.site,
+                    now,
+                };
+                desk.hear(key, connection, &mut lanes[..lifted + arrived])
+            }
+            Some(Err(errno)) if errno.would_block() => (lifted, Verdict::GoOn),
             Some(_) | None => return self.hang_up(key),
         };
-        if arrived > 0 {
-            connection.heard_ms = wrapped_ms(now);
-        }
-        let bytes = &mut lanes[..held + arrived];
-        let mut desk = Desk {
-            hub: &mut self.hub,
-            outboxes: &mut self.connections.outboxes,
-            site: &mut self.site,
-            now,
-        };
-        let (held, verdict) = desk.hear(key, connection, bytes);
-        let kept = inboxes.keep(&mut connection.inbox, &bytes[..held]);
+        let kept = self.lend(key, now, |inboxes, connection, lanes| {
+            inboxes.keep(&mut connection.inbox, &lanes[..held])
+        });
         self.conclude(key, verdict, kept, now);
     }
 
     /// Receives from a connection into the block that holds the beginning of its message.
     fn receive_into_block(&mut self, key: Key, now: Now) {
+        let has_room = self.lend(key, now, |inboxes, connection, _| {
+            inboxes.make_room(&mut connection.inbox)
+        });
+        if has_room.is_err() {
+            return self.conclude(key, Verdict::GoOn, has_room, now);
+        }
         let Some(Connection { inbox, socket, .. }) = self.connections.slots.get_mut(key) else {
             return;
         };
-        let room = match self.connections.inboxes.block_mut(inbox) {
-            Ok(Some((bytes, held))) => &mut bytes[held..],
-            Ok(None) => return,
-            Err(full) => return self.conclude(key, Verdict::GoOn, Err(full), now),
+        let Some((bytes, held)) = self.connections.inboxes.block_mut(inbox) else {
+            return;
         };
+        let room = &mut bytes[held..];
         let lane = room.len().min(limits::RECV_BYTES);
         if lane > 0 {
             self.ring
@@ -211,6 +220,32 @@ impl<R: Ring> Shard<R> {
         };
         self.connections.inboxes.set_held(&mut inbox, held);
         connection.inbox = inbox;
-        self.conclude(key, verdict, Ok(()), now);
+        let kept = self.lend(key, now, |inboxes, connection, _| {
+            if matches!(connection.stage, Stage::Handshake { .. }) {
+                Ok(())
+            } else {
+                inboxes.leave_heads(&mut connection.inbox)
+            }
+        });
+        self.conclude(key, verdict, kept, now);
+    }
+
+    /// Lends the connection a block, and has others give theirs back for as long as that may help. `attempt` is also
+    /// told where the lanes are.
+    fn lend(
+        &mut self,
+        key: Key,
+        now: Now,
+        mut attempt: impl FnMut(&mut Inboxes, &mut Connection, &[u8]) -> Result<(), InboxesFull>,
+    ) -> Result<(), InboxesFull> {
+        loop {
+            let Some(connection) = self.connections.slots.get_mut(key) else {
+                return Ok(());
+            };
+            match attempt(&mut self.connections.inboxes, connection, &self.intake.lanes) {
+                Err(full) if self.reclaim(full, now) => {}
+                lent => return lent,
+            }
+        }
     }
 }

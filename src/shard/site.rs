@@ -36,6 +36,8 @@ pub struct Site {
     pub connections_max: usize,
     /// Bytes of a client's message. Beyond: close 1009.
     pub message_bytes_max: u32,
+    /// How long such a message may be under way. Beyond: close 1008.
+    pub message_ms: u64,
     /// Sequence numbers count within this epoch; it changes when their continuity is lost.
     pub epoch: Box<str>,
     /// The track of the native JSON language.
@@ -46,7 +48,9 @@ pub struct Site {
     pub deflate: Option<DeflatePolicy>,
     /// Inflates what they send.
     pub(super) inflater: Option<Box<Inflater>>,
-    /// How many connections have been opened, which names the next one.
+    /// Connections that are open.
+    pub(super) open: usize,
+    /// How many have ever been opened, which names the next one.
     pub(super) opened: u64,
     /// A message being written.
     pub(super) text: Vec<u8>,

@@ -4,6 +4,8 @@ use std::io;
 use std::sync::{Arc, mpsc};
 
 mod echo;
+mod flood;
+mod room;
 
 use super::*;
 use crate::connection::Inbox;
@@ -95,9 +97,9 @@ fn close_code_of(client: &mut Client) -> Option<u16> {
 fn nothing_is_received_from_a_client_whose_input_still_waits() {
     let mut stage = Stage::new(Pools::default());
     let mut client = stage.upgraded();
-    // Each is answered with an error that is far longer.
-    let command = [&[0x81, 0x82, 0, 0, 0, 0][..], b"{}"].concat();
-    let commands = command.repeat(40_000);
+    // Each is answered with an error that is longer.
+    let command = [&[0x81, 0x80 | 60, 0, 0, 0, 0][..], &[b' '; 60]].concat();
+    let commands = command.repeat(8000);
     let (mut sent, mut errors) = (0, Vec::new());
     while sent < commands.len() || !(stage.net.is_idle() && stage.shard.is_idle(stage.net.now())) {
         sent += client.write(&commands[sent..]);
@@ -117,7 +119,7 @@ fn nothing_is_received_from_a_client_whose_input_still_waits() {
         .windows(11)
         .filter(|part| part == b"\"t\":\"error\"")
         .count();
-    assert_eq!(answered, 40_000);
+    assert_eq!(answered, 8000);
 }
 
 /// The first bytes of a message were dropped for want of a block, so the rest must not be heard as if it began
@@ -187,6 +189,29 @@ fn a_client_that_never_ends_its_stream_is_dropped_when_its_time_is_up() {
         stage.rest();
         assert_eq!(client.state(), ClientState::Ended, "and nothing resets it");
         stage.net.advance(limits::CLOSE_MS * 1_000_000);
+        stage.rest();
+        assert!(stage.shard.connections.slots.is_empty());
+    }
+}
+
+/// RFC 6455 §7.2.2: to abort an opening handshake is to close the connection.
+#[test]
+fn a_handshake_that_takes_too_long_is_refused_or_dropped() {
+    for (begun, answer) in [
+        ("GET /v1/ws HTTP/1.1\r\nHost: sim\r\n", "HTTP/1.1 408 "),
+        ("", ""),
+    ] {
+        let mut stage = Stage::new(Pools::default());
+        let mut client = stage.net.connect(0);
+        client.write(begun.as_bytes());
+        stage.rest();
+        stage.net.advance(limits::HANDSHAKE_MS * 1_000_000);
+        stage.rest();
+        let mut answered = Vec::new();
+        client.read(&mut answered);
+        assert!(answered.starts_with(answer.as_bytes()) && answered.is_empty() == answer.is_empty());
+        assert_eq!(client.state(), ClientState::Ended);
+        client.finish();
         stage.rest();
         assert!(stage.shard.connections.slots.is_empty());
     }

@@ -138,6 +138,7 @@ impl<R: Role> Session<R> {
             buffer,
             inflater,
             given: None,
+            frames: 0,
         }
     }
 
@@ -219,6 +220,8 @@ pub struct Decoder<'d, R: Role> {
     read: usize,
     /// The event given last.
     given: Option<Found>,
+    /// Frames begun.
+    frames: usize,
 }
 
 impl<R: Role> Decoder<'_, R> {
@@ -302,6 +305,13 @@ impl<R: Role> Decoder<'_, R> {
         self.start = payload.start;
     }
 
+    /// How many frames it has come across: data frames that have begun, fragments that gave no event among them, and
+    /// whole control frames. What each costs is the caller's to bound.
+    #[must_use]
+    pub const fn frames(&self) -> usize {
+        self.frames
+    }
+
     /// Moves what must be kept to the front of the buffer, and says how many bytes that is: the next
     /// [`Session::held`].
     #[must_use = "the next call to `decode` expects these bytes at the front of its buffer"]
@@ -332,6 +342,7 @@ impl<R: Role> Decoder<'_, R> {
             match header.opcode {
                 Opcode::Continuation | Opcode::Text | Opcode::Binary => {
                     self.inbound.begin(&header)?;
+                    self.frames = self.frames.saturating_add(1);
                     self.read = self.read.saturating_add(header_bytes);
                     if self.inbound.assembled == 0 {
                         self.start = self.read;
@@ -415,6 +426,7 @@ impl<R: Role> Decoder<'_, R> {
             unmask(payload, key);
         }
         self.read = end;
+        self.frames = self.frames.saturating_add(1);
         Some(Found {
             kind,
             compressed: false,

@@ -181,6 +181,8 @@ def fetch_debian(folder):
         "Dir::Cache": folder / "cache",
         # Packages are checked by their signatures; the sandbox's user could not write here.
         "APT::Sandbox::User": "",
+        # A mirror that does not answer is an error, and not a list without packages.
+        "APT::Update::Error-Mode": "any",
     }
     options = [part for name, value in settings.items() for part in ["-o", f"{name}={value}"]]
     print(f"suite: fetching Debian's Python 2.7 into {folder}", flush=True)

@@ -50,6 +50,7 @@ impl World {
             inbox_small: 16,
             inbox_medium: 0,
             inbox_large: 16,
+            heads: 16,
             outbox: 512,
             outbox_block_bytes: 4096,
         };

@@ -64,7 +64,11 @@ async fn a_server_that_compresses_unasked_is_told_so() {
                 }
             }
         },
-        peer.hear()
+        async {
+            let heard = peer.hear().await;
+            peer.end().await;
+            heard
+        }
     );
     assert!(
         matches!(ended, ClientError::Fault(Fault::ReservedBits)),

@@ -47,6 +47,20 @@ fn rfc_7692_section_7_2_3_2_a_shared_window_needs_the_first_message() {
 }
 
 #[test]
+fn a_distance_of_the_whole_window_is_followed_within_a_message_and_beyond_it() {
+    let window: Vec<u8> = (0..=250).cycle().take(32_768).collect();
+    // A stored block of that many bytes, and a block with fixed codes that copies three from its beginning.
+    let stored = [b"\x00\x00\x80\xff\x7f", &window[..]].concat();
+    let copied = b"\x02\xde\xff\x0f\x00";
+    let expected = [&window[..], &window[..3]].concat();
+    let mut inflater = Inflater::new(40_000);
+    assert!(inflater.inflate(&[&stored[..], copied].concat()) == Ok(&expected));
+    let mut keeping = Inflater::with_context_takeover(40_000, 15);
+    assert!(keeping.inflate(&[&stored[..], b"\x00"].concat()) == Ok(&window));
+    assert_eq!(keeping.inflate(copied), Ok(&window[..3]));
+}
+
+#[test]
 fn what_is_no_whole_deflate_data_is_refused() {
     let hello = b"\xf2\x48\xcd\xc9\xc9\x07\x00";
     for cut in 0..hello.len() {

@@ -344,6 +344,20 @@ mod tests {
     }
 
     #[test]
+    fn the_request_has_each_required_field_once() {
+        let (mut head, deflate) = (Vec::new(), DeflateOffer::default());
+        let offer = Offer::new("server.example.com:81", "/chat?a", &["chat", "superchat"], NONCE).unwrap();
+        offer.with_deflate(deflate).unwrap().write(&mut head);
+        assert_eq!(
+            String::from_utf8(head).unwrap(),
+            "GET /chat?a HTTP/1.1\r\nHost: server.example.com:81\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+             Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\
+             Sec-WebSocket-Protocol: chat, superchat\r\nSec-WebSocket-Extensions: permessage-deflate; \
+             client_no_context_takeover; client_max_window_bits\r\n\r\n"
+        );
+    }
+
+    #[test]
     fn each_difference_has_its_own_rejection() {
         let accept = GOOD[3];
         let table: &[(&str, &[&str], Rejection)] = &[
@@ -427,6 +441,7 @@ mod tests {
             ("h", "http://h/", &[], OfferFault::Target),
             ("h", "/ HTTP/1.1\r\nx: y", &[], OfferFault::Target),
             ("h", "/", &["a b"], OfferFault::Protocol),
+            ("h", "/", &["a", ""], OfferFault::Protocol),
             ("h", "/", &["a", "b", "a"], OfferFault::ProtocolRepeated),
         ] {
             assert_eq!(Offer::new(host, target, protocols, NONCE).unwrap_err(), fault);

@@ -248,6 +248,11 @@ mod tests {
     }
 
     #[test]
+    fn a_request_without_an_origin_comes_from_no_page() {
+        assert_eq!(upgrade(&with("Origin", &[])).unwrap().origin(), None);
+    }
+
+    #[test]
     fn another_version_is_told_ours_even_when_its_handshake_has_another_key() {
         for key in [&[][..], &["Sec-WebSocket-Key1: 4 @1  46546xW%0l 1 5"]] {
             let head = with("Sec-WebSocket-Key", key).replace("Version: 13", "Version: 14");

@@ -46,14 +46,6 @@ pub(crate) enum DeflateTerms {
 }
 
 impl Terms {
-    /// Without compression.
-    pub(crate) const fn plain(message_bytes_max: u32) -> Self {
-        Self {
-            message_bytes_max,
-            deflate: DeflateTerms::Never,
-        }
-    }
-
     /// What a session needs besides.
     pub(crate) fn inflater(&self) -> Option<Inflater> {
         match self.deflate {

@@ -4,7 +4,7 @@ mod examples;
 mod pair;
 mod streams;
 
-use super::naive::{Outcome, Owned, Terms, naive_outcome};
+use super::naive::{DeflateTerms, Outcome, Owned, Terms, naive_outcome};
 use super::*;
 use crate::wire::CloseCode;
 

@@ -176,6 +176,7 @@ fn an_answer_that_does_not_fit_the_offer_fails_the_connection() {
         "permessage-deflate; server_max_window_bits=9",
         "permessage-deflate; server_no_context_takeover",
         "permessage-deflate; server_no_context_takeover; server_max_window_bits=11",
+        "permessage-deflate; server_no_context_takeover; server_max_window_bits=09",
         "permessage-deflate; server_no_context_takeover; server_max_window_bits=9; client_max_window_bits",
         "permessage-deflate; server_no_context_takeover; server_max_window_bits=9; x=1",
         "permessage-deflate; server_no_context_takeover; server_max_window_bits=9; server_max_window_bits=9",
@@ -194,6 +195,16 @@ fn an_answer_that_does_not_fit_the_offer_fails_the_connection() {
             Err(Rejection::Extension),
             "{wrong}"
         );
+    }
+}
+
+#[test]
+fn a_second_list_of_extensions_fails_the_connection() {
+    let offer = DeflateOffer::default();
+    assert!(read(offer, "permessage-deflate").is_ok());
+    for second in ["permessage-deflate", "foo", "", ","] {
+        let both = format!("permessage-deflate\r\nSec-WebSocket-Extensions: {second}");
+        assert_eq!(read(offer, &both), Err(Rejection::Extension), "{second}");
     }
 }
 

@@ -417,3 +417,27 @@ fn a_decoder_that_stops_early_or_is_dropped_loses_nothing() {
     assert_eq!(events, [Owned::Ping(b"1".to_vec()), text("abcd"), text("ef")]);
     assert_eq!(session.held(), 6);
 }
+
+#[test]
+fn each_frame_is_counted_once_however_the_stream_is_split() {
+    let mut stream = masked(false, Opcode::Text, b"");
+    for _ in 0..5 {
+        stream.extend(masked(false, Opcode::Continuation, b"\xc3\xa9"));
+        stream.extend(masked(true, Opcode::Ping, b"between"));
+    }
+    stream.extend(masked(true, Opcode::Continuation, b""));
+    for piece_bytes in [1, 2, 7, stream.len()] {
+        let mut session = ServerSession::new(100);
+        let mut buffer = Vec::new();
+        let mut frames = 0;
+        for piece in stream.chunks(piece_bytes) {
+            buffer.extend_from_slice(piece);
+            let mut decoder = session.decode(&mut buffer);
+            while decoder.next().unwrap().is_some() {}
+            frames += decoder.frames();
+            let held = decoder.finish();
+            buffer.truncate(held);
+        }
+        assert_eq!(frames, 12, "in pieces of {piece_bytes}");
+    }
+}

@@ -1,0 +1,123 @@
+//! Who gives way when there is no room, and who has taken too long.
+//!
+//! Slots and blocks are of a fixed number. To turn newcomers away when they are all taken would leave the room to those
+//! who took it first and do nothing with it. So whoever has held longest what is lacking goes: then somebody who is
+//! quick is served, however many are slow. Who is open and between messages holds only a slot and never goes.
+
+use super::Shard;
+use crate::base::now::NS_PER_MS;
+use crate::base::{Key, Now};
+use crate::connection::inbox::{HEADS, InboxesFull, MESSAGES};
+use crate::connection::table::{PARTING, SILENT};
+use crate::connection::{Pause, Stage};
+use crate::limits;
+use crate::ring::Ring;
+use crate::wire::{CloseCode, Refusal};
+
+impl<R: Ring> Shard<R> {
+    /// Puts the connection into the line where it belongs now. It keeps its place in the line where it stands, unless
+    /// it has ended a message: then what its block holds is the beginning of another one.
+    pub(super) fn stand(&mut self, key: Key, now: Now) {
+        let Some(connection) = self.connections.slots.get_mut(key) else {
+            return;
+        };
+        let ended = std::mem::take(&mut connection.ended);
+        let (line, lines) = (connection.line(), &mut self.connections.lines);
+        match line {
+            None => lines.leave(key.slot()),
+            Some(line) if ended || lines.of(key.slot()) != Some(line) => {
+                lines.join(line, key.slot(), tick(now));
+            }
+            Some(_) => {}
+        }
+    }
+
+    /// Where slots run short, drops the connection that has stood longest in a handshake or a farewell. Its slot is
+    /// free when the kernel has reported its poll, which is why some are always spare.
+    pub(super) fn vacate(&mut self) {
+        let slots = &self.connections.slots;
+        if slots.capacity() - slots.len() > limits::SLOTS_SPARE {
+            return;
+        }
+        let lines = &self.connections.lines;
+        let first = [HEADS, SILENT, PARTING]
+            .into_iter()
+            .filter_map(|line| lines.first(line))
+            .min_by_key(|(_, since)| *since);
+        if let Some(key) = first.and_then(|(slot, _)| slots.key_at(slot)) {
+            self.census.refused.add(1);
+            self.hang_up(key);
+        }
+    }
+
+    /// Takes the block back that was lent longest, of those that would have done. Says whether there was one.
+    pub(super) fn reclaim(&mut self, full: InboxesFull, now: Now) -> bool {
+        let lines = &self.connections.lines;
+        let first = full.pools().find_map(|pool| lines.first(pool));
+        let Some(key) = first.and_then(|(slot, _)| self.connections.slots.key_at(slot)) else {
+            return false;
+        };
+        self.no_room(key, now);
+        true
+    }
+
+    /// There is no block for what has arrived from the connection of its message or request, so that the rest of it
+    /// means nothing.
+    pub(super) fn no_room(&mut self, key: Key, now: Now) {
+        match self.stage(key) {
+            Some(Stage::Handshake { .. }) => {
+                let refusal = Refusal::Overloaded {
+                    retry_after_s: limits::RETRY_AFTER_S,
+                };
+                self.refuse(key, refusal, now);
+            }
+            Some(Stage::Open | Stage::Closing) => {
+                self.dismiss(key, CloseCode::TRY_AGAIN_LATER, "out of memory for messages", now);
+            }
+            Some(Stage::Flushing | Stage::Lingering | Stage::Down) | None => {}
+        }
+    }
+
+    /// Closes those whose message is under way for too long. Who waits with its message for us has not begun to be
+    /// slow.
+    pub(super) fn expire_messages(&mut self, now: Now) {
+        for line in MESSAGES {
+            while let Some((slot, since)) = self.connections.lines.first(line)
+                && self.message_due_ns(since) <= now.mono_ns
+            {
+                let Some(key) = self.connections.slots.key_at(slot) else {
+                    break;
+                };
+                match self.connections.slots.get(key).map(|connection| connection.pause) {
+                    Some(Pause::None) => {
+                        let reason = "a message took too long to arrive";
+                        self.dismiss(key, CloseCode::POLICY_VIOLATION, reason, now);
+                    }
+                    Some(Pause::Replies | Pause::Live | Pause::Joined) | None => {
+                        self.connections.lines.join(line, slot, tick(now));
+                    }
+                }
+            }
+        }
+    }
+
+    /// When the first of these is due.
+    pub(super) fn messages_due_ns(&self) -> Option<u64> {
+        MESSAGES
+            .filter_map(|line| self.connections.lines.first(line))
+            .map(|(_, since)| self.message_due_ns(since))
+            .min()
+    }
+
+    fn message_due_ns(&self, since: u32) -> u64 {
+        u64::from(since) * TICK_NS + self.site.message_ms * NS_PER_MS
+    }
+}
+
+/// The time as lines keep it, rounded up, so that nobody goes early.
+fn tick(now: Now) -> u32 {
+    u32::try_from(now.mono_ns.div_ceil(TICK_NS)).unwrap_or(u32::MAX)
+}
+
+/// 32 bits of these are thirteen years.
+const TICK_NS: u64 = 100 * NS_PER_MS;

@@ -142,6 +142,9 @@ pub const ECHO_OWED_BYTES_PAUSE: usize = 256 * 1024;
 /// Bytes for which an echo's shard has memory: of long messages that have arrived in part, and as many of replies that
 /// have not gone out. Beyond: close 1013.
 pub const ECHO_POOL_BYTES: usize = 256 * 1024 * 1024;
+/// Bytes of messages, inflated where they were compressed, that one client of an echo is answered in one turn, and what
+/// is left of the last of them. Beyond: the rest of what it has said waits for the next turn.
+pub const ECHO_TURN_BYTES: usize = 1024 * 1024;
 /// Blocks of an echo's shard for messages of up to 64 KiB that have arrived in part. Beyond: the long ones are used.
 pub const ECHO_MEDIUM_BLOCKS: usize = 1024;
 /// Bytes of one block of an echo's replies.

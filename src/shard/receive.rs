@@ -74,7 +74,9 @@ impl<R: Ring> Shard<R> {
                 match paused {
                     Pause::None if connection.inbox.is_small() => self.receive_behind(key, now),
                     Pause::None => self.receive_into_block(key, now),
-                    Pause::Replies | Pause::Live | Pause::Joined => self.hear_block(key, 0, now),
+                    Pause::Replies | Pause::Turn | Pause::Live | Pause::Joined => {
+                        self.hear_block(key, 0, now);
+                    }
                 }
                 continue;
             }

@@ -239,9 +239,10 @@ impl HeaderBytes {
 
 /// The seven bits that announce a payload of this many bytes in the shortest form.
 const fn length_bits(payload_bytes: u64) -> u8 {
-    match payload_bytes.to_be_bytes() {
-        [0, 0, 0, 0, 0, 0, 0, length @ 0..LENGTH_IN_16_BITS] => length,
-        [0, 0, 0, 0, 0, 0, _, _] => LENGTH_IN_16_BITS,
+    let [.., length] = payload_bytes.to_be_bytes();
+    match payload_bytes {
+        0..=125 => length,
+        126..=0xffff => LENGTH_IN_16_BITS,
         _ => LENGTH_IN_64_BITS,
     }
 }

@@ -2,6 +2,8 @@
 //!
 //! Never looks at what it masks. Masking twice with the same key is the identity.
 
+use fearless_simd::{Level, dispatch};
+
 /// Masks or unmasks `bytes` in place; `key` begins at the first of them. Gives back the key as it begins for
 /// the byte that follows, so that a payload may be handled piece by piece (RFC 6455 §5.3).
 ///
@@ -15,35 +17,97 @@
 /// ```
 #[inline]
 pub fn unmask(bytes: &mut [u8], key: [u8; 4]) -> [u8; 4] {
-    let [a, b, c, d] = key;
-    let wide = u64::from_ne_bytes([a, b, c, d, a, b, c, d]);
-    // Four words at a time: wide enough for the compiler to use vector registers, short enough that a
-    // subscription of a hundred bytes spends its time here and not in the remainder below.
-    let (blocks, rest) = bytes.as_chunks_mut::<32>();
-    for block in blocks {
-        for word in block.as_chunks_mut::<8>().0 {
-            *word = (u64::from_ne_bytes(*word) ^ wide).to_ne_bytes();
+    let key = Key(u32::from_le_bytes(key));
+    if bytes.len() < LONG_BYTES {
+        key.mask(bytes);
+    } else {
+        key.mask_long(bytes);
+    }
+    key.after(bytes.len()).0.to_le_bytes()
+}
+
+/// A masking key as it begins for some byte, which its lowest eight bits mask.
+#[derive(Clone, Copy)]
+struct Key(u32);
+
+impl Key {
+    /// The key as it begins so many bytes later.
+    const fn after(self, bytes: usize) -> Self {
+        let rotated = match bytes % 4 {
+            0 => self.0,
+            1 => self.0.rotate_right(8),
+            2 => self.0.rotate_right(16),
+            _ => self.0.rotate_right(24),
+        };
+        Self(rotated)
+    }
+
+    /// Masks few bytes: as many blocks as fit, of the greatest size of which one fits.
+    fn mask(self, bytes: &mut [u8]) {
+        let masked = self.mask_blocks::<64>(bytes)
+            || self.mask_blocks::<32>(bytes)
+            || self.mask_blocks::<16>(bytes)
+            || self.mask_blocks::<8>(bytes)
+            || self.mask_blocks::<4>(bytes);
+        if !masked {
+            for (byte, key) in bytes.iter_mut().zip(self.0.to_le_bytes()) {
+                *byte ^= key;
+            }
         }
     }
-    let (quads, rest) = rest.as_chunks_mut::<4>();
-    for quad in quads {
-        *quad = (u32::from_ne_bytes(*quad) ^ u32::from_ne_bytes(key)).to_ne_bytes();
+
+    /// Masks block by block, the last of which may overlap the one before it: so there is no remainder to see to.
+    /// Does nothing where not even one block fits.
+    fn mask_blocks<const N: usize>(self, bytes: &mut [u8]) -> bool {
+        let Some(last) = bytes.last_chunk::<N>() else {
+            return false;
+        };
+        // The last block is masked as it is now, and written when the others are done.
+        let mut last = *last;
+        // `N` is a multiple of four: the key begins alike at both ends of the block.
+        self.after(bytes.len()).mask_words(&mut last);
+        let (blocks, _) = bytes.as_chunks_mut::<N>();
+        for block in blocks {
+            self.mask_words(block);
+        }
+        if let Some(place) = bytes.last_chunk_mut::<N>() {
+            *place = last;
+        }
+        true
     }
-    for (byte, key) in rest.iter_mut().zip(key) {
-        *byte ^= key;
+
+    /// Masks many bytes, with the widest registers that there are, in lines of the cache.
+    fn mask_long(self, bytes: &mut [u8]) {
+        let unaligned = bytes.as_ptr().align_offset(CACHE_LINE_BYTES);
+        let Some((head, lines)) = bytes.split_at_mut_checked(unaligned) else {
+            return self.mask(bytes);
+        };
+        self.mask(head);
+        let key = self.after(head.len());
+        dispatch!(Level::new(), _simd => key.mask_words(lines));
+        let (_, rest) = lines.as_chunks_mut::<4>();
+        key.mask(rest);
     }
-    match rest.len() {
-        0 => key,
-        1 => [b, c, d, a],
-        2 => [c, d, a, b],
-        _ => [d, a, b, c],
+
+    /// Masks whole words of four bytes. Inlined always: it is compiled for the registers of where it is called.
+    #[inline(always)]
+    fn mask_words(self, bytes: &mut [u8]) {
+        let (words, _) = bytes.as_chunks_mut::<4>();
+        for word in words {
+            *word = (u32::from_le_bytes(*word) ^ self.0).to_le_bytes();
+        }
     }
 }
+
+/// From so many bytes on it pays to look for wide registers.
+const LONG_BYTES: usize = 768;
+const CACHE_LINE_BYTES: usize = 64;
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use proptest::prelude::*;
+    use std::ops::Range;
 
     /// RFC 6455 §5.3, word for word: octet i of the payload with octet i modulo 4 of the key.
     fn naive(bytes: &mut [u8], key: [u8; 4], phase: usize) {
@@ -56,11 +120,10 @@ mod tests {
         std::array::from_fn(|i| key[(phase + i) % 4])
     }
 
-    #[test]
-    fn equals_the_naive_loop_at_every_alignment_phase_and_short_length() {
+    fn equals_the_naive_loop(offsets: Range<usize>, lengths: Range<usize>) {
         let key = [0x11, 0x22, 0x44, 0x88];
-        for offset in 0..16 {
-            for len in 0..100 {
+        for offset in offsets {
+            for len in lengths.clone() {
                 for phase in 0..4 {
                     let mut clever: Vec<u8> = (0..=255).cycle().take(offset + len).collect();
                     let mut plain = clever.clone();
@@ -71,6 +134,16 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn equals_the_naive_loop_at_every_alignment_phase_and_short_length() {
+        equals_the_naive_loop(0..16, 0..200);
+    }
+
+    #[test]
+    fn equals_the_naive_loop_at_every_alignment_where_wide_registers_begin_to_pay() {
+        equals_the_naive_loop(0..CACHE_LINE_BYTES, LONG_BYTES - 3..LONG_BYTES + CACHE_LINE_BYTES);
     }
 
     proptest! {

@@ -341,6 +341,9 @@ impl<R: Role> Decoder<'_, R> {
             };
             match header.opcode {
                 Opcode::Continuation | Opcode::Text | Opcode::Binary => {
+                    if let Some(found) = self.take_message(&header, header_bytes) {
+                        return Ok(Some(found));
+                    }
                     self.inbound.begin(&header)?;
                     self.frames = self.frames.saturating_add(1);
                     self.read = self.read.saturating_add(header_bytes);
@@ -348,9 +351,9 @@ impl<R: Role> Decoder<'_, R> {
                         self.start = self.read;
                     }
                 }
-                Opcode::Close => return Ok(self.take_control(Kind::Close, &header, header_bytes)),
-                Opcode::Ping => return Ok(self.take_control(Kind::Ping, &header, header_bytes)),
-                Opcode::Pong => return Ok(self.take_control(Kind::Pong, &header, header_bytes)),
+                Opcode::Close => return Ok(self.take_frame(Kind::Close, &header, header_bytes)),
+                Opcode::Ping => return Ok(self.take_frame(Kind::Ping, &header, header_bytes)),
+                Opcode::Pong => return Ok(self.take_frame(Kind::Pong, &header, header_bytes)),
             }
         }
         Ok(None)
@@ -417,8 +420,28 @@ impl<R: Role> Decoder<'_, R> {
         })
     }
 
-    /// Takes a control frame, once it is whole: until then it waits as it came.
-    fn take_control(&mut self, kind: Kind, header: &FrameHeader, header_bytes: usize) -> Option<Found> {
+    /// Takes a message that is a single frame and has arrived as a whole, as most do. `None` where it is not as
+    /// simple as that, with nothing changed.
+    fn take_message(&mut self, header: &FrameHeader, header_bytes: usize) -> Option<Found> {
+        let kind = match header.opcode {
+            Opcode::Text => Kind::Text,
+            Opcode::Binary => Kind::Binary,
+            Opcode::Continuation | Opcode::Close | Opcode::Ping | Opcode::Pong => return None,
+        };
+        let bytes_max = assembled_bytes_max(self.inbound.message_bytes_max, header.compressed);
+        let simple = header.fin
+            && header.payload_bytes <= u64::from(bytes_max)
+            && self.inbound.message == Message::None
+            && self.sender.phase() == Phase::Open;
+        if simple {
+            self.take_frame(kind, header, header_bytes)
+        } else {
+            None
+        }
+    }
+
+    /// Takes a frame that is an event by itself, once it is whole: until then it stays as it came.
+    fn take_frame(&mut self, kind: Kind, header: &FrameHeader, header_bytes: usize) -> Option<Found> {
         let start = self.read.saturating_add(header_bytes);
         let end = start.saturating_add(usize::try_from(header.payload_bytes).ok()?);
         let payload = self.buffer.get_mut(start..end)?;
@@ -429,7 +452,7 @@ impl<R: Role> Decoder<'_, R> {
         self.frames = self.frames.saturating_add(1);
         Some(Found {
             kind,
-            compressed: false,
+            compressed: header.compressed,
             payload: start..end,
         })
     }
@@ -447,12 +470,12 @@ impl<R: Role> Decoder<'_, R> {
             }
         }
         let assembled = inbound.assembled as usize;
-        if self.start > 0 && assembled > 0 {
+        if assembled > 0 && self.start > 0 {
             let end = self.start.saturating_add(assembled);
             self.buffer.copy_within(self.start..end, 0);
         }
         inbound.undecoded = unread.len();
-        if unread.start != assembled {
+        if !unread.is_empty() && unread.start != assembled {
             self.buffer.copy_within(unread, assembled);
         }
         let held = inbound.held();

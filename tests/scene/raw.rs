@@ -3,6 +3,8 @@
 use std::io::{ErrorKind, Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
 
+use flate2::read::DeflateDecoder;
+
 use super::DEADLINE;
 
 /// One TCP connection.
@@ -10,16 +12,34 @@ use super::DEADLINE;
 pub(crate) struct Raw {
     stream: TcpStream,
     read: Vec<u8>,
+    /// Whether permessage-deflate was agreed on, each message by itself.
+    may_compress: bool,
 }
 
 /// One frame from the server.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Frame {
     pub(crate) opcode: u8,
+    /// Whether the payload is compressed (RFC 7692 §6).
+    pub(crate) compressed: bool,
     pub(crate) payload: Vec<u8>,
 }
 
 impl Frame {
+    /// The payload, inflated where it was compressed.
+    pub(crate) fn message(&self) -> Vec<u8> {
+        if !self.compressed {
+            return self.payload.clone();
+        }
+        // RFC 7692 §7.2.2: the tail that was cut off.
+        let tail = [&self.payload[..], &[0, 0, 0xff, 0xff]].concat();
+        let mut message = Vec::new();
+        let mut inflate = DeflateDecoder::new(&tail[..]);
+        // Nothing ends this stream, which is all that the error can say.
+        let _ = inflate.read_to_end(&mut message);
+        message
+    }
+
     /// The code and reason of a close frame.
     pub(crate) fn closes(&self) -> (u16, &str) {
         assert_eq!(self.opcode, CLOSE, "{self:?}");
@@ -45,7 +65,22 @@ impl Raw {
         Self {
             stream,
             read: Vec::new(),
+            may_compress: false,
         }
+    }
+
+    /// The same connection, to write to while this one is read from, or the other way round.
+    pub(crate) fn twin(&self) -> Self {
+        Self {
+            stream: self.stream.try_clone().expect("a descriptor"),
+            read: Vec::new(),
+            may_compress: self.may_compress,
+        }
+    }
+
+    /// Messages from the server may be compressed from now on.
+    pub(crate) fn expect_compressed(&mut self) {
+        self.may_compress = true;
     }
 
     /// Connects and shakes hands; the greeting has been read.
@@ -106,6 +141,10 @@ impl Raw {
     pub(crate) fn frame(&mut self) -> Frame {
         loop {
             if let Some((frame, bytes)) = parse(&self.read) {
+                assert!(
+                    self.may_compress || !frame.compressed,
+                    "no compression was agreed on: {frame:?}"
+                );
                 self.read.drain(..bytes);
                 return frame;
             }
@@ -194,9 +233,9 @@ fn header(first: u8, len: usize, is_masked: bool) -> Vec<u8> {
 fn parse(bytes: &[u8]) -> Option<(Frame, usize)> {
     let (first, second) = (*bytes.first()?, *bytes.get(1)?);
     assert_eq!(
-        first & 0xf0,
+        first & 0xb0,
         FIN,
-        "a server's frames are final and have no reserved bits: {first:#x}"
+        "a server's frames are final and have no reserved bits but the first: {first:#x}"
     );
     assert_eq!(second & 0x80, 0, "a server's frames are not masked");
     let (len, start) = match second {
@@ -212,6 +251,7 @@ fn parse(bytes: &[u8]) -> Option<(Frame, usize)> {
     Some((
         Frame {
             opcode: first & 0x0f,
+            compressed: first & 0x40 != 0,
             payload,
         },
         end,

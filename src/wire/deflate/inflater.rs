@@ -112,15 +112,14 @@ impl Inflater {
     fn step(&mut self, input: &[u8], filled: &mut usize) -> Result<(usize, Status), Fault> {
         let (read, written) = (self.state.total_in(), self.state.total_out());
         let room = self.message.get_mut(*filled..).unwrap_or_default();
-        let status = self
-            .state
-            .decompress(input, room, FlushDecompress::Sync)
-            .map_err(|_| Fault::CompressedInvalid)?;
+        let status = self.state.decompress(input, room, FlushDecompress::Sync);
         let moved = |before: u64, now: u64| usize::try_from(now.saturating_sub(before)).unwrap_or(usize::MAX);
         *filled = filled.saturating_add(moved(written, self.state.total_out()));
+        // Before what is wrong with the data behind it, which would not have been looked at with less room.
         if *filled >= self.message.len() {
             return Err(Fault::MessageTooBig);
         }
+        let status = status.map_err(|_| Fault::CompressedInvalid)?;
         Ok((moved(read, self.state.total_in()), status))
     }
 }

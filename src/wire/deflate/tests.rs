@@ -104,6 +104,14 @@ fn the_limit_holds_while_inflating_and_is_exact() {
 }
 
 #[test]
+fn a_message_beyond_the_limit_is_too_big_whatever_is_wrong_behind_it() {
+    // A few bytes with fixed codes, and then what is no code.
+    let payload = b"\x3a\x00\x00\x00\x0a\xa0\x00\xfb\x80\xb7\x01";
+    assert_eq!(inflate(payload), Err(Fault::CompressedInvalid));
+    assert_eq!(Inflater::new(0).inflate(payload), Err(Fault::MessageTooBig));
+}
+
+#[test]
 fn a_message_may_be_made_of_so_many_streams() {
     // An empty last block with fixed codes takes ten bits, and the next one begins at a byte.
     let streams = |count: usize| [b"\x03\x00".repeat(count), b"\x00".to_vec()].concat();

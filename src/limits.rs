@@ -138,10 +138,13 @@ pub const ECHO_MESSAGE_BYTES_MOST: u32 = 64 * 1024 * 1024;
 pub const ECHO_MESSAGE_MS: u64 = 120_000;
 /// Bytes of replies owed at which an echo's client is no longer read from before it has read all of them. It may owe
 /// one message of the greatest length on top of that, and a ping and a close frame.
-pub const ECHO_OWED_BYTES_PAUSE: usize = 64 * 1024;
+pub const ECHO_OWED_BYTES_PAUSE: usize = 256 * 1024;
 /// Bytes for which an echo's shard has memory: of long messages that have arrived in part, and as many of replies that
 /// have not gone out. Beyond: close 1013.
 pub const ECHO_POOL_BYTES: usize = 256 * 1024 * 1024;
+/// Bytes of messages, inflated where they were compressed, that one client of an echo is answered in one turn, and what
+/// is left of the last of them. Beyond: the rest of what it has said waits for the next turn.
+pub const ECHO_TURN_BYTES: usize = 1024 * 1024;
 /// Blocks of an echo's shard for messages of up to 64 KiB that have arrived in part. Beyond: the long ones are used.
 pub const ECHO_MEDIUM_BLOCKS: usize = 1024;
 /// Bytes of one block of an echo's replies.
@@ -187,8 +190,8 @@ pub const ACCEPT_PAUSE_MS: u64 = 50;
 pub const COMPLETIONS_PER_TURN: usize = 4096;
 /// Connections whose input is received in one batch.
 pub const RECV_BATCH: usize = 32;
-/// Bytes received from one connection in one go.
-pub const RECV_BYTES: usize = 16 * 1024;
+/// Bytes received from one connection in one go. What it sends beyond waits for the next turn.
+pub const RECV_BYTES: usize = 64 * 1024;
 /// Sends handed to the kernel in one submission.
 pub const SEND_BATCH: usize = 2048;
 /// Slices of all sends of one submission together. Beyond: the clients that catch up wait for the next one.
@@ -251,7 +254,8 @@ const _: () = assert!(LINGER_BYTES_MAX >= ECHO_MESSAGE_BYTES_MOST);
 // Two of the longest, which compression may make an eighth longer, at the same time.
 const _: () =
     assert!(ECHO_POOL_BYTES >= 2 * (ECHO_MESSAGE_BYTES_MOST as usize / 8 * 9 + ECHO_OWED_BYTES_PAUSE));
-const _: () = assert!(ECHO_OWED_BYTES_PAUSE >= RECV_BYTES);
+// What is received in one go and sent back is no reason to pause.
+const _: () = assert!(ECHO_OWED_BYTES_PAUSE > RECV_BYTES);
 const _: () = assert!(PONG_MS >= 2 * PING_INTERVAL_MS);
 const _: () = assert!(TRACK_BYTES_DEFAULT >= TRACK_BYTES_MIN);
 const _: () = assert!(TRACK_BYTES_DEFAULT.is_power_of_two() && TAPE_RECORDS_DEFAULT.is_power_of_two());

@@ -58,6 +58,12 @@ impl Inbox {
             Self::Kept { pool, .. } => Some(*pool),
         }
     }
+
+    /// Whether what it holds is in a small block.
+    #[must_use]
+    pub fn is_small(&self) -> bool {
+        self.pool() == Some(SMALL)
+    }
 }
 
 impl Inboxes {
@@ -93,6 +99,19 @@ impl Inboxes {
     /// When there is no block for heads.
     pub fn keep_head(&mut self, inbox: &mut Inbox, bytes: &[u8]) -> Result<(), InboxesFull> {
         self.keep_in(HEADS..=HEADS, inbox, bytes)
+    }
+
+    /// Moves what an inbox holds to the front of `bytes`, and says how much that was.
+    ///
+    /// # Panics
+    /// When `bytes` has no room for it.
+    pub fn lift(&mut self, inbox: &mut Inbox, bytes: &mut [u8]) -> usize {
+        let held = self.held_mut(inbox, 0).map_or(0, |held| {
+            bytes[..held.len()].copy_from_slice(held);
+            held.len()
+        });
+        self.clear(inbox);
+        held
     }
 
     /// The block of an inbox and how many bytes at its front are held; the rest is room to receive into, if
@@ -258,6 +277,8 @@ pub const MESSAGES: RangeInclusive<u8> = SMALL..=LARGE;
 
 /// Holds most commands.
 const SMALL_BYTES: usize = 4 * 1024;
+// Two lanes have room for what is lifted out of it and what is received behind that.
+const _: () = assert!(SMALL_BYTES <= limits::RECV_BYTES && limits::RECV_BATCH > 1);
 /// A medium block holds a message of so many bytes.
 const MEDIUM_MESSAGE_BYTES: u32 = 64 * 1024;
 

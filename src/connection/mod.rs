@@ -84,6 +84,8 @@ pub enum Pause {
     None,
     /// That the client reads its replies.
     Replies,
+    /// The next turn: this one's work for it is done.
+    Turn,
     /// That the client has everything, so that it can subscribe to more.
     Live,
     /// That the client has what its newest subscriptions owe it, so that it can end some.

@@ -32,6 +32,8 @@ pub(super) struct Caller<'a> {
     pub(super) rate: &'a mut Rate,
     pub(super) outbox: &'a mut Outbox,
     pub(super) deflate: Option<Deflate>,
+    /// Bytes of messages that it was sent back since it was last heard.
+    pub(super) echoed_bytes: usize,
 }
 
 /// How it goes on with a connection after it was heard.
@@ -117,14 +119,15 @@ impl Desk<'_> {
             rate,
             outbox,
             deflate: *deflate,
+            echoed_bytes: 0,
         };
         // It is lent apart from the rest of the site, which the replies need.
         let mut inflater = self.site.inflater.take();
         let agreed = inflater.as_deref_mut().filter(|_| deflate.is_some());
         let mut decoder = session.decode_with(bytes, agreed);
         let verdict = loop {
-            if self.outboxes.is_long(caller.outbox) {
-                *pause = Pause::Replies;
+            if let Some(until) = self.must_rest(&caller) {
+                *pause = until;
                 break Verdict::GoOn;
             }
             self.site.frame.clear();
@@ -166,6 +169,14 @@ impl Desk<'_> {
             return (0, TOO_MANY_FRAMES);
         }
         (held, verdict)
+    }
+
+    /// What the next message must wait for, whatever it is.
+    fn must_rest(&self, caller: &Caller<'_>) -> Option<Pause> {
+        if self.outboxes.is_long(caller.outbox) {
+            return Some(Pause::Replies);
+        }
+        (caller.echoed_bytes >= limits::ECHO_TURN_BYTES).then_some(Pause::Turn)
     }
 
     /// Writes the reply to one event into the scratch of frames. What the closing handshake forbids is not written.
@@ -276,8 +287,12 @@ impl<R: Ring> Shard<R> {
         let Some(connection) = self.connections.slots.get(key) else {
             return;
         };
+        let pause = connection.pause;
         if !connection.outbox.is_empty() {
             self.owe(key);
+        }
+        if pause == Pause::Turn {
+            self.hear_soon(key);
         }
         self.queue_if_behind(key);
         self.watch(key);

@@ -1,6 +1,7 @@
 //! The echo: every message comes back as it came.
 //!
-//! It knows no commands, and nobody is counted: a client is served as fast as it reads.
+//! It knows no commands, and nobody is counted: a client is served as fast as it reads. But what costs much more than
+//! was sent, as inflating may, is spread over turns, so that others are heard between.
 
 use super::converse::{Caller, Desk, NO_ROOM_FOR_REPLIES, Reply};
 use crate::wire::{Opcode, compressed_server_header, server_header};
@@ -9,6 +10,7 @@ impl Desk<'_> {
     /// Answers a message with itself, compressed where that was agreed on and makes it shorter. It is copied once,
     /// from where it lies to where it is owed.
     pub(super) fn echo(&mut self, caller: &mut Caller<'_>, opcode: Opcode, message: &[u8]) -> Reply {
+        caller.echoed_bytes += message.len();
         let compressed = match caller.deflate {
             Some(deflate) => {
                 let deflater = self.site.deflaters.of_window(deflate.server_max_window_bits);

@@ -1,10 +1,12 @@
 //! Receiving: an idle client holds no buffer, so bytes land in the shard's own and are handled where they lie.
 //!
-//! A connection that has a block for the beginning of a message receives straight into that block. Nobody is
-//! received from more than once a turn, so a flood from one client costs the others one lane's worth of time.
+//! The beginning of a message waits in a block: one of a few bytes is moved back before more is received behind it, a
+//! longer one stays, and its connection receives straight into its block. Nobody is received from more than once a
+//! turn, so a flood from one client costs the others one lane's worth of time.
 
 use super::Shard;
 use super::converse::{Desk, Verdict};
+use super::dispatch::wrapped_ms;
 use crate::base::{Key, Now, Socket};
 use crate::connection::inbox::InboxesFull;
 use crate::connection::{Connection, Inbox, Inboxes, Pause, Stage};
@@ -69,10 +71,12 @@ impl<R: Ring> Shard<R> {
             }
             let paused = std::mem::take(&mut connection.pause);
             if !matches!(connection.inbox, Inbox::Empty) {
-                if paused == Pause::None {
-                    self.receive_into_block(key, now);
-                } else {
-                    self.hear_block(key, 0, now);
+                match paused {
+                    Pause::None if connection.inbox.is_small() => self.receive_behind(key, now),
+                    Pause::None => self.receive_into_block(key, now),
+                    Pause::Replies | Pause::Turn | Pause::Live | Pause::Joined => {
+                        self.hear_block(key, 0, now);
+                    }
                 }
                 continue;
             }
@@ -132,6 +136,37 @@ impl<R: Ring> Shard<R> {
             }
         }
         self.intake.batch.clear();
+    }
+
+    /// Receives from a connection behind the beginning of its message, which is moved into the shard's own buffer: in
+    /// a small block there is room for little more.
+    fn receive_behind(&mut self, key: Key, now: Now) {
+        let Some(connection) = self.connections.slots.get_mut(key) else {
+            return;
+        };
+        let Intake { lanes, received, .. } = &mut self.intake;
+        let lifted = self.connections.inboxes.lift(&mut connection.inbox, lanes);
+        let room = &mut lanes[lifted..];
+        self.ring
+            .recv_batch(&[connection.socket], room, limits::RECV_BYTES, received);
+        let (held, verdict) = match received.first() {
+            Some(&Ok(arrived @ 1..)) => {
+                connection.heard_ms = wrapped_ms(now);
+                let mut desk = Desk {
+                    hub: &mut self.hub,
+                    outboxes: &mut self.connections.outboxes,
+                    site: &mut self.site,
+                    now,
+                };
+                desk.hear(key, connection, &mut lanes[..lifted + arrived])
+            }
+            Some(Err(errno)) if errno.would_block() => (lifted, Verdict::GoOn),
+            Some(_) | None => return self.hang_up(key),
+        };
+        let kept = self.lend(key, now, |inboxes, connection, lanes| {
+            inboxes.keep(&mut connection.inbox, &lanes[..held])
+        });
+        self.conclude(key, verdict, kept, now);
     }
 
     /// Receives from a connection into the block that holds the beginning of its message.

@@ -93,7 +93,7 @@ impl<R: Ring> Shard<R> {
                         let reason = "a message took too long to arrive";
                         self.dismiss(key, CloseCode::POLICY_VIOLATION, reason, now);
                     }
-                    Some(Pause::Replies | Pause::Live | Pause::Joined) | None => {
+                    Some(Pause::Replies | Pause::Turn | Pause::Live | Pause::Joined) | None => {
                         self.connections.lines.join(line, slot, tick(now));
                     }
                 }

@@ -98,9 +98,9 @@ fn close_code_of(client: &mut Client) -> Option<u16> {
 fn nothing_is_received_from_a_client_whose_input_still_waits() {
     let mut stage = Stage::new(Pools::default());
     let mut client = stage.upgraded();
-    // Each is answered with an error that is far longer.
-    let command = [&[0x81, 0x82, 0, 0, 0, 0][..], b"{}"].concat();
-    let commands = command.repeat(6000);
+    // Each is answered with an error that is longer.
+    let command = [&[0x81, 0x80 | 60, 0, 0, 0, 0][..], &[b' '; 60]].concat();
+    let commands = command.repeat(8000);
     let (mut sent, mut errors) = (0, Vec::new());
     while sent < commands.len() || !(stage.net.is_idle() && stage.shard.is_idle(stage.net.now())) {
         sent += client.write(&commands[sent..]);
@@ -120,7 +120,7 @@ fn nothing_is_received_from_a_client_whose_input_still_waits() {
         .windows(11)
         .filter(|part| part == b"\"t\":\"error\"")
         .count();
-    assert_eq!(answered, 6000);
+    assert_eq!(answered, 8000);
 }
 
 /// The first bytes of a message were dropped for want of a block, so the rest must not be heard as if it began

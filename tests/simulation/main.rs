@@ -15,10 +15,12 @@
 )]
 
 mod client;
+mod echo;
 mod frames;
 mod oracle;
 mod world;
 
+use echo::Echo;
 use tickwire::ring::Faults;
 use world::World;
 
@@ -36,6 +38,14 @@ fn run_all(faults: Faults, what: &str) {
     for seed in seeds() {
         let _named = NameOnPanic { seed, what };
         World::new(seed, faults).run();
+    }
+}
+
+/// The same with an echo.
+fn echo_all(faults: Faults, what: &str) {
+    for seed in seeds() {
+        let _named = NameOnPanic { seed, what };
+        Echo::new(seed, faults).run();
     }
 }
 
@@ -72,6 +82,19 @@ fn short_reads_and_sends_and_late_completions_lose_nothing() {
 #[test]
 fn resets_at_any_moment_harm_nobody_else() {
     run_all(Faults::all(), "resets_at_any_moment_harm_nobody_else");
+}
+
+#[test]
+fn an_echo_loses_nothing_whatever_is_short_or_late() {
+    echo_all(
+        Faults::lossless(),
+        "an_echo_loses_nothing_whatever_is_short_or_late",
+    );
+}
+
+#[test]
+fn an_echo_outlives_resets_at_any_moment() {
+    echo_all(Faults::all(), "an_echo_outlives_resets_at_any_moment");
 }
 
 #[test]

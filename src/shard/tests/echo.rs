@@ -326,3 +326,34 @@ fn who_sends_and_never_reads_owes_a_bounded_amount_and_others_are_served() {
     assert_eq!((reply.len(), flood.read(&mut reply)), (expected, 0));
     assert_eq!(reply[first_reply..first_reply + 8], *b"\x81\x06little");
 }
+
+/// Fifty messages that are long only when inflated fit into one receive.
+#[test]
+fn whose_messages_are_long_when_inflated_does_not_keep_others_waiting() {
+    let mut stage = stage();
+    let (mut flood, _) = offering(&mut stage, "permessage-deflate");
+    let mut other = stage.upgraded();
+    let long = vec![0; MESSAGE_BYTES_MAX as usize];
+    let message = masked(|sender, out| {
+        let mut deflater = Deflater::new(15);
+        sender
+            .binary_deflated(&long, &mut deflater, MaskingKey::new(KEY), out)
+            .unwrap();
+    });
+    assert!(50 * message.len() < limits::RECV_BYTES);
+    flood.write(&message.repeat(50));
+    other.write(&masked(|sender, out| {
+        sender.text("hi", MaskingKey::new(KEY), out).unwrap();
+    }));
+    stage.shard.turn().unwrap();
+    stage.shard.invariants();
+    assert_eq!(heard(&mut other), b"\x81\x02hi");
+    let mut replies = heard(&mut flood);
+    let in_a_turn = limits::ECHO_TURN_BYTES / long.len();
+    let reply_bytes = replies.len() / in_a_turn;
+    assert_eq!(replies.len(), in_a_turn * reply_bytes);
+    assert!(reply_bytes < 1000 && replies[0] == 0xc2, "{reply_bytes}");
+    stage.rest();
+    flood.read(&mut replies);
+    assert_eq!(replies.len(), 50 * reply_bytes);
+}

@@ -49,7 +49,7 @@ pub struct Connection {
     pub queued: bool,
     /// Whether it waits in the shard's list of those that are owed something.
     pub owing: bool,
-    /// Whether it has ended a message since its place in its [line](table::Line) was last looked at.
+    /// Whether it has ended a message since its place in its [line](Connections::lines) was last looked at.
     pub ended: bool,
     /// What has arrived of an unfinished message.
     pub inbox: Inbox,

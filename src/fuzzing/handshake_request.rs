@@ -99,6 +99,7 @@ fn naive(head: &Head) -> bool {
     let origin_is_text = |origin: &&[u8]| origin.iter().all(|byte| (b' '..=b'~').contains(byte));
     let mut protocols = head.elements("sec-websocket-protocol");
     let offered = protocols.len();
+    let list_has_an_element = offered > 0 || head.all("sec-websocket-protocol").is_empty();
     let protocols_are_tokens = protocols.iter().all(|protocol| is_token(protocol));
     protocols.sort_unstable();
     protocols.dedup();
@@ -114,6 +115,7 @@ fn naive(head: &Head) -> bool {
         && head.once("sec-websocket-version") == Some(b"13")
         && origins.len() <= 1
         && origins.iter().all(origin_is_text)
+        && list_has_an_element
         && protocols_are_tokens
         && protocols.len() == offered
         && offered <= PROTOCOLS_OFFERED_MAX

@@ -107,11 +107,13 @@ impl Inflater {
     }
 
     /// Adds what the sender left out (§7.2.2), and an empty last block: it is found as such only where a block may
-    /// begin, so that a payload that was cut within one is not taken for a whole message.
-    fn finish(&mut self, mut filled: usize) -> Result<&[u8], Fault> {
-        let (read, status) = self.step(&END, &mut filled)?;
-        if status != Status::StreamEnd || read != END.len() {
-            return Err(Fault::CompressedInvalid);
+    /// begin, so that a payload that was cut within one is not taken for a whole message. Nor is one whose last block
+    /// has these bytes for its content.
+    fn finish(&mut self, filled: usize) -> Result<&[u8], Fault> {
+        let mut end = filled;
+        match self.step(&END, &mut end) {
+            Ok((read, Status::StreamEnd)) if read == END.len() && end == filled => {}
+            Ok(_) | Err(_) => return Err(Fault::CompressedInvalid),
         }
         self.newest = filled;
         Ok(self.message.get(..filled).unwrap_or_default())

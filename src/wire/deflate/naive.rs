@@ -18,6 +18,7 @@ pub(crate) fn naive_inflate(payload: &[u8], history: &[u8], bytes_max: usize) ->
         at: 0,
         out: history.to_vec(),
         begun: 0,
+        payload_bits: 8 * payload.len(),
         bytes_max: history.len() + bytes_max,
         farthest: 0,
     };
@@ -55,6 +56,8 @@ struct Reader<'d> {
     out: Vec<u8>,
     /// Where in `out` the stream begins, before which it may not refer; 0 takes in the history.
     begun: usize,
+    /// Where the payload ends, and what its sender left out begins.
+    payload_bits: usize,
     bytes_max: usize,
     farthest: usize,
 }
@@ -196,6 +199,10 @@ impl Reader<'_> {
     }
 
     fn put(&mut self, byte: usize) -> Result<(), Fault> {
+        // RFC 7692 §7.2.1: what was left out is the end of a block without content.
+        if self.at > self.payload_bits {
+            return Err(Fault::CompressedInvalid);
+        }
         self.out
             .push(u8::try_from(byte).map_err(|_| Fault::CompressedInvalid)?);
         if self.out.len() > self.bytes_max {

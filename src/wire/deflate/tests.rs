@@ -112,6 +112,24 @@ fn a_message_beyond_the_limit_is_too_big_whatever_is_wrong_behind_it() {
 }
 
 #[test]
+fn a_block_that_was_cut_does_not_get_the_end_of_every_message_for_its_content() {
+    let cut: [&[u8]; 4] = [
+        b"\x01\x09\x00\xf6\xff", // a last stored block of nine bytes, none of which has come
+        b"\x00\x04\x00\xfb\xff", // one of four
+        b"\x00\xff\xff\x00",     // one of very many, whose length is cut as well
+        b"\x4a\x04",             // fixed codes
+    ];
+    for payload in cut {
+        for limit in 0..12 {
+            let inflated = Inflater::new(limit).inflate(payload).map(<[u8]>::to_vec);
+            let naive = naive_inflate(payload, &[], limit as usize).map(|naive| naive.message);
+            assert_eq!(inflated, naive, "{payload:x?} of at most {limit} bytes");
+            assert!(inflated.is_err(), "{payload:x?} of at most {limit} bytes");
+        }
+    }
+}
+
+#[test]
 fn a_message_may_be_made_of_so_many_streams() {
     // An empty last block with fixed codes takes ten bits, and the next one begins at a byte.
     let streams = |count: usize| [b"\x03\x00".repeat(count), b"\x00".to_vec()].concat();

@@ -129,6 +129,12 @@ impl Outboxes {
         outbox.len() >= self.bounds.owed_bytes_pause
     }
 
+    /// Whether there are blocks for all that one connection may be owed.
+    #[must_use]
+    pub fn have_room(&self) -> bool {
+        self.pool.available() * self.pool.block_bytes() >= self.bounds.owed_bytes
+    }
+
     /// Blocks in use by all outboxes.
     #[must_use]
     pub fn blocks_in_use(&self) -> usize {

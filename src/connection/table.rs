@@ -18,6 +18,8 @@ pub struct Connections {
     pub outboxes: Outboxes,
     /// Who gives way when a pool, or the table itself, is full.
     pub lines: Lines<LINES>,
+    /// Who gives way when the pool of replies is full: whose sockets have not taken all that they are owed.
+    pub debts: Lines<DEBTS>,
 }
 
 /// The line of those that have sent nothing yet. The lines before it are of those that hold a block, by the number of
@@ -28,9 +30,17 @@ pub const PARTING: u8 = SILENT + 1;
 /// How many lines there are.
 pub const LINES: usize = PARTING as usize + 1;
 
+/// The line of those that are owed so much that they are not read from.
+pub const LONG_DEBT: u8 = 0;
+/// The line of those that are owed less.
+pub const SHORT_DEBT: u8 = 1;
+/// How many lines of debts there are.
+pub const DEBTS: usize = SHORT_DEBT as usize + 1;
+
 /// How many blocks each pool of a shard has. Who asks when a pool for the beginnings of messages or heads is exhausted
 /// gets the block of the connection that has held one longest, which is closed: 503 within the opening handshake, 1013
-/// afterwards. An exhausted pool for replies closes the connection that asked.
+/// afterwards. While the pool for replies lacks blocks for all that one connection may be owed, the connection that has
+/// been owed much for longest is dropped; who is owed something when none is left and nobody can go is closed 1013.
 #[derive(Clone, Copy, Debug)]
 pub struct Pools {
     /// Inbox blocks of 4 KiB.
@@ -68,6 +78,7 @@ impl Connections {
             slots: Slab::with_capacity(slots),
             inboxes: Inboxes::new(pools.inboxes(), bounds.message_bytes),
             lines: Lines::with_capacity(slots),
+            debts: Lines::with_capacity(slots),
             outboxes: Outboxes::new(pools.outbox_block_bytes, pools.outbox, bounds),
         }
     }
@@ -75,7 +86,7 @@ impl Connections {
     /// Bytes of memory that all this uses at its busiest.
     #[must_use]
     pub fn bytes_max(slots: usize, pools: Pools, bounds: Bounds) -> usize {
-        slots * (size_of::<Slot<Connection>>() + Lines::<LINES>::BYTES_PER_SLOT)
+        slots * (size_of::<Slot<Connection>>() + 2 * Lines::<LINES>::BYTES_PER_SLOT)
             + Inboxes::bytes_max(pools.inboxes(), bounds.message_bytes)
             + Outboxes::bytes_max(pools.outbox_block_bytes, pools.outbox)
     }
@@ -84,6 +95,7 @@ impl Connections {
     pub fn remove(&mut self, key: Key) -> Option<Connection> {
         let mut connection = self.slots.remove(key)?;
         self.lines.leave(key.slot());
+        self.debts.leave(key.slot());
         self.inboxes.clear(&mut connection.inbox);
         self.outboxes.clear(&mut connection.outbox);
         Some(connection)

@@ -284,6 +284,7 @@ impl<R: Ring> Shard<R> {
             self.no_room(key, now);
         }
         self.stand(key, now);
+        self.settle_debts();
         let Some(connection) = self.connections.slots.get(key) else {
             return;
         };

@@ -82,6 +82,7 @@ impl<R: Ring> Shard<R> {
         self.hub.leave(key);
         self.timers.cancel(key.slot());
         self.connections.lines.leave(key.slot());
+        self.connections.debts.leave(key.slot());
         self.ring.shutdown(socket);
         if idle {
             self.free(key);

@@ -2,6 +2,7 @@
 
 use super::Shard;
 use crate::base::{Key, Now};
+use crate::connection::table::{LONG_DEBT, SHORT_DEBT};
 use crate::connection::{Pause, Stage};
 use crate::hub::Range;
 use crate::limits;
@@ -59,15 +60,15 @@ impl<R: Ring> Shard<R> {
             return;
         }
         let bytes = self.tape.bytes(track, rest.start, rest.bytes as usize);
-        if self
-            .connections
-            .outboxes
-            .append(&mut connection.outbox, bytes)
-            .is_err()
-        {
+        let outboxes = &mut self.connections.outboxes;
+        if outboxes.append(&mut connection.outbox, bytes).is_err() {
+            if self.call_in(&[LONG_DEBT, SHORT_DEBT]) {
+                return self.owe_remainder(key, track, rest);
+            }
             tracing::warn!("a connection was dropped: no memory for the rest of a frame");
-            self.hang_up(key);
+            return self.hang_up(key);
         }
+        self.note_debt(key);
     }
 
     /// Sends what is owed, as far as this turn's bytes go. Whoever is left comes first in the next turn.
@@ -133,6 +134,10 @@ impl<R: Ring> Shard<R> {
             return;
         }
         self.connections.outboxes.consume(&mut connection.outbox, bytes);
+        self.note_debt(key);
+        let Some(connection) = self.connections.slots.get_mut(key) else {
+            return;
+        };
         if !connection.outbox.is_empty() {
             let is_blocked = connection.is_blocked();
             // Its ticks must wait behind its replies.

@@ -220,6 +220,10 @@ impl<R: Ring> Shard<R> {
                 connection.line(),
                 "everyone stands where it belongs"
             );
+            assert!(
+                self.connections.debts.of(key.slot()).is_none() || !connection.outbox.is_empty(),
+                "whoever stands in a line of debts is owed something"
+            );
             open += usize::from(connection.stage == Stage::Open);
         }
         assert_eq!(self.site.open, open, "who is open is counted");

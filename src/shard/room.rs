@@ -8,7 +8,7 @@ use super::Shard;
 use crate::base::now::NS_PER_MS;
 use crate::base::{Key, Now};
 use crate::connection::inbox::{HEADS, InboxesFull, MESSAGES};
-use crate::connection::table::{PARTING, SILENT};
+use crate::connection::table::{LONG_DEBT, PARTING, SHORT_DEBT, SILENT};
 use crate::connection::{Pause, Stage};
 use crate::limits;
 use crate::ring::Ring;
@@ -76,6 +76,41 @@ impl<R: Ring> Shard<R> {
             }
             Some(Stage::Flushing | Stage::Lingering { .. } | Stage::Down) | None => {}
         }
+    }
+
+    /// Notes what the connection is still owed, now that its socket was offered it.
+    pub(super) fn note_debt(&mut self, key: Key) {
+        let Some(connection) = self.connections.slots.get(key) else {
+            return;
+        };
+        let (outboxes, debts) = (&self.connections.outboxes, &mut self.connections.debts);
+        let line = if outboxes.is_long(&connection.outbox) {
+            LONG_DEBT
+        } else {
+            SHORT_DEBT
+        };
+        if connection.outbox.is_empty() {
+            debts.leave(key.slot());
+        } else if debts.of(key.slot()) != Some(line) {
+            debts.join(line, key.slot(), 0);
+        }
+    }
+
+    /// While replies run short of blocks, drops whoever has been owed much for longest: it does not read, and could not
+    /// be told.
+    pub(super) fn settle_debts(&mut self) {
+        while !self.connections.outboxes.have_room() && self.call_in(&[LONG_DEBT]) {}
+    }
+
+    /// Drops whoever has been owed something for longest, of the first of these lines that has anybody. Says whether
+    /// there was somebody.
+    pub(super) fn call_in(&mut self, lines: &[u8]) -> bool {
+        let first = lines.iter().find_map(|line| self.connections.debts.first(*line));
+        let Some(key) = first.and_then(|(slot, _)| self.connections.slots.key_at(slot)) else {
+            return false;
+        };
+        self.hang_up(key);
+        true
     }
 
     /// Closes those whose message is under way for too long. Who waits with its message for us has not begun to be

@@ -25,8 +25,12 @@ impl Stage {
     }
 
     fn of(site: Site, pools: Pools) -> Self {
+        Self::with(site, pools, 4)
+    }
+
+    fn with(site: Site, pools: Pools, connections: usize) -> Self {
         let size = Size {
-            connections: 4,
+            connections,
             subscriptions: 16,
             pools,
             bounds: Bounds::default(),

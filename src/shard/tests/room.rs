@@ -225,3 +225,56 @@ fn fragments_and_pings_do_not_end_a_message() {
     stage.advance_ms(limits::MESSAGE_MS / 10 + 200);
     assert_eq!(close_code_of(&mut client), Some(1008));
 }
+
+/// A command whose answer is far longer than what a client may be owed before it is not listened to.
+fn greedy_command() -> Vec<u8> {
+    let names = vec![format!("\"a:{}\"", "x".repeat(50)); limits::REQUEST_CHANNELS_MAX].join(",");
+    let command = format!("{{\"op\":\"sub\",\"ch\":[{names}]}}");
+    let mut frame = vec![0x81, 0xfe];
+    frame.extend(u16::try_from(command.len()).unwrap().to_be_bytes());
+    frame.extend([0; 4]);
+    frame.extend(command.into_bytes());
+    frame
+}
+
+#[test]
+fn those_who_ask_for_much_and_read_nothing_go_before_those_who_read() {
+    let command = greedy_command();
+    let mut stage = Stage::with(
+        Site::new(0, "epoch".into()),
+        Pools {
+            // Some more than for all that one connection may be owed: of each answer, 36 KiB wait.
+            outbox: limits::OUTBOX_BYTES_MAX / 4096 + 30,
+            ..Pools::default()
+        },
+        20,
+    );
+    let mut reader = stage.upgraded();
+    let mut greedy: Vec<Client> = (0..10).map(|_| stage.upgraded()).collect();
+    for client in &mut greedy {
+        let mut left = &command[..];
+        while !left.is_empty() {
+            left = &left[client.write(left)..];
+            stage.rest();
+        }
+        reader.write(&[0x89, 0x80, 0, 0, 0, 0]);
+        stage.rest();
+        assert_eq!(received(&mut reader), [0x8a, 0]);
+    }
+    // They read after all: those who are still there have their answer.
+    let mut whole = Vec::new();
+    for client in &mut greedy {
+        let mut answer = Vec::new();
+        while client.read(&mut answer) > 0 {
+            stage.rest();
+        }
+        assert_eq!(answer.ends_with(b"}]}"), client.state() == ClientState::Open);
+        whole.push(client.state() == ClientState::Open);
+    }
+    let first_kept = whole.iter().position(|whole| *whole).unwrap();
+    assert!(
+        first_kept > 0 && whole[first_kept..].iter().all(|whole| *whole),
+        "the oldest went: {whole:?}"
+    );
+    assert_eq!(stage.shard.borrowed(), 0);
+}

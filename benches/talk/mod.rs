@@ -54,7 +54,7 @@ pub(crate) fn long_messages(message_bytes: usize, total: usize) -> Vec<u8> {
     stream
 }
 
-/// A command of the native protocol, 20 to 300 bytes long.
+/// A command of the native protocol, some 20 to 310 bytes long.
 fn command(prng: &mut Prng, kind: u64, id: usize) -> String {
     match kind {
         3..=10 => format!(r#"{{"op":"sub","id":{id},"ch":[{}]}}"#, channels(prng)),
@@ -67,11 +67,11 @@ fn command(prng: &mut Prng, kind: u64, id: usize) -> String {
     }
 }
 
-/// Names of one to twelve channels, few of them more often than many.
+/// Names of up to eighteen channels, few of them more often than many.
 fn channels(prng: &mut Prng) -> String {
     const KINDS: [&str; 3] = ["trade", "bbo", "book"];
     const SYMBOLS: [&str; 6] = ["BTC-USD", "ETH-USD", "SOL-USDT", "DOGE-USDT", "1INCH-BTC", "*"];
-    let most = 1 + prng.below(12);
+    let most = 1 + prng.below(18);
     let names = (0..1 + prng.below(most)).map(|_| {
         let (kind, symbol) = (pick(prng, &KINDS), pick(prng, &SYMBOLS));
         format!(r#""{kind}:{symbol}""#)

@@ -1,6 +1,7 @@
 //! Nouns without behaviour of their own, shared by every room.
 
 pub mod census;
+pub mod cost;
 pub mod now;
 pub mod pool;
 pub mod prng;
@@ -8,6 +9,7 @@ pub mod slab;
 pub mod socket;
 
 pub use census::{Census, Orders};
+pub use cost::{Cost, Part};
 pub use now::Now;
 pub use pool::{Block, Pool};
 pub use prng::Prng;

@@ -19,6 +19,10 @@ pub(super) struct CatchUp {
 }
 
 impl CatchUp {
+    /// Bytes of memory that it takes, besides what grows with the number of channels.
+    pub(super) const BYTES: usize =
+        limits::SEND_BATCH_PARTS * size_of::<Range>() + limits::SEND_BATCH * size_of::<Slice>();
+
     pub(super) fn new() -> Self {
         Self {
             wanted: Wanted::default(),

@@ -53,7 +53,7 @@ use catch_up::CatchUp;
 use fan_out::FanOut;
 use flush::Pushed;
 use outgoing::Outgoing;
-pub use plan::Size;
+pub use plan::{IDLE_CONNECTION_BYTES, SLOT_BYTES, Size};
 use receive::Intake;
 pub use site::{Service, Site};
 use wheel::Wheel;
@@ -121,6 +121,8 @@ impl<R: Ring> Shard<R> {
                 connections_max: size.connections,
                 message_bytes_max: size.bounds.message_bytes,
                 message_ms: size.bounds.message_ms,
+                text: Vec::with_capacity(site::SCRATCH_BYTES),
+                frame: Vec::with_capacity(site::SCRATCH_BYTES),
                 inflater: site
                     .deflate
                     .map(|_| Box::new(Inflater::new(size.bounds.message_bytes))),
@@ -129,7 +131,7 @@ impl<R: Ring> Shard<R> {
             census,
             orders,
             completions: Vec::with_capacity(limits::COMPLETIONS_PER_TURN),
-            expired: Vec::new(),
+            expired: Vec::with_capacity(limits::EXPIRED_PER_TURN),
             intake: Intake::new(),
             fan_out: FanOut::with_capacity(slots),
             outgoing: Outgoing::new(),

@@ -3,6 +3,7 @@
 mod args;
 mod demo;
 mod echo;
+mod plan;
 mod serve;
 mod sub;
 
@@ -22,6 +23,7 @@ fn main() -> ExitCode {
         Command::Demo(demo) => exit("tickwire", demo::run(&demo)),
         Command::Serve(serve) => exit("tickwire", serve::run(&serve)),
         Command::Echo(echo) => exit("tickwire", echo::run(&echo)),
+        Command::Plan(args) => exit("tickwire", plan::run(&args)),
         Command::Sub(args) => exit("tickwire sub", sub::run(&args)),
     }
 }

@@ -6,6 +6,7 @@
 //! - [`tuning`]: the knobs of sockets and pings;
 //! - [`plan`]: what the server's memory may come to, line by line;
 //! - [`machine`]: what this machine says of itself;
+//! - [`doctor`]: whether that suffices for a server, and what mends it;
 //! - [`bytes`]: numbers of bytes as people write them;
 //! - [`server`]: threads and how they end;
 //! - [`start_error`]: why there is no server, and the cure;
@@ -13,6 +14,7 @@
 
 pub mod bytes;
 pub mod config;
+pub mod doctor;
 pub mod machine;
 pub mod plan;
 pub mod progress;

@@ -28,6 +28,8 @@ pub(crate) enum Command {
     Echo(Echo),
     /// Say what the memory of a server may come to, line by line, and start none.
     Plan(Plan),
+    /// Check whether this machine has what a server needs, and say what mends it where it has not.
+    Doctor(Doctor),
     /// Subscribe to channels and print what comes.
     Sub(sub::Args),
 }
@@ -127,6 +129,15 @@ pub(crate) struct Tuning {
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Plan {
+    #[command(flatten)]
+    pub(crate) server: Server,
+    /// Print JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Doctor {
     #[command(flatten)]
     pub(crate) server: Server,
     /// Print JSON.

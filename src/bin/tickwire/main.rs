@@ -2,6 +2,7 @@
 
 mod args;
 mod demo;
+mod doctor;
 mod echo;
 mod plan;
 mod serve;
@@ -24,6 +25,7 @@ fn main() -> ExitCode {
         Command::Serve(serve) => exit("tickwire", serve::run(&serve)),
         Command::Echo(echo) => exit("tickwire", echo::run(&echo)),
         Command::Plan(args) => exit("tickwire", plan::run(&args)),
+        Command::Doctor(args) => exit("tickwire", doctor::run(&args)),
         Command::Sub(args) => exit("tickwire sub", sub::run(&args)),
     }
 }

@@ -193,13 +193,16 @@ pub const CLOSE_MS: u64 = 2_000;
 pub const LINGER_BYTES_MAX: u32 = 64 * 1024 * 1024;
 /// Timers that are handled in one turn: handshakes, pings, closes. Beyond: the next turn goes on with them, when what the
 /// pings owe has gone out.
-pub const EXPIRED_PER_TURN: usize = 1024;
+pub const EXPIRED_PER_TURN: usize = 128;
 /// Before accepting again after the kernel refused a descriptor.
 pub const ACCEPT_PAUSE_MS: u64 = 50;
 /// Completions that the shard's memory is made for; more in one turn are taken all the same.
 pub const COMPLETIONS_PER_TURN: usize = 4096;
 /// Connections whose input is received in one batch.
 pub const RECV_BATCH: usize = 32;
+/// Connections that are heard in one turn. Beyond: the next turn goes on with them, when what these are answered has gone
+/// out, so that a storm of handshakes borrows few blocks for replies.
+pub const HEARD_PER_TURN: usize = 128;
 /// Bytes received from one connection in one go. What it sends beyond waits for the next turn.
 pub const RECV_BYTES: usize = 64 * 1024;
 /// Sends handed to the kernel in one submission.
@@ -208,7 +211,7 @@ pub const SEND_BATCH: usize = 2048;
 pub const SEND_BATCH_PARTS: usize = SEND_BATCH * RANGES_PER_TURN;
 /// Bytes of replies that a shard sends in one turn, more or less one connection's. Beyond: they come first in the next,
 /// so that who owes much to many is heard meanwhile.
-pub const REPLIES_TURN_BYTES: usize = 8 * 1024 * 1024;
+pub const REPLIES_TURN_BYTES: usize = 4 * 1024 * 1024;
 /// Records of the tape that are looked at for one connection that catches up before the next has its turn.
 pub const CATCH_UP_RECORDS: usize = 4096;
 /// Bytes that one connection is caught up by before the next one has its turn.
@@ -225,7 +228,7 @@ pub const SEND_PARTS_MAX: usize = 64;
 pub const STACK_BYTES: usize = 2 * 1024 * 1024;
 /// Bytes that are planned for what a process takes before it serves anybody: its code, its allocator's reserve, the
 /// writer's and the control thread's runtimes. An allowance, not a bound that is enforced.
-pub const PROGRAM_BYTES: usize = 32 * 1024 * 1024;
+pub const PROGRAM_BYTES: usize = 16 * 1024 * 1024;
 /// Bytes that an idle connection takes in the kernel: its socket, inode, file and directory entry, and the poll that
 /// watches it. Measured, and not the same on every kernel: what is planned with it is an estimate.
 pub const KERNEL_CONNECTION_BYTES: usize = 4_200;
@@ -303,6 +306,7 @@ const _: () = assert!(
 );
 // The least frame of a client has 6 bytes; what one reception brings on top of the most allowed can be counted.
 const _: () = assert!(FRAMES_AHEAD_MAX as usize + RECV_BYTES / 6 < u16::MAX as usize);
+const _: () = assert!(HEARD_PER_TURN >= RECV_BATCH && HEARD_PER_TURN.is_multiple_of(RECV_BATCH));
 const _: () = assert!(0 < SLOTS_SPARE && SLOTS_SPARE < REFUSALS_PER_SHARD);
 const _: () = assert!(HANDSHAKE_MS <= MESSAGE_MS && MESSAGE_MS <= PING_INTERVALS_SILENT * PING_INTERVAL_MS);
 const _: () = assert!(FRAME_BYTES_MAX >= SOURCE_LINE_BYTES_MAX);

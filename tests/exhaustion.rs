@@ -1,12 +1,20 @@
 //! Every pool and every bound of a shard, driven to its end over a real ring: who asks for what is not there gets the
 //! answer that `limits` and `Pools` name, everybody else is served on, and the shard's memory does not grow.
 //!
-//! All within one thread: what the shard allocates is counted, turn by turn.
+//! The shard runs on the test's own thread: what it allocates is counted, turn by turn.
 
+#[allow(dead_code, reason = "each test uses its part")]
+mod scene;
 #[allow(dead_code, reason = "each test uses its part")]
 mod stage;
 
+use std::net::TcpStream;
+use std::process::Command;
+
 use allocation_counter::measure;
+use scene::cannot_serve;
+use scene::process::{BINARY, Process};
+use scene::raw::{Raw, text as text_frame};
 use stage::{Client, Patience, Stage};
 use tickwire::base::cost::Part;
 use tickwire::connection::Pools;
@@ -58,6 +66,41 @@ fn a_shard_reserves_at_start_what_its_plan_says() {
         reserved <= planned + RING_BYTES_MAX && reserved + grows + INFLATER_BYTES >= planned,
         "{reserved} bytes are reserved, {planned} planned, of which {grows} are of subscriptions"
     );
+}
+
+/// The limit of descriptors: a server that has just as many as its plan says it needs turns a crowd away that is far
+/// larger, keeps within them, and serves those it has room for.
+#[test]
+fn a_crowd_does_not_bring_a_server_to_its_limit_of_descriptors() {
+    if cannot_serve() {
+        return;
+    }
+    let size = "--shards 1 --connections 8";
+    let plan = Command::new(BINARY)
+        .args(format!("plan --json {size}").split(' '))
+        .output()
+        .expect("the binary is built");
+    let plan: serde_json::Value = serde_json::from_slice(&plan.stdout).expect("JSON");
+    let needed = plan["descriptors"].as_u64().expect("a number");
+    let serve = format!("ulimit -n {needed}; exec '{BINARY}' serve --source sim --listen 127.0.0.1:0 {size}");
+    let mut process = Process::spawn(Command::new("sh").args(["-c", &serve]));
+    let address = process.address();
+    let mut inside: Vec<Raw> = (0..4).map(|_| Raw::open(address)).collect();
+    let crowd: Vec<TcpStream> = (0..1000)
+        .map(|_| TcpStream::connect(address).expect("the backlog has room"))
+        .collect();
+    for raw in &mut inside {
+        raw.send(&text_frame(r#"{"op":"ping","id":1}"#));
+        assert!(raw.frame().text().starts_with(r#"{"t":"pong","id":1"#));
+    }
+    let mut late = Raw::open(address);
+    late.send(&text_frame(r#"{"op":"ping","id":2}"#));
+    assert!(late.frame().text().starts_with(r#"{"t":"pong","id":2"#));
+    let held = process.descriptors() as u64;
+    assert!(held <= needed, "{held} of {needed} descriptors");
+    let said = process.said().join("\n");
+    assert!(!said.contains("accepting paused"), "{said}");
+    drop(crowd);
 }
 
 /// A shard with little of everything.

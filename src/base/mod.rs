@@ -5,6 +5,7 @@ pub mod cost;
 pub mod now;
 pub mod pool;
 pub mod prng;
+pub mod queue;
 pub mod slab;
 pub mod socket;
 
@@ -13,5 +14,6 @@ pub use cost::{Cost, Part};
 pub use now::Now;
 pub use pool::{Block, Pool};
 pub use prng::Prng;
+pub use queue::SlotQueue;
 pub use slab::{Key, Slab};
 pub use socket::Socket;

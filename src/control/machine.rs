@@ -10,8 +10,11 @@ use super::Bytes;
 
 /// A machine, as its files describe it.
 pub struct Machine<'a> {
-    read: Box<dyn Fn(&str) -> Option<String> + 'a>,
+    read: Box<Read<'a>>,
 }
+
+/// Gives the text of the file at an absolute path, if there is one.
+type Read<'a> = dyn Fn(&str) -> Option<String> + 'a;
 
 /// A limit of the memory that this process may take.
 #[derive(Clone, Debug, PartialEq, Eq)]

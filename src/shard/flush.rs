@@ -32,7 +32,7 @@ impl<R: Ring> Shard<R> {
             && !connection.owing
         {
             connection.owing = true;
-            self.owing.push_back(key);
+            self.owing.push(key.slot());
         }
     }
 
@@ -85,13 +85,18 @@ impl<R: Ring> Shard<R> {
         let mut bytes_owed = 0;
         while pushed.len() < limits::SEND_BATCH
             && bytes_owed < bytes_max
-            && let Some(key) = self.owing.pop_front()
+            && let Some(slot) = self.owing.pop()
         {
+            let Some(key) = self.connections.slots.key_at(slot) else {
+                continue;
+            };
             let Some(connection) = self.connections.slots.get_mut(key) else {
                 continue;
             };
-            connection.owing = false;
-            if connection.is_blocked() || connection.stage == Stage::Down {
+            if !std::mem::take(&mut connection.owing)
+                || connection.is_blocked()
+                || connection.stage == Stage::Down
+            {
                 continue;
             }
             bytes_owed += connection.outbox.len();

@@ -8,7 +8,7 @@ use super::flush::PUSHED_BYTES;
 use super::outgoing::Outgoing;
 use super::site::SCRATCH_BYTES;
 use super::wheel::Wheel;
-use crate::base::Key;
+use crate::base::SlotQueue;
 use crate::base::cost::{self, Cost, Part};
 use crate::connection::{Bounds, Connections, Pools};
 use crate::hub::Hub;
@@ -103,7 +103,7 @@ const PER_SLOT: [(&str, usize); 6] = [
     ("timers", Wheel::BYTES_PER_SLOT),
     ("shares of a turn", FanOut::BYTES_PER_SLOT),
     ("places on the tape", Hub::BYTES_PER_SLOT),
-    ("places in queues", KEYS * size_of::<Key>()),
+    ("places in queues", QUEUES * SlotQueue::BYTES_PER_SLOT),
 ];
 /// What each subscription has, and its bytes.
 const PER_SUBSCRIPTION: [(&str, usize); 2] = [
@@ -120,6 +120,5 @@ const fn sum(parts: &[(&str, usize)]) -> usize {
     sum
 }
 
-/// Lists of connections in each of which one may stand: who has something to say and is being heard, who is owed
-/// something, who catches up.
-const KEYS: usize = 4;
+/// Queues in each of which a connection may stand: of those who have something to say, are owed something, catch up.
+const QUEUES: usize = 3;

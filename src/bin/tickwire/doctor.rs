@@ -7,6 +7,7 @@ use tickwire::control::{Machine, StartError};
 use tickwire::ring::probe;
 
 use crate::args::Doctor;
+use crate::print;
 
 /// Why the command ends with an error.
 #[derive(Debug)]
@@ -21,9 +22,9 @@ pub(crate) fn run(args: &Doctor) -> Result<(), Unwell> {
     let resolved = args.server.draft().map_err(Unwell::Start)?;
     let report = Report::new(&resolved, &Machine::here(), probe().map(drop));
     if args.json {
-        println!("{:#}", report.json());
+        print(&format!("{:#}\n", report.json()));
     } else {
-        print!("{report}");
+        print(&report.to_string());
     }
     match report.short() {
         0 => Ok(()),

@@ -9,6 +9,7 @@ mod serve;
 mod sub;
 
 use std::fmt::Display;
+use std::io::Write as _;
 use std::process::ExitCode;
 
 use clap::Parser;
@@ -28,6 +29,11 @@ fn main() -> ExitCode {
         Command::Doctor(args) => exit("tickwire", doctor::run(&args)),
         Command::Sub(args) => exit("tickwire sub", sub::run(&args)),
     }
+}
+
+/// Says it on standard output. Whoever has stopped reading there has read enough.
+fn print(text: &str) {
+    let _ = std::io::stdout().write_all(text.as_bytes());
 }
 
 /// What went wrong is one line.

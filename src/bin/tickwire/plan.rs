@@ -3,13 +3,14 @@
 use tickwire::control::StartError;
 
 use crate::args::Plan;
+use crate::print;
 
 pub(crate) fn run(args: &Plan) -> Result<(), StartError> {
     let plan = args.server.draft()?.plan();
     if args.json {
-        println!("{:#}", plan.json());
+        print(&format!("{:#}\n", plan.json()));
     } else {
-        print!("{plan}");
+        print(&plan.to_string());
     }
     plan.check()
 }

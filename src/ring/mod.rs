@@ -27,6 +27,7 @@ use crate::base::{Key, Now};
 pub use crate::base::Socket;
 
 pub use batch::{Batch, Short, ShortCause};
+pub use descriptors::Descriptors;
 pub use errno::Errno;
 pub use listener::{ListenError, ListenerOptions, listen};
 pub use probe::{Capabilities, Unavailable, probe};

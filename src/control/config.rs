@@ -6,8 +6,8 @@ use std::thread;
 
 use super::{Bytes, Plan, StartError, Tuning};
 use crate::limits;
-use crate::ring::ListenerOptions;
-use crate::ring::descriptors::{DescriptorShortage, descriptors_needed, raise_descriptor_limit};
+use crate::ring::descriptors::{DescriptorShortage, raise_descriptor_limit};
+use crate::ring::{Descriptors, ListenerOptions, UringOptions};
 use crate::shard::Size;
 use crate::tape::Shape;
 use crate::writer::source::{SourceSpec, Speed};
@@ -22,6 +22,8 @@ pub struct Config {
     /// How many connections all shards together serve at once; `None` for as many as the descriptors allow, up to
     /// [`limits::CONNECTIONS_PER_SHARD_DEFAULT`] each.
     pub connections: Option<NonZeroUsize>,
+    /// Whose descriptors their sockets are.
+    pub descriptors: Descriptors,
     /// How many subscriptions there is memory for, for each of these.
     pub subscriptions: NonZeroUsize,
     /// How much memory the plan may come to; `None` for no limit.
@@ -51,6 +53,8 @@ pub struct EchoConfig {
     pub shards: Option<NonZeroUsize>,
     /// How many connections all shards together serve at once; `None` as for a server of ticks.
     pub connections: Option<NonZeroUsize>,
+    /// Whose descriptors their sockets are.
+    pub descriptors: Descriptors,
     /// How much memory the plan may come to; `None` for no limit.
     pub memory: Option<Bytes>,
     /// Sockets and pings.
@@ -68,6 +72,8 @@ pub struct Resolved {
     pub shards: usize,
     /// How many connections all of them serve together, however the kernel spreads them.
     pub connections: usize,
+    /// Whose descriptors their sockets are.
+    pub descriptors: Descriptors,
     /// How much memory the plan may come to; `None` for no limit.
     pub memory: Option<Bytes>,
     /// What listeners are made with.
@@ -84,7 +90,7 @@ pub struct Resolved {
 #[derive(Clone, Debug)]
 pub enum Purpose {
     /// To serve ticks, as was asked for.
-    Feed(Config),
+    Feed(Box<Config>),
     /// To send every message back.
     Echo {
         /// Bytes of the longest one.
@@ -100,6 +106,7 @@ impl Config {
             listen,
             shards: None,
             connections: None,
+            descriptors: Descriptors::default(),
             subscriptions: SUBSCRIPTIONS,
             memory: None,
             tuning: Tuning::default(),
@@ -140,11 +147,12 @@ impl Config {
             listen: self.listen,
             shards,
             connections: connections(self.connections, shards),
+            descriptors: self.descriptors,
             memory: self.memory,
             listener: self.tuning.listener()?,
             ping_interval_ms: self.tuning.ping_interval_ms()?,
             shape,
-            purpose: Purpose::Feed(self),
+            purpose: Purpose::Feed(Box::new(self)),
         })
     }
 }
@@ -157,6 +165,7 @@ impl EchoConfig {
             listen,
             shards: None,
             connections: None,
+            descriptors: Descriptors::default(),
             memory: None,
             tuning: Tuning::default(),
             message_bytes_max: limits::ECHO_MESSAGE_BYTES_DEFAULT,
@@ -190,6 +199,7 @@ impl EchoConfig {
             listen: self.listen,
             shards,
             connections: connections(self.connections, shards),
+            descriptors: self.descriptors,
             memory: self.memory,
             listener: self.tuning.listener()?,
             ping_interval_ms: self.tuning.ping_interval_ms()?,
@@ -220,10 +230,20 @@ impl Resolved {
         spread.min(self.connections)
     }
 
-    /// Descriptors that it may come to hold.
+    /// What the process's limit of descriptors must be.
     #[must_use]
-    pub fn descriptors(&self) -> u64 {
-        descriptors_needed(self.shards as u64, self.connections_per_shard() as u64)
+    pub fn descriptors_needed(&self) -> u64 {
+        let (shards, connections) = (self.shards as u64, self.connections_per_shard() as u64);
+        self.descriptors.needed(shards, connections)
+    }
+
+    /// How large each shard's ring is, and its table of descriptors where it has one.
+    #[must_use]
+    pub fn ring_options(&self) -> UringOptions {
+        UringOptions {
+            registered_slots: self.descriptors.registered_slots(self.connections_per_shard()),
+            ..UringOptions::default()
+        }
     }
 
     /// What its memory may come to.
@@ -241,13 +261,29 @@ impl Resolved {
         }
     }
 
+    /// The same with descriptors of the process's or of each shard's own.
+    #[must_use]
+    pub fn with_descriptors_of(&self, descriptors: Descriptors) -> Self {
+        Self {
+            descriptors,
+            ..self.clone()
+        }
+    }
+
     /// The same on this machine: with descriptors for all connections, or for as many as go where it was not said how
     /// many there are to be.
     fn resolve(self, asked: Option<NonZeroUsize>) -> Result<Self, StartError> {
-        let resolved = match raise_descriptor_limit(self.descriptors()) {
+        let resolved = match raise_descriptor_limit(self.descriptors_needed()) {
             Ok(_) => self,
             Err(shortage) if asked.is_none() => self.with_descriptors(&shortage)?,
-            Err(shortage) => return Err(StartError::Descriptors(shortage)),
+            Err(shortage) => {
+                let registered = self.with_descriptors_of(Descriptors::Registered);
+                return Err(StartError::Descriptors(DescriptorShortage {
+                    registered_would_do: self.descriptors == Descriptors::Process
+                        && registered.descriptors_needed() <= shortage.hard,
+                    ..shortage
+                }));
+            }
         };
         resolved.plan().check()?;
         Ok(resolved)
@@ -256,7 +292,7 @@ impl Resolved {
     /// The same with as many connections as this machine has descriptors for.
     fn with_descriptors(self, shortage: &DescriptorShortage) -> Result<Self, StartError> {
         let hard = shortage.hard;
-        let fits = |connections| self.with_connections(connections).descriptors() <= hard;
+        let fits = |connections| self.with_connections(connections).descriptors_needed() <= hard;
         let most = most(self.connections, fits);
         if most == 0 || shortage.errno.is_some() {
             return Err(StartError::Descriptors(*shortage));

@@ -6,6 +6,7 @@ use std::num::NonZeroUsize;
 use clap::{Parser, Subcommand};
 use tickwire::control::{self, Bytes, Config, EchoConfig, Resolved, StartError};
 use tickwire::limits;
+use tickwire::ring::Descriptors;
 use tickwire::writer::source::{SEED_DEFAULT, SourceSpec, Speed};
 
 use crate::sub;
@@ -80,6 +81,10 @@ pub(crate) struct Size {
     /// to 16384 a shard].
     #[arg(long, value_name = "N")]
     pub(crate) connections: Option<NonZeroUsize>,
+    /// Whose descriptors connections take: the process's, whose limit all shards share, or registered ones of each
+    /// shard's own, which that limit bounds shard by shard (Linux 6.8).
+    #[arg(long, default_value = "process", value_name = "process|registered")]
+    pub(crate) descriptors: DescriptorsArg,
     /// Start only if the plan of memory comes to no more: 512M, 4G [default: no limit, and a warning where this machine
     /// or its control group has less].
     #[arg(long, value_name = "BYTES")]
@@ -166,6 +171,12 @@ pub(crate) struct Server {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum DescriptorsArg {
+    Process,
+    Registered,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub(crate) enum Compression {
     Off,
     On,
@@ -231,6 +242,15 @@ impl Server {
     }
 }
 
+impl From<DescriptorsArg> for Descriptors {
+    fn from(asked: DescriptorsArg) -> Self {
+        match asked {
+            DescriptorsArg::Process => Self::Process,
+            DescriptorsArg::Registered => Self::Registered,
+        }
+    }
+}
+
 impl Tuning {
     fn resolve(&self) -> control::Tuning {
         let default = control::Tuning::default();
@@ -249,6 +269,7 @@ fn feed(size: &Size, feed: &Feed, tuning: &Tuning) -> Config {
     Config {
         shards: size.shards,
         connections: size.connections,
+        descriptors: size.descriptors.into(),
         memory: size.memory,
         subscriptions: feed.subscriptions,
         compression: (feed.compression == Compression::On).then_some(feed.compression_threshold),
@@ -264,6 +285,7 @@ fn echo(size: &Size, tuning: &Tuning, message_bytes_max: u32) -> EchoConfig {
     EchoConfig {
         shards: size.shards,
         connections: size.connections,
+        descriptors: size.descriptors.into(),
         memory: size.memory,
         tuning: tuning.resolve(),
         message_bytes_max,

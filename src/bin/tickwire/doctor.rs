@@ -4,7 +4,7 @@ use std::fmt;
 
 use tickwire::control::doctor::Report;
 use tickwire::control::{Machine, StartError};
-use tickwire::ring::probe;
+use tickwire::ring::{Capabilities, probe};
 
 use crate::args::Doctor;
 use crate::print;
@@ -20,7 +20,11 @@ pub(crate) enum Unwell {
 
 pub(crate) fn run(args: &Doctor) -> Result<(), Unwell> {
     let resolved = args.server.draft().map_err(Unwell::Start)?;
-    let report = Report::new(&resolved, &Machine::here(), probe().map(drop));
+    let report = Report::new(
+        &resolved,
+        &Machine::here(),
+        probe().map(Capabilities::table_lacks),
+    );
     if args.json {
         print(&format!("{:#}\n", report.json()));
     } else {

@@ -5,11 +5,15 @@
 
 use super::{Finding, Verdict};
 use crate::control::{Bytes, Machine, Resolved};
-use crate::ring::Unavailable;
 use crate::ring::probe::{FLOOR, version};
+use crate::ring::{Descriptors, Unavailable};
 
 /// The kernel, and whether it gives a ring.
-pub(super) fn kernel(machine: &Machine<'_>, ring: Result<(), Unavailable>) -> Vec<Finding> {
+pub(super) fn kernel(
+    resolved: &Resolved,
+    machine: &Machine<'_>,
+    ring: Result<Option<&'static str>, Unavailable>,
+) -> Vec<Finding> {
     let release = machine.text("/proc/sys/kernel/osrelease");
     let release = release.map(|text| text.trim().to_owned());
     let need = format!("Linux {}.{}", FLOOR.0, FLOOR.1);
@@ -23,7 +27,16 @@ pub(super) fn kernel(machine: &Machine<'_>, ring: Result<(), Unavailable>) -> Ve
         ..Finding::new("kernel", release.unwrap_or_else(unknown), need)
     };
     let io_uring = match ring {
-        Ok(()) => Finding::new("io_uring", "works", "works"),
+        Ok(Some(lacks)) if resolved.descriptors == Descriptors::Registered => Finding {
+            verdict: Verdict::Short,
+            cure: Some("--descriptors process, or install Linux 6.8 or later".to_owned()),
+            ..Finding::new(
+                "io_uring",
+                format!("works without {lacks}"),
+                "registered descriptors",
+            )
+        },
+        Ok(_) => Finding::new("io_uring", "works", "works"),
         Err(unavailable) => Finding {
             verdict: Verdict::Short,
             cure: Some(unavailable.to_string()),
@@ -35,14 +48,21 @@ pub(super) fn kernel(machine: &Machine<'_>, ring: Result<(), Unavailable>) -> Ve
 
 /// Descriptors, of the process and of the whole machine.
 pub(super) fn files(resolved: &Resolved, machine: &Machine<'_>) -> Vec<Finding> {
-    let needed = resolved.descriptors();
+    let needed = resolved.descriptors_needed();
     let (soft, hard) = machine
         .text("/proc/self/limits")
         .and_then(|text| open_files(&text))
         .unzip();
     let mut findings = vec![at_least("descriptors, hard limit", hard, needed, || {
+        let registered = resolved.with_descriptors_of(Descriptors::Registered);
+        let would_do = hard.is_some_and(|hard| hard >= registered.descriptors_needed());
+        let instead = if would_do {
+            "--descriptors registered, or "
+        } else {
+            ""
+        };
         format!(
-            "ulimit -Hn {needed} as root, before it starts (systemd: LimitNOFILE={needed}, docker run --ulimit \
+            "{instead}ulimit -Hn {needed} as root, before it starts (systemd: LimitNOFILE={needed}, docker run --ulimit \
              nofile={needed})"
         )
     })];

@@ -45,10 +45,15 @@ pub enum Verdict {
 }
 
 impl Report {
-    /// Holds this machine against what a server needs. `ring` is what trying an `io_uring` has come to.
+    /// Holds this machine against what a server needs. `ring` is what trying an `io_uring` has come to, and what it lacks
+    /// for descriptors of each shard's own.
     #[must_use]
-    pub fn new(resolved: &Resolved, machine: &Machine<'_>, ring: Result<(), Unavailable>) -> Self {
-        let mut findings = checks::kernel(machine, ring);
+    pub fn new(
+        resolved: &Resolved,
+        machine: &Machine<'_>,
+        ring: Result<Option<&'static str>, Unavailable>,
+    ) -> Self {
+        let mut findings = checks::kernel(resolved, machine, ring);
         findings.extend(checks::files(resolved, machine));
         findings.extend(checks::network(resolved, machine));
         findings.extend(checks::memory(resolved, machine));

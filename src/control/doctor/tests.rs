@@ -6,6 +6,7 @@ use std::num::NonZeroUsize;
 use super::*;
 use crate::control::machine::tests::machine;
 use crate::control::{Bytes, Config, Tuning};
+use crate::ring::Descriptors;
 use crate::writer::source::SourceSpec;
 
 type Files = &'static [(&'static str, &'static str)];
@@ -24,7 +25,7 @@ fn million() -> Config {
 }
 
 fn examine(config: Config, files: Files) -> Report {
-    Report::new(&config.draft().unwrap(), &machine(files), Ok(()))
+    Report::new(&config.draft().unwrap(), &machine(files), Ok(None))
 }
 
 fn finding<'r>(report: &'r Report, what: &str) -> &'r Finding {
@@ -138,7 +139,7 @@ fn everything_that_is_short_is_found_with_the_command_that_mends_it() {
         memory: Some(Bytes(1 << 20)),
         ..million()
     };
-    let needed = config.clone().draft().unwrap().descriptors();
+    let needed = config.clone().draft().unwrap().descriptors_needed();
     let report = examine(config, SMALL);
     for (what, cure) in [
         ("kernel", "Linux 6.1"),
@@ -192,6 +193,29 @@ fn a_ring_that_is_refused_is_short_with_the_cure_of_the_refusal() {
     );
     short(&report, "io_uring", "seccomp=unconfined");
     assert_eq!(report.short(), 1);
+}
+
+#[test]
+fn descriptors_of_each_shards_own_are_a_cure_where_the_kernel_has_them() {
+    const LIMITED: Files = &[("/proc/self/limits", "Max open files  1024  20000  files\n")];
+    let many = Config {
+        shards: NonZeroUsize::new(60),
+        ..million()
+    };
+    short(
+        &examine(many.clone(), LIMITED),
+        "descriptors, hard",
+        "--descriptors registered, or ulimit",
+    );
+    let registered = Config {
+        descriptors: Descriptors::Registered,
+        ..many
+    };
+    let report = examine(registered.clone(), LIMITED);
+    assert_eq!(report.short(), 0, "{report}");
+    let lacks = Ok(Some("IORING_OP_FIXED_FD_INSTALL"));
+    let report = Report::new(&registered.draft().unwrap(), &machine(LIMITED), lacks);
+    short(&report, "io_uring", "--descriptors process");
 }
 
 #[test]

@@ -12,7 +12,6 @@ use super::config::most;
 use super::{Bytes, Machine, Purpose, Resolved, StartError};
 use crate::base::cost::{self, Cost, Part};
 use crate::limits;
-use crate::ring::UringOptions;
 use crate::shard;
 
 /// What a server's memory may come to.
@@ -41,7 +40,7 @@ impl Plan {
     #[must_use]
     pub fn of(resolved: &Resolved) -> Self {
         let per_shard = resolved.size().costs();
-        let rings = UringOptions::default().costs();
+        let rings = resolved.ring_options().costs();
         let in_each = per_shard.into_iter().chain(rings);
         let mut costs: Vec<Cost> = in_each.map(|cost| cost.times(resolved.shards)).collect();
         costs.extend(resolved.shape.costs());

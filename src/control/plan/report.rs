@@ -27,7 +27,7 @@ impl Plan {
             "connections": self.resolved.connections,
             "shards": self.resolved.shards,
             "connections_per_shard": self.resolved.connections_per_shard(),
-            "descriptors": self.resolved.descriptors(),
+            "descriptors": self.resolved.descriptors_needed(),
             "items": self.costs.iter().map(line).collect::<Vec<_>>(),
             "parts": Value::Object(parts.into_iter().collect()),
             "bytes": self.total().0,

@@ -28,6 +28,7 @@ use crate::base::{Key, Now};
 pub use crate::base::Socket;
 
 pub use batch::{Batch, Short, ShortCause};
+pub use descriptors::Descriptors;
 pub use dial::{DialOptions, dial};
 pub use errno::Errno;
 pub use listener::{ListenError, ListenerOptions, listen};

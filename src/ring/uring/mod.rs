@@ -285,6 +285,13 @@ impl Ring for UringRing {
 }
 
 impl UringRing {
+    /// The present, for those who time what one call brought. A shard has no use for it: what [`Ring::wait`] says is its
+    /// turn's time.
+    #[must_use]
+    pub fn now(&self) -> Now {
+        clock::now()
+    }
+
     /// Takes over a socket that was made elsewhere. It goes by the name that this returns, lives as one that was
     /// accepted, and is the ring's to close.
     ///

@@ -9,7 +9,7 @@ use tickwire::limits;
 use tickwire::ring::Descriptors;
 use tickwire::writer::source::{SEED_DEFAULT, SourceSpec, Speed};
 
-use crate::sub;
+use crate::{bench, sub};
 
 /// A WebSocket market-data server on io_uring: one tick, one copy in memory, every subscriber.
 #[derive(Debug, Parser)]
@@ -33,6 +33,8 @@ pub(crate) enum Command {
     Doctor(Doctor),
     /// Subscribe to channels and print what comes.
     Sub(sub::Args),
+    /// Put a WebSocket server under load.
+    Bench(Box<bench::Args>),
 }
 
 #[derive(Debug, clap::Args)]

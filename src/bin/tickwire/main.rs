@@ -1,6 +1,7 @@
 //! The `tickwire` command: parse, resolve, run.
 
 mod args;
+mod bench;
 mod demo;
 mod doctor;
 mod echo;
@@ -27,6 +28,7 @@ fn main() -> ExitCode {
         Command::Echo(echo) => exit("tickwire", echo::run(&echo)),
         Command::Plan(args) => exit("tickwire", plan::run(&args)),
         Command::Doctor(args) => exit("tickwire", doctor::run(&args)),
+        Command::Bench(args) => exit("tickwire bench", bench::run(&args)),
         Command::Sub(args) => exit("tickwire sub", sub::run(&args)),
     }
 }

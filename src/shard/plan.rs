@@ -87,9 +87,10 @@ impl Size {
             cost("slices of those who catch up", 1, CatchUp::BYTES),
             cost("replies being written", 2, SCRATCH_BYTES),
             cost("inflater", 1, inflater_bytes),
-            // All of them may be of one channel, whose list is copied when it grows.
+            // All of them may be of one channel, whose list is copied when it has doubled; what it left behind is no longer
+            // than it is.
             cost(
-                "a list of subscribers that moves",
+                "lists of subscribers left behind",
                 self.subscriptions,
                 Hub::TOPIC_BYTES_PER_SUBSCRIPTION,
             ),

@@ -167,6 +167,8 @@ impl Ring for UringRing {
     type Doorbell = UringBell;
 
     fn wait(&mut self, deadline_ns: Option<u64>, completions: &mut Vec<Completion>) -> Result<Now, Errno> {
+        // What a full queue, or a socket that came or went, has made the ring submit and reap is news as well.
+        self.sort_landed();
         let patience = match deadline_ns {
             _ if !self.backlog.is_empty() => Patience::Poll,
             None => Patience::Forever,

@@ -1,0 +1,89 @@
+//! A server on tokio-tungstenite: one task a client.
+//!
+//! The messages of a burst are made once and broadcast together; a clone of one is a reference to it. A client's task feeds
+//! all that has been broadcast since it ran last and then flushes, so that however many messages wait, they go out
+//! in one write. The echo does the same with what its client has sent.
+
+use crate::{Args, Mode, on_tokio};
+use futures_util::{FutureExt, SinkExt, StreamExt};
+use std::io;
+use std::sync::Arc;
+use tokio::net::TcpStream;
+use tokio::sync::broadcast::Receiver;
+use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
+use tokio_tungstenite::tungstenite::{Error, Message, Utf8Bytes};
+use tokio_tungstenite::{WebSocketStream, accept_async_with_config};
+
+/// The messages of one burst.
+type Burst = Arc<[Utf8Bytes]>;
+
+pub(crate) fn run(args: &Args) -> io::Result<()> {
+    match args.mode {
+        Mode::Echo => on_tokio::serve(args, |socket| ended(echo(socket))),
+        Mode::Fanout => on_tokio::fan_out(args, make, |socket, bursts| ended(follow(socket, bursts))),
+    }
+}
+
+/// A client that has gone or broken the protocol is no client any more; there is nothing else to it.
+async fn ended(client: impl Future<Output = Result<(), Error>>) {
+    let _why = client.await;
+}
+
+fn make(burst: &[String]) -> Burst {
+    burst
+        .iter()
+        .map(|message| Utf8Bytes::from(message.as_str()))
+        .collect()
+}
+
+async fn follow(socket: TcpStream, mut bursts: Receiver<Burst>) -> Result<(), Error> {
+    // Its documentation advises small buffers where there are many clients that say little.
+    let config = WebSocketConfig::default().read_buffer_size(QUIET_READ_BYTES);
+    let mut socket = accept_async_with_config(socket, Some(config)).await?;
+    loop {
+        tokio::select! {
+            burst = on_tokio::next(&mut bursts) => {
+                let Some(burst) = burst else { return Ok(()) };
+                feed(&mut socket, &burst).await?;
+                while let Some(burst) = on_tokio::another(&mut bursts) {
+                    feed(&mut socket, &burst).await?;
+                }
+                socket.flush().await?;
+            }
+            said = socket.next() => match said {
+                Some(said) => drop(said?),
+                None => return Ok(()),
+            },
+        }
+    }
+}
+
+async fn feed(socket: &mut WebSocketStream<TcpStream>, burst: &Burst) -> Result<(), Error> {
+    for message in burst.iter() {
+        socket.feed(Message::Text(message.clone())).await?;
+    }
+    Ok(())
+}
+
+async fn echo(socket: TcpStream) -> Result<(), Error> {
+    let mut socket = accept_async_with_config(socket, None).await?;
+    while let Some(said) = socket.next().await {
+        answer(&mut socket, said?).await?;
+        while let Some(said) = socket.next().now_or_never() {
+            let Some(said) = said else { return Ok(()) };
+            answer(&mut socket, said?).await?;
+        }
+        socket.flush().await?;
+    }
+    Ok(())
+}
+
+/// Pings it answers by itself.
+async fn answer(socket: &mut WebSocketStream<TcpStream>, said: Message) -> Result<(), Error> {
+    if said.is_text() || said.is_binary() {
+        socket.feed(said).await?;
+    }
+    Ok(())
+}
+
+const QUIET_READ_BYTES: usize = 4096;

@@ -75,7 +75,7 @@ mod tests {
         let mut bursts = Vec::new();
         let mut pieces = Pieces(vec![b"a\nb\nc", b"d", b"e\n", b"f\ng\n", b"lost"]);
         read(&mut pieces, &mut Scribe::new(Form::Line), |burst| {
-            bursts.push(burst.to_vec())
+            bursts.push(burst.to_vec());
         })
         .unwrap();
         assert_eq!(bursts, [vec!["a", "b"], vec!["cde"], vec!["f", "g"]]);

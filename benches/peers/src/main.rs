@@ -42,6 +42,10 @@ struct Args {
     /// What a fan-out sends: each line as it is read, or what tickwire makes of it.
     #[arg(long, default_value = "line", value_name = "line|tickwire")]
     messages: Form,
+    /// How a fan-out on tokio-tungstenite or fastwebsockets writes: all that waits at once, or each message by itself, as
+    /// the libraries' own examples do.
+    #[arg(long, default_value = "all", value_name = "all|each")]
+    flush: Flush,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -56,6 +60,14 @@ enum Server {
     TokioTungstenite,
     /// fastwebsockets on tokio; the handshake is tickwire's.
     Fastwebsockets,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Flush {
+    /// When everything that waits has been fed.
+    All,
+    /// After each message.
+    Each,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]

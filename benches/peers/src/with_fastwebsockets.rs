@@ -4,7 +4,7 @@
 //! broadcast has been written: however many messages wait, they go out in one write. The echo is the library's own
 //! example, with fragments put together.
 
-use crate::{Args, Mode, handshake, on_tokio};
+use crate::{Args, Flush, Mode, handshake, on_tokio};
 use bytes::Bytes;
 use fastwebsockets::{
     FragmentCollector, FragmentCollectorRead, Frame, OpCode, Payload, Role, WebSocket, WebSocketError,
@@ -24,7 +24,12 @@ type Burst = Arc<[Bytes]>;
 pub(crate) fn run(args: &Args) -> io::Result<()> {
     match args.mode {
         Mode::Echo => on_tokio::serve(args, |socket| ended(echo(socket))),
-        Mode::Fanout => on_tokio::fan_out(args, make, |socket, bursts| ended(follow(socket, bursts))),
+        Mode::Fanout => {
+            let flush = args.flush;
+            on_tokio::fan_out(args, make, move |socket, bursts| {
+                ended(follow(socket, bursts, flush))
+            })
+        }
     }
 }
 
@@ -40,7 +45,11 @@ fn make(burst: &[String]) -> Burst {
         .collect()
 }
 
-async fn follow(mut socket: TcpStream, mut bursts: Receiver<Burst>) -> Result<(), WebSocketError> {
+async fn follow(
+    mut socket: TcpStream,
+    mut bursts: Receiver<Burst>,
+    flush: Flush,
+) -> Result<(), WebSocketError> {
     accept(&mut socket).await?;
     let (read_half, write_half) = socket.into_split();
     let (reader, mut writer) = after_handshake_split(read_half, BufWriter::new(write_half), Role::Server);
@@ -53,6 +62,9 @@ async fn follow(mut socket: TcpStream, mut bursts: Receiver<Burst>) -> Result<()
                 loop {
                     for message in burst.iter() {
                         writer.write_frame(Frame::text(Payload::Borrowed(message))).await?;
+                        if flush == Flush::Each {
+                            writer.flush().await?;
+                        }
                     }
                     match on_tokio::another(&mut bursts) {
                         Some(another) => burst = another,

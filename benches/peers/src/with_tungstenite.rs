@@ -4,7 +4,7 @@
 //! all that has been broadcast since it ran last and then flushes, so that however many messages wait, they go out
 //! in one write. The echo does the same with what its client has sent.
 
-use crate::{Args, Mode, on_tokio};
+use crate::{Args, Flush, Mode, on_tokio};
 use futures_util::{FutureExt, SinkExt, StreamExt};
 use std::io;
 use std::sync::Arc;
@@ -20,7 +20,12 @@ type Burst = Arc<[Utf8Bytes]>;
 pub(crate) fn run(args: &Args) -> io::Result<()> {
     match args.mode {
         Mode::Echo => on_tokio::serve(args, |socket| ended(echo(socket))),
-        Mode::Fanout => on_tokio::fan_out(args, make, |socket, bursts| ended(follow(socket, bursts))),
+        Mode::Fanout => {
+            let flush = args.flush;
+            on_tokio::fan_out(args, make, move |socket, bursts| {
+                ended(follow(socket, bursts, flush))
+            })
+        }
     }
 }
 
@@ -36,7 +41,7 @@ fn make(burst: &[String]) -> Burst {
         .collect()
 }
 
-async fn follow(socket: TcpStream, mut bursts: Receiver<Burst>) -> Result<(), Error> {
+async fn follow(socket: TcpStream, mut bursts: Receiver<Burst>, flush: Flush) -> Result<(), Error> {
     // Its documentation advises small buffers where there are many clients that say little.
     let config = WebSocketConfig::default().read_buffer_size(QUIET_READ_BYTES);
     let mut socket = accept_async_with_config(socket, Some(config)).await?;
@@ -44,9 +49,9 @@ async fn follow(socket: TcpStream, mut bursts: Receiver<Burst>) -> Result<(), Er
         tokio::select! {
             burst = on_tokio::next(&mut bursts) => {
                 let Some(burst) = burst else { return Ok(()) };
-                feed(&mut socket, &burst).await?;
+                feed(&mut socket, &burst, flush).await?;
                 while let Some(burst) = on_tokio::another(&mut bursts) {
-                    feed(&mut socket, &burst).await?;
+                    feed(&mut socket, &burst, flush).await?;
                 }
                 socket.flush().await?;
             }
@@ -58,9 +63,12 @@ async fn follow(socket: TcpStream, mut bursts: Receiver<Burst>) -> Result<(), Er
     }
 }
 
-async fn feed(socket: &mut WebSocketStream<TcpStream>, burst: &Burst) -> Result<(), Error> {
+async fn feed(socket: &mut WebSocketStream<TcpStream>, burst: &Burst, flush: Flush) -> Result<(), Error> {
     for message in burst.iter() {
         socket.feed(Message::Text(message.clone())).await?;
+        if flush == Flush::Each {
+            socket.flush().await?;
+        }
     }
     Ok(())
 }

@@ -231,6 +231,10 @@ pub const SOCKET_UNSENT_BYTES: u32 = 64 * 1024;
 pub const DESCRIPTORS_APART: u64 = 256;
 /// Descriptors of a shard besides its connections: ring, listener, doorbell and a spare for each.
 pub const DESCRIPTORS_PER_SHARD: u64 = 6;
+/// Slots of a table of registered descriptors beyond those of its shard's connections and refusals: connections that
+/// one wait may accept before the shard can turn any away. Beyond: accepting pauses for [`ACCEPT_PAUSE_MS`], and the
+/// one connection that found no slot is reset.
+pub const REGISTERED_AHEAD: usize = 512;
 
 // ---- client: the subscriber's side ---------------------------------------------------------------
 

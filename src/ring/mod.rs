@@ -27,6 +27,7 @@ use crate::base::{Key, Now};
 pub use crate::base::Socket;
 
 pub use batch::{Batch, Short, ShortCause};
+pub use descriptors::Descriptors;
 pub use errno::Errno;
 pub use listener::{ListenError, ListenerOptions, listen};
 pub use probe::{Capabilities, Unavailable, probe};
@@ -52,7 +53,7 @@ pub trait Ring {
     /// Accepts connections on the ring's listener until [`Completion::AcceptStopped`].
     ///
     /// # Panics
-    /// When it is accepting already.
+    /// When it is accepting already, or has no listener.
     fn accept(&mut self);
 
     /// Stops listening for good: the kernel refuses new connections and resets those not yet accepted, and an

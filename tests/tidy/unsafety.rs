@@ -10,6 +10,7 @@ pub(crate) const FILES: &[&str] = &[
     "benches/peers/src/floor/uring.rs",
     "src/ring/uring/kernel.rs",
     "src/ring/uring/queue.rs",
+    "src/ring/uring/table.rs",
     "src/ring/uring/tests.rs",
     "src/ring/uring/transfer.rs",
     "src/tape/mirror.rs",

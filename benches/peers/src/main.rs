@@ -46,6 +46,9 @@ struct Args {
     /// the libraries' own examples do.
     #[arg(long, default_value = "all", value_name = "all|each")]
     flush: Flush,
+    /// Bytes of an echo's read buffer, where the library has it to choose.
+    #[arg(long, default_value_t = 32 * 1024, value_name = "BYTES")]
+    read_buffer: usize,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]

@@ -22,7 +22,10 @@ pub(crate) fn run(args: &Args) -> io::Result<()> {
     for _ in 0..args.threads.get() {
         let listener = listen(args.listen)?;
         let bursts = (args.mode == Mode::Fanout).then(|| bursts.clone());
-        threads.push(thread::spawn(move || serve(listener, bursts.as_ref())));
+        let read_bytes = args.read_buffer;
+        threads.push(thread::spawn(move || {
+            serve(listener, bursts.as_ref(), read_bytes)
+        }));
     }
     match args.mode {
         Mode::Echo => threads.into_iter().try_for_each(|thread| {
@@ -37,7 +40,11 @@ pub(crate) fn run(args: &Args) -> io::Result<()> {
     }
 }
 
-fn serve(listener: StdListener, bursts: Option<&broadcast::Sender<Bytes>>) -> io::Result<()> {
+fn serve(
+    listener: StdListener,
+    bursts: Option<&broadcast::Sender<Bytes>>,
+    read_bytes: usize,
+) -> io::Result<()> {
     let mut uring = tokio_uring::uring_builder();
     uring.setup_single_issuer().setup_coop_taskrun();
     let mut builder = tokio_uring::builder();
@@ -48,7 +55,7 @@ fn serve(listener: StdListener, bursts: Option<&broadcast::Sender<Bytes>>) -> io
             match listener.accept().await {
                 Ok((socket, _)) => drop(match bursts {
                     Some(bursts) => tokio_uring::spawn(ended(follow(Rc::new(socket), bursts.subscribe()))),
-                    None => tokio_uring::spawn(ended(echo(socket))),
+                    None => tokio_uring::spawn(ended(echo(socket, read_bytes))),
                 }),
                 Err(error) => eprintln!("peers: a client is turned away: {error}"),
             }
@@ -103,8 +110,8 @@ fn joined(first: Bytes, bursts: &mut broadcast::Receiver<Bytes>) -> Bytes {
     all.into()
 }
 
-async fn echo(socket: TcpStream) -> io::Result<()> {
-    let inbound = Inbound::accept(&socket, ECHO_READ_BYTES).await?;
+async fn echo(socket: TcpStream, read_bytes: usize) -> io::Result<()> {
+    let inbound = Inbound::accept(&socket, read_bytes).await?;
     let answer = async |replies| {
         let (written, replies) = socket.write_all(replies).await;
         written.map(|()| replies)
@@ -194,8 +201,6 @@ fn other(error: impl Debug) -> io::Error {
 
 const MESSAGE_BYTES_MAX: u32 = 1 << 20;
 const QUIET_READ_BYTES: usize = 1024;
-/// Room for a message of 16 KiB and then some.
-const ECHO_READ_BYTES: usize = 32 * 1024;
 /// Replies that a client may be owed before it is no longer read from.
 const OWED_REPLIES: usize = 8;
 /// Of the ring: more than it needs between two submissions, so that it submits when it has nothing else to do.

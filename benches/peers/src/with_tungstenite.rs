@@ -19,7 +19,10 @@ type Burst = Arc<[Utf8Bytes]>;
 
 pub(crate) fn run(args: &Args) -> io::Result<()> {
     match args.mode {
-        Mode::Echo => on_tokio::serve(args, |socket| ended(echo(socket))),
+        Mode::Echo => {
+            let read_bytes = args.read_buffer;
+            on_tokio::serve(args, move |socket| ended(echo(socket, read_bytes)))
+        }
         Mode::Fanout => {
             let flush = args.flush;
             on_tokio::fan_out(args, make, move |socket, bursts| {
@@ -73,8 +76,10 @@ async fn feed(socket: &mut WebSocketStream<TcpStream>, burst: &Burst, flush: Flu
     Ok(())
 }
 
-async fn echo(socket: TcpStream) -> Result<(), Error> {
-    let mut socket = accept_async_with_config(socket, None).await?;
+async fn echo(socket: TcpStream, read_bytes: usize) -> Result<(), Error> {
+    // The whole buffer is filled with zeros for each read, so one that is much longer than what comes is dear.
+    let config = WebSocketConfig::default().read_buffer_size(read_bytes);
+    let mut socket = accept_async_with_config(socket, Some(config)).await?;
     while let Some(said) = socket.next().await {
         answer(&mut socket, said?).await?;
         while let Some(said) = socket.next().now_or_never() {

@@ -20,7 +20,7 @@ use super::{
     Batch, Bell, Capabilities, Completion, Counters, Errno, Interest, Readiness, Ring, Short, ShortCause,
     Socket, Unavailable,
 };
-use crate::base::{Key, Now};
+use crate::base::{Cost, Key, Now, Part};
 use crate::limits;
 use io_uring::cqueue;
 use kernel::Direction;
@@ -57,6 +57,36 @@ impl Default for UringOptions {
         }
     }
 }
+
+impl UringOptions {
+    /// What a ring of these sizes costs: the queues that it shares with the kernel, and what it collects from them.
+    #[must_use]
+    pub fn costs(&self) -> Vec<Cost> {
+        let cost = |what, count: u32, bytes_each| Cost::new(Part::Rings, what, count as usize, bytes_each);
+        let collected = size_of::<cqueue::Entry>() + size_of::<Completion>();
+        let transfer = size_of::<(u32, i32)>() + size_of::<libc::msghdr>();
+        vec![
+            cost(
+                "entries of the submission queue",
+                self.submission_entries,
+                SUBMISSION_BYTES,
+            ),
+            cost(
+                "entries of the completion queue",
+                self.completion_entries,
+                COMPLETION_BYTES,
+            ),
+            // As many may be collected in one go, on kernels that hand over all they have.
+            cost("completions collected", self.completion_entries, 2 * collected),
+            Cost::new(Part::Rings, "transfers of a batch", limits::SEND_BATCH, transfer),
+        ]
+    }
+}
+
+/// Bytes of an entry of the submission queue, and of its place in the array that older kernels have.
+const SUBMISSION_BYTES: usize = 64 + 4;
+/// Bytes of an entry of the completion queue.
+const COMPLETION_BYTES: usize = 16;
 
 /// A ring that is made but not begun: goes to its shard's thread, which begins it. Every failure that the kernel's
 /// setup may have happens here, before any thread is started.
@@ -167,6 +197,8 @@ impl Ring for UringRing {
     type Doorbell = UringBell;
 
     fn wait(&mut self, deadline_ns: Option<u64>, completions: &mut Vec<Completion>) -> Result<Now, Errno> {
+        // What a full queue, or a socket that came or went, has made the ring submit and reap is news as well.
+        self.sort_landed();
         let patience = match deadline_ns {
             _ if !self.backlog.is_empty() => Patience::Poll,
             None => Patience::Forever,
@@ -283,6 +315,13 @@ impl Ring for UringRing {
 }
 
 impl UringRing {
+    /// The present, for those who time what one call brought. A shard has no use for it: what [`Ring::wait`] says is its
+    /// turn's time.
+    #[must_use]
+    pub fn now(&self) -> Now {
+        clock::now()
+    }
+
     /// Takes over a socket that was made elsewhere. It goes by the name that this returns, lives as one that was
     /// accepted, and is the ring's to close.
     ///

@@ -120,6 +120,8 @@ pub const OUTBOX_BYTES_PAUSE: usize = 16 * 1024;
 /// Bytes of one reply, which is at most an acknowledgement of [`REQUEST_CHANNELS_MAX`] channels.
 pub const REPLY_BYTES_MAX: usize = REQUEST_CHANNELS_MAX * 256;
 
+/// Bytes of memory that an idle connection with one subscription may cost. Beyond: the build fails.
+pub const IDLE_CONNECTION_BYTES_MAX: usize = 320;
 /// Connections of one shard unless the command line says how many all have together. Beyond: 503 with `Retry-After`.
 pub const CONNECTIONS_PER_SHARD_DEFAULT: usize = 16 * 1024;
 /// The kernel spreads connections over shards by a hash, some more here, some more there. Each shard has room for its

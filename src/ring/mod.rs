@@ -52,7 +52,7 @@ pub trait Ring {
     /// Accepts connections on the ring's listener until [`Completion::AcceptStopped`].
     ///
     /// # Panics
-    /// When it is accepting already.
+    /// When it is accepting already, or has no listener.
     fn accept(&mut self);
 
     /// Stops listening for good: the kernel refuses new connections and resets those not yet accepted, and an

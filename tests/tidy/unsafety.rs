@@ -9,6 +9,7 @@ use crate::tree::TextFile;
 pub(crate) const FILES: &[&str] = &[
     "src/ring/uring/kernel.rs",
     "src/ring/uring/queue.rs",
+    "src/ring/uring/table.rs",
     "src/ring/uring/tests.rs",
     "src/ring/uring/transfer.rs",
     "src/tape/mirror.rs",

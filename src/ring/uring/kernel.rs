@@ -24,19 +24,27 @@ pub(super) fn eventfd() -> Result<File, Errno> {
     Ok(File::from(owned))
 }
 
-/// Ends both directions of a socket. Errors (not connected any more) mean that it is ended already.
-pub(super) fn shutdown(fd: RawFd) {
-    end(fd, libc::SHUT_RDWR);
+/// Which of a socket's directions end.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Direction {
+    Ours,
+    Both,
 }
 
-/// Ends our direction of a socket, likewise.
-pub(super) fn finish(fd: RawFd) {
-    end(fd, libc::SHUT_WR);
+impl Direction {
+    /// As shutdown(2) has it.
+    pub(super) fn how(self) -> libc::c_int {
+        match self {
+            Self::Ours => libc::SHUT_WR,
+            Self::Both => libc::SHUT_RDWR,
+        }
+    }
 }
 
-fn end(fd: RawFd, how: libc::c_int) {
+/// Ends one or both directions of a socket. Errors (not connected any more) mean that it is ended already.
+pub(super) fn end(fd: RawFd, direction: Direction) {
     // SAFETY: takes two integers; a descriptor that is not a socket is an error, not a fault.
-    let _ended = unsafe { libc::shutdown(fd, how) };
+    let _ended = unsafe { libc::shutdown(fd, direction.how()) };
 }
 
 /// Gives a descriptor back. Errors are reports about earlier writes; the descriptor is gone all the same.

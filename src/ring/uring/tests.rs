@@ -5,18 +5,20 @@
     reason = "the kernel's behaviour is proved with entries that no safe function makes"
 )]
 
+mod registered;
+
 use super::*;
 use crate::ring::contract::available;
 use crate::ring::{ListenerOptions, listen};
 use io_uring::{opcode, squeue, types};
 use std::io::Read as _;
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
-use std::os::fd::AsRawFd as _;
 
 const KEY: Key = Key::new(0, 1);
 const TINY: UringOptions = UringOptions {
     submission_entries: 4,
     completion_entries: 8,
+    registered_slots: None,
 };
 
 /// A ring of the given size and its address; `None`, loudly, where there can be none.
@@ -361,9 +363,8 @@ fn a_broken_ring_is_never_entered_again() {
     // A ring that was never enabled refuses every submission, as a ring that broke would.
     let mut queue = builder.queue;
     queue.poll(
-        builder.listener.as_raw_fd(),
+        Socket::default(),
         mask(libc::POLLIN),
-        false,
         Token::Poll(KEY, Interest::Read),
     );
     assert_eq!(queue.submit(), Err(Errno(libc::EBADFD)));

@@ -22,6 +22,8 @@ pub struct Size {
     pub pools: Pools,
     /// What one connection may take of them.
     pub bounds: Bounds,
+    /// Receptions from one connection, between two looks at its pulse, that make it a hot one.
+    pub hot_receptions: u8,
 }
 
 impl Size {
@@ -33,6 +35,7 @@ impl Size {
             subscriptions: connections * limits::SUBSCRIPTIONS_PER_CONNECTION_PLANNED,
             pools: Pools::default(),
             bounds: Bounds::default(),
+            hot_receptions: limits::HOT_RECEPTIONS,
         }
     }
 
@@ -44,6 +47,7 @@ impl Size {
             subscriptions: 0,
             pools: Pools::echo(message_bytes_max),
             bounds: Bounds::echo(message_bytes_max),
+            hot_receptions: limits::HOT_RECEPTIONS,
         }
     }
 

@@ -34,6 +34,7 @@ impl Stage {
             subscriptions: 16,
             pools,
             bounds: Bounds::default(),
+            hot_receptions: limits::HOT_RECEPTIONS,
         };
         Self::sized(site, size)
     }

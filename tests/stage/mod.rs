@@ -66,6 +66,7 @@ impl Stage {
             subscriptions: 4 * connections,
             pools: Pools::default(),
             bounds: Bounds::default(),
+            hot_receptions: 2,
         };
         let census = Arc::new(Census::default());
         let reader = readers.pop().expect("one reader");

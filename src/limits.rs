@@ -237,6 +237,10 @@ pub const SOCKET_UNSENT_BYTES: u32 = 64 * 1024;
 pub const DESCRIPTORS_APART: u64 = 256;
 /// Descriptors of a shard besides its connections: ring, listener, doorbell and a spare for each.
 pub const DESCRIPTORS_PER_SHARD: u64 = 6;
+/// Slots of a table of registered descriptors beyond those of its shard's connections and refusals: connections that
+/// one wait may accept before the shard can turn any away. Beyond: accepting pauses for [`ACCEPT_PAUSE_MS`], and the
+/// one connection that found no slot is reset.
+pub const REGISTERED_AHEAD: usize = 512;
 
 // ---- client: the subscriber's side ---------------------------------------------------------------
 
@@ -248,6 +252,46 @@ pub const CLIENT_CONNECT_MS: u64 = 10_000;
 pub const CLIENT_REFUSAL_MS: u64 = 1_000;
 /// Bytes that the server has not taken yet. Beyond: nothing more is read, for each ping read is a pong to send.
 pub const CLIENT_UNSENT_BYTES_MAX: usize = 256 * 1024;
+
+// ---- load: the generator --------------------------------------------------------------------------
+
+/// Bytes that a connection of the generator takes, whatever it does. More: fails the build.
+pub const LOAD_CONNECTION_BYTES_MAX: usize = 128;
+/// Bytes of one message of the server under load. Beyond: close 1009, and the connection counts as lost.
+pub const LOAD_MESSAGE_BYTES_MAX: u32 = 16 * 1024 * 1024;
+/// Connections whose input is received in one batch.
+pub const LOAD_LANES: usize = 64;
+/// Bytes received from one connection in one go; what it sends beyond waits for the next turn. No power of two, so that
+/// the beginnings of all lanes do not compete for the same lines of the cache.
+pub const LOAD_LANE_BYTES: usize = 16 * 1024 + 320;
+/// Bytes of frames that are collected before they are sent.
+pub const LOAD_SEND_BYTES: usize = 1024 * 1024;
+/// Bytes that a connection may have unsent. Beyond: what is to be said is not, and is counted as unsent.
+pub const LOAD_UNSENT_BYTES_MAX: usize = 1024 * 1024;
+/// Messages of an open loop that a thread sends in one turn. Beyond: they are late, and keep their intended time.
+pub const LOAD_MESSAGES_PER_TURN: usize = 1024;
+/// Ticks under way at once. Beyond: published, but not measured, and counted as such.
+pub const LOAD_TICKS: usize = 256 * 1024;
+/// Parts of a run that are reported apart.
+pub const LOAD_WINDOWS: usize = 5;
+/// From the first packet to a connection that is ready. Beyond: it is given up and tried again.
+pub const LOAD_OPENING_MS: u64 = 10_000;
+/// From an attempt to connect that failed to the next of the same thread.
+pub const LOAD_RETRY_MS: u64 = 50;
+/// From the start of a run to the first connection that does what is expected. Beyond: there is no run.
+pub const LOAD_SCOUT_MS: u64 = 15_000;
+/// From the time of a tick to its last subscriber. Beyond: the tick counts as incomplete.
+pub const LOAD_TICK_LATE_MS: u64 = 10_000;
+/// Connections that a thread closes in one turn.
+pub const LOAD_CLOSES_PER_TURN: usize = 1024;
+/// From our close frames to the server's. Beyond: connections are dropped, and as long after that, forgotten.
+pub const LOAD_CLOSE_MS: u64 = 5_000;
+/// From asking the server that was started to end to its end. Beyond: it is killed.
+pub const LOAD_SERVER_STOP_MS: u64 = 15_000;
+/// A thread looks at least so often whether there is something new to do.
+pub const LOAD_TURN_MS: u64 = 250;
+/// Connections to one server from one address. Beyond: on this machine itself, another address is used.
+pub const LOAD_PORTS_PER_SOURCE: u32 = 20_000;
 
 // ---- how the bounds lean on each other --------------------------------------------------------
 
@@ -296,3 +340,5 @@ const _: () = assert!(CLIENT_MESSAGE_BYTES_MAX as usize >= FRAME_BYTES_MAX);
 const _: () = assert!(CLIENT_MESSAGE_BYTES_MAX as usize >= REPLY_BYTES_MAX);
 const _: () = assert!(CLIENT_UNSENT_BYTES_MAX >= MESSAGE_BYTES_MAX + FRAME_HEADER_BYTES_MAX);
 const _: () = assert!(CLIENT_REFUSAL_MS < CLIENT_CONNECT_MS);
+const _: () = assert!(LOAD_LANE_BYTES.is_multiple_of(64) && !LOAD_LANE_BYTES.is_power_of_two());
+const _: () = assert!(LOAD_SCOUT_MS >= LOAD_OPENING_MS);

@@ -6,7 +6,8 @@ use std::thread;
 
 use super::StartError;
 use crate::limits;
-use crate::ring::descriptors::{DescriptorShortage, descriptors_needed, raise_descriptor_limit};
+use crate::ring::descriptors::{DescriptorShortage, raise_descriptor_limit};
+use crate::ring::{Descriptors, UringOptions};
 use crate::shard::Size;
 use crate::tape::Shape;
 use crate::writer::source::{SourceSpec, Speed};
@@ -21,6 +22,8 @@ pub struct Config {
     /// How many connections each shard serves at once; `None` for as many as the descriptors allow, up to
     /// [`limits::CONNECTIONS_PER_SHARD_DEFAULT`].
     pub connections: Option<NonZeroUsize>,
+    /// Whose descriptors their sockets are.
+    pub descriptors: Descriptors,
     /// Where ticks come from.
     pub source: SourceSpec,
     /// How fast a capture is replayed.
@@ -44,6 +47,8 @@ pub struct EchoConfig {
     pub shards: Option<NonZeroUsize>,
     /// How many connections each shard serves at once; `None` as for a server of ticks.
     pub connections: Option<NonZeroUsize>,
+    /// Whose descriptors their sockets are.
+    pub descriptors: Descriptors,
     /// Bytes of the longest message.
     pub message_bytes_max: u32,
 }
@@ -57,6 +62,8 @@ pub struct Resolved {
     pub shards: usize,
     /// How many connections each of them serves.
     pub connections: usize,
+    /// Whose descriptors their sockets are.
+    pub descriptors: Descriptors,
     /// The tape.
     pub shape: Shape,
     /// What for.
@@ -83,6 +90,7 @@ impl Config {
             listen,
             shards: None,
             connections: None,
+            descriptors: Descriptors::default(),
             source,
             speed: Speed::REAL_TIME,
             wait_for: 0,
@@ -107,11 +115,13 @@ impl Config {
         shape.check().map_err(StartError::Tape)?;
         check_size("bytes", self.track_bytes, limits::TRACK_BYTES_MIN)?;
         check_size("records", self.records, limits::TAPE_RECORDS_MIN)?;
-        let connections = connections(self.connections, shards).map_err(StartError::Descriptors)?;
+        let connections =
+            connections(self.connections, shards, self.descriptors).map_err(StartError::Descriptors)?;
         Ok(Resolved {
             listen: self.listen,
             shards,
             connections,
+            descriptors: self.descriptors,
             shape,
             purpose: Purpose::Feed(self),
         })
@@ -126,6 +136,7 @@ impl EchoConfig {
             listen,
             shards: None,
             connections: None,
+            descriptors: Descriptors::default(),
             message_bytes_max: limits::ECHO_MESSAGE_BYTES_DEFAULT,
         }
     }
@@ -144,11 +155,13 @@ impl EchoConfig {
         let shards = shards(self.shards);
         let shape = Shape::smallest(shards);
         shape.check().map_err(StartError::Tape)?;
-        let connections = connections(self.connections, shards).map_err(StartError::Descriptors)?;
+        let connections =
+            connections(self.connections, shards, self.descriptors).map_err(StartError::Descriptors)?;
         Ok(Resolved {
             listen: self.listen,
             shards,
             connections,
+            descriptors: self.descriptors,
             shape,
             purpose: Purpose::Echo { message_bytes_max },
         })
@@ -162,6 +175,15 @@ impl Resolved {
         match &self.purpose {
             Purpose::Feed(_) => Size::feed(self.connections),
             Purpose::Echo { message_bytes_max } => Size::echo(self.connections, *message_bytes_max),
+        }
+    }
+
+    /// How large each shard's ring is, and its table of descriptors where it has one.
+    #[must_use]
+    pub fn ring_options(&self) -> UringOptions {
+        UringOptions {
+            registered_slots: self.descriptors.registered_slots(self.connections),
+            ..UringOptions::default()
         }
     }
 
@@ -188,18 +210,32 @@ fn check_size(what: &'static str, asked: usize, least: usize) -> Result<(), Star
 }
 
 /// How many connections each shard serves: as many as was asked for or not at all, or else as many as go.
-fn connections(asked: Option<NonZeroUsize>, shards: usize) -> Result<usize, DescriptorShortage> {
-    let needed = |connections: usize| descriptors_needed(shards as u64, connections as u64);
+fn connections(
+    asked: Option<NonZeroUsize>,
+    shards: usize,
+    descriptors: Descriptors,
+) -> Result<usize, DescriptorShortage> {
+    let needed = |connections: usize| descriptors.needed(shards as u64, connections as u64);
     if let Some(asked) = asked {
-        return raise_descriptor_limit(needed(asked.get())).map(|_| asked.get());
+        let raised = raise_descriptor_limit(needed(asked.get()));
+        return match raised {
+            Ok(_) => Ok(asked.get()),
+            Err(shortage) => {
+                let registered = Descriptors::Registered.needed(shards as u64, asked.get() as u64);
+                Err(DescriptorShortage {
+                    registered_would_do: descriptors == Descriptors::Process && registered <= shortage.hard,
+                    ..shortage
+                })
+            }
+        };
     }
     let most = limits::CONNECTIONS_PER_SHARD_DEFAULT;
     match raise_descriptor_limit(needed(most)) {
         Ok(_) => Ok(most),
         Err(shortage) if shortage.errno.is_none() && shortage.hard >= needed(1) => {
             raise_descriptor_limit(shortage.hard)?;
-            let spare = usize::try_from(shortage.hard - needed(0)).unwrap_or(most);
-            Ok((spare / shards).min(most))
+            let within = descriptors.connections_within(shortage.hard, shards as u64);
+            Ok(usize::try_from(within).unwrap_or(most).min(most))
         }
         Err(shortage) => Err(shortage),
     }

@@ -14,7 +14,7 @@ use tokio::sync::{mpsc, watch};
 use super::{Config, Purpose, Resolved, StartError};
 use crate::base::{Census, Orders};
 use crate::ring::uring::UringBell;
-use crate::ring::{Bell, Errno, ListenError, ListenerOptions, UringBuilder, UringOptions, listen, probe};
+use crate::ring::{Bell, Errno, ListenError, ListenerOptions, UringBuilder, listen, probe};
 use crate::shard::{Shard, Site};
 use crate::tape::{self, Reader, Writer};
 use crate::writer::sequencer::NATIVE_JSON_DEFLATED;
@@ -66,7 +66,7 @@ impl Server {
         let (writer, readers) = tape::new(&resolved.shape).map_err(StartError::Tape)?;
         let builders: Vec<UringBuilder> = listeners
             .into_iter()
-            .map(|listener| UringBuilder::new(listener, &capabilities, UringOptions::default()))
+            .map(|listener| UringBuilder::new(listener, &capabilities, resolved.ring_options()))
             .collect::<Result<_, _>>()
             .map_err(StartError::Ring)?;
         let shards = builders

@@ -42,6 +42,12 @@ impl Errno {
         matches!(self.0, libc::EMFILE | libc::ENFILE | libc::ENOBUFS | libc::ENOMEM)
     }
 
+    /// Whether nobody listens there, or nobody wants to.
+    #[must_use]
+    pub const fn is_refusal(self) -> bool {
+        matches!(self.0, libc::ECONNREFUSED | libc::ECONNRESET)
+    }
+
     /// The error of an `io::Result`; an error without a number counts as `EIO`.
     #[must_use]
     pub fn of(error: &io::Error) -> Self {

@@ -324,6 +324,10 @@ impl<R: Role> Decoder<'_, R> {
     /// Decodes up to the end of the next whole message or control frame.
     fn advance(&mut self) -> Result<Option<Found>, Fault> {
         while matches!(self.sender.phase(), Phase::Open | Phase::CloseSent) {
+            if self.sender.phase() == Phase::CloseSent {
+                // §1.4: after our close frame data is discarded, and what was assembled of a message counts no more.
+                self.inbound.assembled = 0;
+            }
             if self.inbound.frame != Frame::None {
                 if let Some(found) = self.take_payload()? {
                     return Ok(Some(found));
@@ -371,10 +375,8 @@ impl<R: Role> Decoder<'_, R> {
         };
         let arrived_bytes = arrived.len();
         let read = self.read.saturating_add(arrived_bytes);
-        if self.sender.phase() == Phase::CloseSent {
-            // §1.4: what the peer says after our close frame is discarded, unmasked or not.
-            inbound.assembled = 0;
-        } else {
+        // What is discarded need be neither unmasked nor valid.
+        if self.sender.phase() != Phase::CloseSent {
             if R::INBOUND == Direction::ToServer {
                 inbound.mask = unmask(arrived, inbound.mask);
             }

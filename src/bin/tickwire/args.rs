@@ -6,9 +6,10 @@ use std::num::NonZeroUsize;
 use clap::{Parser, Subcommand};
 use tickwire::control::{Config, EchoConfig};
 use tickwire::limits;
+use tickwire::ring::Descriptors;
 use tickwire::writer::source::{SEED_DEFAULT, SourceSpec, Speed};
 
-use crate::sub;
+use crate::{bench, sub};
 
 /// A WebSocket market-data server on io_uring: one tick, one copy in memory, every subscriber.
 #[derive(Debug, Parser)]
@@ -28,6 +29,8 @@ pub(crate) enum Command {
     Echo(Echo),
     /// Subscribe to channels and print what comes.
     Sub(sub::Args),
+    /// Put a WebSocket server under load.
+    Bench(Box<bench::Args>),
 }
 
 #[derive(Debug, clap::Args)]
@@ -64,6 +67,10 @@ pub(crate) struct Serve {
     /// Connections that each shard serves; one more is answered 503 [default: as many as descriptors allow].
     #[arg(long, value_name = "N")]
     pub(crate) connections: Option<NonZeroUsize>,
+    /// Whose descriptors connections take: the process's, whose limit all shards share, or registered ones of each
+    /// shard's own, which that limit bounds shard by shard (Linux 6.8).
+    #[arg(long, default_value = "process", value_name = "process|registered")]
+    pub(crate) descriptors: DescriptorsArg,
     /// Compress messages for clients that ask for permessage-deflate: once for all of them, on a track of its own
     /// that takes as much memory as the first.
     #[arg(long, default_value = "off", value_name = "off|on")]
@@ -85,6 +92,12 @@ pub(crate) enum Compression {
     On,
 }
 
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum DescriptorsArg {
+    Process,
+    Registered,
+}
+
 #[derive(Debug, clap::Args)]
 pub(crate) struct Echo {
     /// Where to listen.
@@ -96,6 +109,10 @@ pub(crate) struct Echo {
     /// Connections that each shard serves; one more is answered 503 [default: as many as descriptors allow].
     #[arg(long, value_name = "N")]
     pub(crate) connections: Option<NonZeroUsize>,
+    /// Whose descriptors connections take: the process's, whose limit all shards share, or registered ones of each
+    /// shard's own, which that limit bounds shard by shard (Linux 6.8).
+    #[arg(long, default_value = "process", value_name = "process|registered")]
+    pub(crate) descriptors: DescriptorsArg,
     /// Bytes of the longest message; a longer one closes its connection with 1009.
     #[arg(long, default_value_t = limits::ECHO_MESSAGE_BYTES_DEFAULT, value_name = "BYTES")]
     pub(crate) message_bytes: u32,
@@ -116,6 +133,7 @@ impl Serve {
             listen: self.listen,
             shards: self.shards,
             connections: self.connections,
+            descriptors: self.descriptors.into(),
             source: self.source.clone(),
             speed: self.speed,
             wait_for: self.wait,
@@ -132,7 +150,17 @@ impl Echo {
             listen: self.listen,
             shards: self.shards,
             connections: self.connections,
+            descriptors: self.descriptors.into(),
             message_bytes_max: self.message_bytes,
+        }
+    }
+}
+
+impl From<DescriptorsArg> for Descriptors {
+    fn from(asked: DescriptorsArg) -> Self {
+        match asked {
+            DescriptorsArg::Process => Self::Process,
+            DescriptorsArg::Registered => Self::Registered,
         }
     }
 }

@@ -1,6 +1,7 @@
 //! The `tickwire` command: parse, resolve, run.
 
 mod args;
+mod bench;
 mod demo;
 mod echo;
 mod serve;
@@ -22,6 +23,7 @@ fn main() -> ExitCode {
         Command::Demo(demo) => exit("tickwire", demo::run(&demo)),
         Command::Serve(serve) => exit("tickwire", serve::run(&serve)),
         Command::Echo(echo) => exit("tickwire", echo::run(&echo)),
+        Command::Bench(args) => exit("tickwire bench", bench::run(&args)),
         Command::Sub(args) => exit("tickwire sub", sub::run(&args)),
     }
 }

@@ -99,6 +99,7 @@ held_by_every_ring! {
     sending_after_a_shutdown_is_broken_not_blocked,
     completions_that_come_during_a_batch_are_not_lost,
     a_completion_that_a_batch_reaped_ends_the_next_wait,
+    a_completion_that_came_when_another_connection_ended_ends_the_next_wait,
     a_doorbell_wakes_and_several_are_one,
     a_doorbell_rung_by_another_thread_wakes,
     a_deadline_ends_the_wait_and_a_past_one_does_not_wait,

@@ -79,6 +79,29 @@ pub(in crate::ring) fn set_descriptor_limit(soft: u64, hard: u64) -> Result<(), 
     if result < 0 { Err(last()) } else { Ok(()) }
 }
 
+/// Leaves the choice of a local port to the connection, though an address is bound before (`IP_BIND_ADDRESS_NO_PORT`).
+pub(in crate::ring) fn bind_without_port(fd: RawFd) -> Result<(), Errno> {
+    let yes: libc::c_int = 1;
+    let length = libc::socklen_t::try_from(size_of_val(&yes)).unwrap_or_default();
+    // SAFETY: reads one integer of the length that is given, which lives for the whole call.
+    let result = unsafe {
+        libc::setsockopt(
+            fd,
+            libc::IPPROTO_IP,
+            libc::IP_BIND_ADDRESS_NO_PORT,
+            (&raw const yes).cast(),
+            length,
+        )
+    };
+    if result < 0 { Err(last()) } else { Ok(()) }
+}
+
+/// Asks a process to end (`SIGTERM`). Errors mean that there is none.
+pub(in crate::ring) fn terminate(pid: libc::pid_t) {
+    // SAFETY: takes two integers and touches no memory of ours.
+    let _gone = unsafe { libc::kill(pid, libc::SIGTERM) };
+}
+
 fn last() -> Errno {
     Errno::of(&io::Error::last_os_error())
 }

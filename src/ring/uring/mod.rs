@@ -169,6 +169,8 @@ impl Ring for UringRing {
     type Doorbell = UringBell;
 
     fn wait(&mut self, deadline_ns: Option<u64>, completions: &mut Vec<Completion>) -> Result<Now, Errno> {
+        // What a full queue, or a socket that came or went, has made the ring submit and reap is news as well.
+        self.sort_landed();
         let patience = match deadline_ns {
             _ if !self.backlog.is_empty() => Patience::Poll,
             None => Patience::Forever,
@@ -292,6 +294,13 @@ impl Ring for UringRing {
 }
 
 impl UringRing {
+    /// The present, for those who time what one call brought. A shard has no use for it: what [`Ring::wait`] says is its
+    /// turn's time.
+    #[must_use]
+    pub fn now(&self) -> Now {
+        clock::now()
+    }
+
     /// Takes over a socket that was made elsewhere. It goes by the name that this returns, lives as one that was
     /// accepted, and is the ring's to close.
     ///

@@ -121,3 +121,15 @@ pub(super) fn note_drained(connection: &mut Connection, received: Result<usize, 
         Err(errno) => errno == Errno::AGAIN,
     };
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_small_shard_may_be_hot_altogether_and_a_crowd_only_in_part() {
+        assert!(Hot::bears(8_000, 8_000));
+        assert!(!Hot::bears(8_000, 16_000) && Hot::bears(64, 1_000_000));
+        assert!(!Hot::bears(usize::MAX, usize::MAX));
+    }
+}

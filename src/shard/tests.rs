@@ -5,6 +5,7 @@ use std::sync::{Arc, mpsc};
 
 mod echo;
 mod flood;
+mod hot;
 mod room;
 
 use super::*;

@@ -442,3 +442,37 @@ const SETTLE_MS: u64 = 300;
 const SCOUT_PAUSE_MS: u64 = 20;
 /// How long a scout waits for anything.
 const SCOUT_PATIENCE: Duration = Duration::from_millis(500);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ticks_are_told_in_order_and_a_late_one_is_incomplete() {
+        let (shared, mut ticks) = (Shared::new(), Ticks::new());
+        shared.windows.open(1, 0);
+        let numbers = [100, 200, 300].map(|at_ns| shared.board.begin(at_ns, 2));
+        shared.board.note(numbers[1], 2, 250);
+        ticks.follow(&shared, 1_000);
+        assert_eq!(
+            (ticks.next, ticks.complete[1]),
+            (0, 0),
+            "the first may still come"
+        );
+        let late_ns = 100 + LOAD_TICK_LATE_MS * NS_PER_MS;
+        ticks.follow(&shared, late_ns);
+        assert_eq!((ticks.next, ticks.complete[1], ticks.incomplete[1]), (2, 1, 1));
+        ticks.give_up(&shared, late_ns);
+        assert_eq!((ticks.complete[1], ticks.incomplete[1]), (1, 2));
+        let last = ticks.latencies.of(Row::Last, 1).unwrap();
+        assert_eq!((last.len(), last.max()), (1, 50));
+    }
+
+    #[test]
+    fn a_tick_that_is_for_nobody_is_not_counted() {
+        let (shared, mut ticks) = (Shared::new(), Ticks::new());
+        shared.board.begin(100, 0);
+        ticks.follow(&shared, 200);
+        assert_eq!((ticks.next, ticks.complete[0], ticks.incomplete[0]), (1, 0, 0));
+    }
+}

@@ -35,24 +35,6 @@ impl Descriptors {
         }
     }
 
-    /// The most connections that each of `shards` shards can have where the limit is `limit`: the most of which no more
-    /// is [needed](Self::needed) than that.
-    #[must_use]
-    pub fn connections_within(self, limit: u64, shards: u64) -> u64 {
-        let spare = match self {
-            Self::Process => {
-                let apart = self.needed(shards, 0);
-                limit.saturating_sub(apart).checked_div(shards).unwrap_or(0)
-            }
-            Self::Registered => limit.saturating_sub(slots(0)),
-        };
-        if self.needed(shards, spare) <= limit {
-            spare
-        } else {
-            0
-        }
-    }
-
     /// How large the table of a shard with so many connections is, where it has one.
     #[must_use]
     pub fn registered_slots(self, connections: usize) -> Option<u32> {
@@ -131,7 +113,6 @@ impl std::error::Error for DescriptorShortage {}
 #[cfg(test)]
 mod tests {
     use super::*;
-    use proptest::prelude::*;
 
     #[test]
     fn every_connection_and_every_shard_counts_where_all_share_the_processs_limit() {
@@ -154,20 +135,6 @@ mod tests {
         assert_eq!(needed(200, 1), apart, "shards themselves need some");
         assert_eq!(needed(u64::MAX, u64::MAX), u64::MAX);
         assert_eq!(Descriptors::Process.registered_slots(18_000), None);
-    }
-
-    proptest! {
-        #[test]
-        fn the_most_connections_are_those_of_which_one_more_would_be_too_many(
-            limit in 0..100_000_u64,
-            shards in 1..300_u64,
-        ) {
-            for descriptors in [Descriptors::Process, Descriptors::Registered] {
-                let most = descriptors.connections_within(limit, shards);
-                prop_assert!(most == 0 || descriptors.needed(shards, most) <= limit);
-                prop_assert!(descriptors.needed(shards, most + 1) > limit);
-            }
-        }
     }
 
     #[test]

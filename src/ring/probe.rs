@@ -228,12 +228,14 @@ fn release() -> String {
 }
 
 /// Major and minor of a release such as `6.1.0-18-amd64`.
-fn version(release: &str) -> Option<(u32, u32)> {
+#[must_use]
+pub fn version(release: &str) -> Option<(u32, u32)> {
     let mut numbers = release.split(|c: char| !c.is_ascii_digit());
     Some((numbers.next()?.parse().ok()?, numbers.next()?.parse().ok()?))
 }
 
-const FLOOR: (u32, u32) = (6, 1);
+/// The oldest kernel that offers all that is needed.
+pub const FLOOR: (u32, u32) = (6, 1);
 const FLOOR_TEXT: &str = "6.1";
 const TABLE_FLOOR_TEXT: &str = "6.8";
 

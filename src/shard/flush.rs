@@ -8,10 +8,11 @@ use crate::hub::Range;
 use crate::limits;
 use crate::ring::{Ring, ShortCause};
 use crate::tape::Track;
-use crate::wire::CloseCode;
 
 /// The connections whose replies are in one submission, and how many bytes of them.
 pub(super) type Pushed = Vec<(Key, usize)>;
+/// Bytes of memory that they take.
+pub(super) const PUSHED_BYTES: usize = limits::SEND_BATCH * size_of::<(Key, usize)>();
 
 impl<R: Ring> Shard<R> {
     /// Sends what is owed, catches up who is behind, and lets go of the tape.
@@ -31,22 +32,7 @@ impl<R: Ring> Shard<R> {
             && !connection.owing
         {
             connection.owing = true;
-            self.owing.push_back(key);
-        }
-    }
-
-    /// The frame in the shard's scratch is owed to the connection. One that cannot even be owed it is closed.
-    pub(super) fn owe_frame(&mut self, key: Key, now: Now) {
-        let Some(connection) = self.connections.slots.get_mut(key) else {
-            return;
-        };
-        match self
-            .connections
-            .outboxes
-            .append(&mut connection.outbox, &self.site.frame)
-        {
-            Ok(()) => self.owe(key),
-            Err(_) => self.close(key, CloseCode::TRY_AGAIN_LATER, "out of memory for replies", now),
+            self.owing.push(key.slot());
         }
     }
 
@@ -99,13 +85,18 @@ impl<R: Ring> Shard<R> {
         let mut bytes_owed = 0;
         while pushed.len() < limits::SEND_BATCH
             && bytes_owed < bytes_max
-            && let Some(key) = self.owing.pop_front()
+            && let Some(slot) = self.owing.pop()
         {
+            let Some(key) = self.connections.slots.key_at(slot) else {
+                continue;
+            };
             let Some(connection) = self.connections.slots.get_mut(key) else {
                 continue;
             };
-            connection.owing = false;
-            if connection.is_blocked() || connection.stage == Stage::Down {
+            if !std::mem::take(&mut connection.owing)
+                || connection.is_blocked()
+                || connection.stage == Stage::Down
+            {
                 continue;
             }
             bytes_owed += connection.outbox.len();

@@ -39,10 +39,9 @@ pub mod wheel;
 
 pub mod site;
 
-use std::collections::VecDeque;
 use std::sync::Arc;
 
-use crate::base::{Census, Key, Now, Orders};
+use crate::base::{Census, Now, Orders, SlotQueue};
 use crate::connection::{Connections, Stage};
 use crate::hub::Hub;
 use crate::limits;
@@ -53,7 +52,7 @@ use catch_up::CatchUp;
 use fan_out::FanOut;
 use flush::Pushed;
 use outgoing::Outgoing;
-pub use plan::Size;
+pub use plan::{IDLE_CONNECTION_BYTES, SLOT_BYTES, Size};
 use receive::Intake;
 pub use site::{Service, Site};
 use wheel::Wheel;
@@ -75,10 +74,10 @@ pub struct Shard<R: Ring> {
     fan_out: FanOut,
     outgoing: Outgoing,
     /// Connections that are owed something and can be sent it.
-    owing: VecDeque<Key>,
+    owing: SlotQueue,
     pushed: Pushed,
     catch_up: CatchUp,
-    catching_up: VecDeque<Key>,
+    catching_up: SlotQueue,
     life: Life,
     /// Whether the tape had news when the last turn ended.
     busy: bool,
@@ -121,6 +120,8 @@ impl<R: Ring> Shard<R> {
                 connections_max: size.connections,
                 message_bytes_max: size.bounds.message_bytes,
                 message_ms: size.bounds.message_ms,
+                text: Vec::with_capacity(site::SCRATCH_BYTES),
+                frame: Vec::with_capacity(site::SCRATCH_BYTES),
                 inflater: site
                     .deflate
                     .map(|_| Box::new(Inflater::new(size.bounds.message_bytes))),
@@ -129,14 +130,14 @@ impl<R: Ring> Shard<R> {
             census,
             orders,
             completions: Vec::with_capacity(limits::COMPLETIONS_PER_TURN),
-            expired: Vec::new(),
-            intake: Intake::new(),
+            expired: Vec::with_capacity(limits::EXPIRED_PER_TURN),
+            intake: Intake::new(slots),
             fan_out: FanOut::with_capacity(slots),
             outgoing: Outgoing::new(),
-            owing: VecDeque::with_capacity(slots),
+            owing: SlotQueue::with_capacity(slots),
             pushed: Vec::with_capacity(limits::SEND_BATCH),
             catch_up: CatchUp::new(),
-            catching_up: VecDeque::with_capacity(slots),
+            catching_up: SlotQueue::with_capacity(slots),
             life: Life::Open,
             busy: false,
         }

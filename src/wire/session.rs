@@ -55,7 +55,7 @@ pub struct Session<R: Role> {
 #[derive(Debug)]
 struct Inbound {
     /// Bytes behind the assembled payload that were not decoded yet.
-    undecoded: usize,
+    undecoded: u32,
     message_bytes_max: u32,
     /// Payload bytes of the message under way that have arrived.
     assembled: u32,
@@ -170,7 +170,7 @@ impl<R: Role> Session<R> {
 
 impl Inbound {
     const fn held(&self) -> usize {
-        (self.assembled as usize).saturating_add(self.undecoded)
+        (self.assembled as usize).saturating_add(self.undecoded as usize)
     }
 
     /// Begins a data frame, where the order of frames (§5.4) and the length of the message allow it.
@@ -476,7 +476,8 @@ impl<R: Role> Decoder<'_, R> {
             let end = self.start.saturating_add(assembled);
             self.buffer.copy_within(self.start..end, 0);
         }
-        inbound.undecoded = unread.len();
+        // A connection's buffer is as long as a message and what is received with it.
+        inbound.undecoded = u32::try_from(unread.len()).unwrap_or(u32::MAX);
         if !unread.is_empty() && unread.start != assembled {
             self.buffer.copy_within(unread, assembled);
         }

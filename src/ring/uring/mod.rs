@@ -20,7 +20,7 @@ use super::{
     Batch, Bell, Capabilities, Completion, Counters, Errno, Interest, Readiness, Ring, Short, ShortCause,
     Socket, Unavailable,
 };
-use crate::base::{Key, Now};
+use crate::base::{Cost, Key, Now, Part};
 use crate::limits;
 use io_uring::cqueue;
 use kernel::Direction;
@@ -57,6 +57,36 @@ impl Default for UringOptions {
         }
     }
 }
+
+impl UringOptions {
+    /// What a ring of these sizes costs: the queues that it shares with the kernel, and what it collects from them.
+    #[must_use]
+    pub fn costs(&self) -> Vec<Cost> {
+        let cost = |what, count: u32, bytes_each| Cost::new(Part::Rings, what, count as usize, bytes_each);
+        let collected = size_of::<cqueue::Entry>() + size_of::<Completion>();
+        let transfer = size_of::<(u32, i32)>() + size_of::<libc::msghdr>();
+        vec![
+            cost(
+                "entries of the submission queue",
+                self.submission_entries,
+                SUBMISSION_BYTES,
+            ),
+            cost(
+                "entries of the completion queue",
+                self.completion_entries,
+                COMPLETION_BYTES,
+            ),
+            // As many may be collected in one go, on kernels that hand over all they have.
+            cost("completions collected", self.completion_entries, 2 * collected),
+            Cost::new(Part::Rings, "transfers of a batch", limits::SEND_BATCH, transfer),
+        ]
+    }
+}
+
+/// Bytes of an entry of the submission queue, and of its place in the array that older kernels have.
+const SUBMISSION_BYTES: usize = 64 + 4;
+/// Bytes of an entry of the completion queue.
+const COMPLETION_BYTES: usize = 16;
 
 /// A ring that is made but not begun: goes to its shard's thread, which begins it. Every failure that the kernel's
 /// setup may have happens here, before any thread is started.

@@ -312,8 +312,11 @@ pub const LOAD_OPENING_MS: u64 = 10_000;
 pub const LOAD_RETRY_MS: u64 = 50;
 /// From the start of a run to the first connection that does what is expected. Beyond: there is no run.
 pub const LOAD_SCOUT_MS: u64 = 15_000;
-/// From the time of a tick to its last subscriber. Beyond: the tick counts as incomplete.
+/// From the time of a tick to its last subscriber, and as much as the next for each of them. Beyond: the tick counts as
+/// incomplete.
 pub const LOAD_TICK_LATE_MS: u64 = 10_000;
+/// See the former.
+pub const LOAD_TICK_LATE_NS_EACH: u64 = 50_000;
 /// Connections that a thread closes in one turn.
 pub const LOAD_CLOSES_PER_TURN: usize = 1024;
 /// From our close frames to the server's. Beyond: connections are dropped, and as long after that, forgotten.

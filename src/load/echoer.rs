@@ -159,3 +159,144 @@ fn talk_to(key: Key, peers: &mut Slab<Peer>) -> Option<Talk<'_>> {
         sender: session.sender(),
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::line::Line;
+    use super::super::outgoing::Outgoing;
+    use super::super::tally::{Outcome, Shared, Tally};
+    use super::*;
+
+    const MS: u64 = 1_000_000;
+
+    /// One thread of ready connections whose messages go nowhere.
+    struct Bench {
+        part: Echoer,
+        peers: Slab<Peer>,
+        out: Outgoing,
+        tally: Tally,
+        shared: Shared,
+        outcome: Outcome,
+    }
+
+    impl Bench {
+        fn new(rhythm: Rhythm, connections: usize) -> Self {
+            let mut bench = Self {
+                part: Echoer::new(Template::new("{mark}", 0).unwrap(), rhythm),
+                peers: Slab::with_capacity(connections),
+                out: Outgoing::new(1),
+                tally: Tally::default(),
+                shared: Shared::new(),
+                outcome: Outcome::new(),
+            };
+            for _ in 0..connections {
+                let line = Line {
+                    stage: Stage::Ready,
+                    ..Line::default()
+                };
+                let peer = Peer {
+                    line,
+                    ..Peer::default()
+                };
+                let key = bench.peers.insert(peer).unwrap();
+                bench.with(key, 0, |part, talk, desk| part.ready(talk, desk));
+            }
+            bench.shared.set_phase(Phase::Run);
+            bench
+        }
+
+        fn with(
+            &mut self,
+            key: Key,
+            now_ns: u64,
+            act: impl FnOnce(&mut Echoer, &mut Talk<'_>, &mut Desk<'_>),
+        ) {
+            let mut talk = talk_to(key, &mut self.peers).unwrap();
+            let mut desk = Desk {
+                now_ns,
+                out: &mut self.out,
+                tally: &self.tally,
+                shared: &self.shared,
+                outcome: &mut self.outcome,
+            };
+            act(&mut self.part, &mut talk, &mut desk);
+        }
+
+        fn turn(&mut self, now_ns: u64) -> Option<u64> {
+            let mut desk = Desk {
+                now_ns,
+                out: &mut self.out,
+                tally: &self.tally,
+                shared: &self.shared,
+                outcome: &mut self.outcome,
+            };
+            self.part.turn(Phase::Run, &mut self.peers, &mut desk)
+        }
+
+        fn answer(&mut self, now_ns: u64, mark: Mark) {
+            let key = self.peers.key_at(0).unwrap();
+            self.with(key, now_ns, |part, talk, desk| {
+                part.message(talk, mark.to_string().as_bytes(), desk);
+            });
+        }
+
+        fn latencies(&self) -> Vec<u64> {
+            let histogram = self.outcome.latencies.of(Row::Steady, 0);
+            histogram.map_or_else(Vec::new, |all| {
+                all.iter_recorded().map(|step| step.value_iterated_to()).collect()
+            })
+        }
+    }
+
+    #[test]
+    fn in_a_closed_loop_an_answer_brings_the_next_question() {
+        let mut bench = Bench::new(Rhythm::Depth(2), 1);
+        assert_eq!(bench.turn(MS), None);
+        assert_eq!(bench.tally.sent.read(), 2);
+        bench.answer(3 * MS, Mark { n: 0, at_ns: MS });
+        assert_eq!(bench.tally.sent.read(), 3);
+        bench.shared.set_phase(Phase::Resume);
+        bench.answer(3 * MS, Mark { n: 1, at_ns: MS });
+        assert_eq!(
+            (
+                bench.tally.sent.read(),
+                bench.outcome.group(super::super::line::Group::Steady).missing
+            ),
+            (3, 0)
+        );
+    }
+
+    #[test]
+    fn in_an_open_loop_nobody_waits_for_answers_and_what_is_late_keeps_its_time() {
+        let rhythm = Rhythm::Rate {
+            per_second: 1_000.0,
+            offset_ns: 0,
+        };
+        let mut bench = Bench::new(rhythm, 3);
+        assert_eq!(bench.turn(0), Some(MS));
+        assert_eq!(bench.turn(5 * MS), Some(6 * MS));
+        assert_eq!(bench.tally.sent.read(), 6);
+        // The second question was due after one millisecond, whenever it was asked.
+        bench.answer(9 * MS, Mark { n: 0, at_ns: MS });
+        assert!(
+            bench.latencies()[0].abs_diff(8 * MS) < MS / 100,
+            "{:?}",
+            bench.latencies()
+        );
+        assert_eq!(bench.tally.sent.read(), 6);
+    }
+
+    #[test]
+    fn what_nobody_is_there_to_be_asked_is_counted() {
+        let rhythm = Rhythm::Rate {
+            per_second: 1_000.0,
+            offset_ns: 0,
+        };
+        let mut bench = Bench::new(rhythm, 1);
+        bench.turn(0);
+        let key = bench.peers.key_at(0).unwrap();
+        bench.peers.remove(key);
+        bench.turn(2 * MS);
+        assert_eq!((bench.tally.sent.read(), bench.outcome.unsent), (1, 2));
+    }
+}

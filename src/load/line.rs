@@ -1,9 +1,10 @@
-//! One connection of the generator, in at most [`LOAD_CONNECTION_BYTES_MAX`] bytes.
+//! One connection of the generator, in at most [`LOAD_CONNECTION_BYTES_MAX`] bytes with its slot.
 //!
 //! Holds no buffer while nothing is cut: a frame that has arrived in part, and bytes that the kernel did not take, are
 //! the only things kept, and given up as soon as they are whole or gone.
 
 use crate::base::Socket;
+use crate::base::slab::Slot;
 use crate::limits::{LOAD_CONNECTION_BYTES_MAX, LOAD_MESSAGE_BYTES_MAX};
 use crate::ring::Interest;
 use crate::wire::ClientSession;
@@ -13,7 +14,7 @@ use crate::wire::ClientSession;
 pub(super) struct Peer {
     pub(super) session: ClientSession,
     /// The beginning of a frame or of an answer.
-    pub(super) held: Vec<u8>,
+    pub(super) held: Box<[u8]>,
     pub(super) line: Line,
 }
 
@@ -43,7 +44,7 @@ pub(super) struct Line {
     pub(super) stalled: bool,
     /// Whether a mark has come that was due.
     pub(super) begun: bool,
-    /// Whether a mark has come since a storm.
+    /// Whether a mark has come, if it was begun in a storm.
     pub(super) served: bool,
 }
 
@@ -95,7 +96,7 @@ impl Default for Peer {
     fn default() -> Self {
         Self {
             session: ClientSession::new(LOAD_MESSAGE_BYTES_MAX),
-            held: Vec::new(),
+            held: Box::default(),
             line: Line::default(),
         }
     }
@@ -114,4 +115,4 @@ impl Line {
     }
 }
 
-const _: () = assert!(size_of::<Peer>() <= LOAD_CONNECTION_BYTES_MAX);
+const _: () = assert!(size_of::<Slot<Peer>>() <= LOAD_CONNECTION_BYTES_MAX);

@@ -10,7 +10,7 @@ use super::pace::Pace;
 use super::scout::Scout;
 use super::tally::Shared;
 use super::template::Template;
-use super::windows::new_histogram;
+use super::windows::{new_histogram, note};
 use crate::ring::UringBuilder;
 use hdrhistogram::Histogram;
 use std::fs::File;
@@ -111,7 +111,7 @@ impl Feed {
                     continue;
                 };
                 self.publish(at_ns, rate.burst, subscribers.load(Ordering::Relaxed), &shared)?;
-                handed_over.saturating_record(clock.now_ns().saturating_sub(at_ns));
+                note(&mut handed_over, clock.now_ns().saturating_sub(at_ns), 1);
             }
             Ok((self, handed_over))
         };

@@ -128,7 +128,7 @@ impl<P: Part> Worker<P> {
         let mut lanes = lanes;
         let lane = &mut lanes[index * LOAD_LANE_BYTES..][..bytes];
         let before = self.peers.get_mut(key).map(|peer| std::mem::take(&mut peer.held));
-        let mut joined = before.unwrap_or_default();
+        let mut joined = before.unwrap_or_default().into_vec();
         let fate = if joined.is_empty() {
             self.hear(key, lane)
         } else {
@@ -192,7 +192,7 @@ impl<P: Part> Worker<P> {
         if let Some(peer) = self.peers.get_mut(key)
             && !bytes.is_empty()
         {
-            peer.held = bytes.to_vec();
+            peer.held = bytes.into();
         }
     }
 }

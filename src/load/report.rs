@@ -105,7 +105,8 @@ impl Section {
 
     /// Tells the latencies of a row in a window, where there are any.
     pub(super) fn latency(&mut self, name: &str, latencies: &Latencies, row: Row, window: usize) {
-        if let Some(histogram) = latencies.of(row, window) {
+        // What never took any time, such as waiting for nothing, is not worth a line.
+        if let Some(histogram) = latencies.of(row, window).filter(|histogram| histogram.max() > 0) {
             self.tell(name, Figure::Latency(Quantiles::of(histogram)));
         }
     }
@@ -179,6 +180,7 @@ impl fmt::Display for Figure {
             Self::Count(count) => write!(f, "{}", Grouped(*count)),
             Self::Rate(rate) => write!(f, "{}/s", Decimal(*rate)),
             Self::Span(span_ns) => write!(f, "{}", Span(*span_ns)),
+            Self::Bytes(bytes) if bytes.abs() >= MEBIBYTE => write!(f, "{} MiB", Decimal(bytes / MEBIBYTE)),
             Self::Bytes(bytes) => write!(f, "{} B", Decimal(*bytes)),
             Self::Share(share) => write!(f, "{:.1} %", share * 100.0),
             Self::Text(text) => f.write_str(text),
@@ -264,15 +266,17 @@ fn round(value: f64) -> f64 {
     (value * 1e3).round() / 1e3
 }
 
+const MEBIBYTE: f64 = 1024.0 * 1024.0;
+
 #[cfg(test)]
 mod tests {
-    use super::super::windows::new_histogram;
+    use super::super::windows::{new_histogram, note};
     use super::*;
 
     fn sample() -> Report {
         let mut histogram = new_histogram();
         for value in 1..=1000_u64 {
-            histogram.saturating_record(value * 1_000);
+            note(&mut histogram, value * 1_000, 1);
         }
         let mut connections = Section::new("connections");
         connections.count("opened", 1_234_567);
@@ -281,6 +285,7 @@ mod tests {
         ticks.tell("rate", Figure::Rate(1_000.25));
         ticks.tell("took", Figure::Span(1_500_000_000));
         ticks.tell("memory", Figure::Bytes(-12.34));
+        ticks.tell("all", Figure::Bytes(3.0 * MEBIBYTE));
         ticks.tell("cpu", Figure::Share(0.25));
         ticks.tell("last", Figure::Latency(Quantiles::of(&histogram)));
         Report {
@@ -302,6 +307,7 @@ all ticks
   rate    1,000/s
   took    1.50 s
   memory  -12.3 B
+  all     3.0 MiB
   cpu     25.0 %
   last    p50 500 µs    p90 900 µs    p99 990 µs    p99.9 999 µs    max 1.00 ms   of 1,000";
         assert_eq!(sample().to_string(), want);
@@ -317,6 +323,7 @@ all ticks
                 "rate_per_s": 1_000.25,
                 "took_ns": 1_500_000_000,
                 "memory_bytes": -12.34,
+                "all_bytes": 3_145_728.0,
                 "cpu_share": 0.25,
                 "last": {
                     "count": 1000, "min_ns": 1_000, "p50_ns": 500_223, "p90_ns": 900_095, "p99_ns": 990_207,

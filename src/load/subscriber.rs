@@ -104,7 +104,10 @@ fn follows(line: &mut Line, n: u32, desk: &mut Desk<'_>) -> bool {
     line.next = n.wrapping_add(1);
     if line.group == Group::Wayward
         && !line.served
-        && let Some(storm_ns) = desk.shared.storm_ns()
+        && let Some(storm_ns) = desk
+            .shared
+            .storm_ns()
+            .filter(|storm_ns| line.intended_ns >= *storm_ns)
     {
         line.served = true;
         desk.tally.served.add(1);
@@ -119,3 +122,137 @@ const NO_RUN: Run = Run {
     mark: Mark { n: 0, at_ns: 0 },
     count: 0,
 };
+
+#[cfg(test)]
+mod tests {
+    use super::super::outgoing::Outgoing;
+    use super::super::tally::{Outcome, Shared, Tally};
+    use super::*;
+    use crate::base::Key;
+    use crate::wire::ClientSession;
+
+    /// One thread with nobody on its sockets.
+    struct Bench {
+        part: Subscriber,
+        out: Outgoing,
+        tally: Tally,
+        shared: Shared,
+        outcome: Outcome,
+    }
+
+    impl Bench {
+        fn new() -> Self {
+            Self {
+                part: Subscriber::new(),
+                out: Outgoing::new(1),
+                tally: Tally::default(),
+                shared: Shared::new(),
+                outcome: Outcome::new(),
+            }
+        }
+
+        /// These connections receive this text at that time, in one reception.
+        fn receive<'a>(&mut self, now_ns: u64, lines: impl IntoIterator<Item = &'a mut Line>, text: &str) {
+            let mut session = ClientSession::new(1024);
+            let mut desk = Desk {
+                now_ns,
+                out: &mut self.out,
+                tally: &self.tally,
+                shared: &self.shared,
+                outcome: &mut self.outcome,
+            };
+            for line in lines {
+                let mut talk = Talk {
+                    key: Key::new(0, 1),
+                    line,
+                    sender: session.sender(),
+                };
+                self.part.message(&mut talk, text.as_bytes(), &mut desk);
+            }
+            self.part.received(&mut desk);
+        }
+    }
+
+    fn text(numbers: &[u32]) -> String {
+        numbers
+            .iter()
+            .map(|n| Mark { n: *n, at_ns: 100 }.to_string())
+            .collect()
+    }
+
+    #[test]
+    fn what_is_missing_and_what_comes_again_is_counted_exactly() {
+        let mut bench = Bench::new();
+        let mut line = Line::default();
+        for numbers in [&[0, 1][..], &[4], &[4, 3], &[5]] {
+            bench.receive(200, [&mut line], &text(numbers));
+        }
+        let steady = &bench.outcome.groups[Group::Steady.index()];
+        assert_eq!((steady.delivered, steady.missing, steady.repeated), (4, 2, 2));
+        assert_eq!(line.next, 6);
+    }
+
+    #[test]
+    fn what_was_published_before_a_connection_was_ready_may_come_or_not() {
+        let mut bench = Bench::new();
+        let mut lines = [10, 10].map(|next| Line {
+            next,
+            ..Line::default()
+        });
+        bench.receive(200, [&mut lines[0]], &text(&[9, 10]));
+        bench.receive(200, [&mut lines[1]], &text(&[10]));
+        let steady = &bench.outcome.groups[Group::Steady.index()];
+        assert_eq!((steady.delivered, steady.missing, steady.repeated), (3, 0, 0));
+    }
+
+    #[test]
+    fn a_burst_to_many_is_recorded_tick_by_tick() {
+        let mut bench = Bench::new();
+        let begun: Vec<u32> = (0..70).map(|_| bench.shared.board.begin(100, 3)).collect();
+        let mut lines = [(); 3].map(|()| Line::default());
+        bench.receive(150, &mut lines, &text(&begun));
+        let histogram = bench.outcome.latencies.of(Row::Steady, 0).unwrap();
+        assert_eq!((histogram.len(), histogram.min(), histogram.max()), (210, 50, 50));
+        for n in begun {
+            assert!(
+                bench
+                    .shared
+                    .board
+                    .look(n)
+                    .is_some_and(|tick| tick.is_complete() && tick.count == 3),
+                "{n}"
+            );
+        }
+    }
+
+    #[test]
+    fn only_steady_connections_count_towards_a_ticks_last_subscriber() {
+        let mut bench = Bench::new();
+        let n = bench.shared.board.begin(100, 1);
+        let mut wayward = Line {
+            group: Group::Wayward,
+            ..Line::default()
+        };
+        bench.receive(150, [&mut wayward], &text(&[n]));
+        assert_eq!(bench.shared.board.look(n).map(|tick| tick.count), Some(0));
+        bench.receive(160, [&mut Line::default()], &text(&[n]));
+        assert_eq!(bench.shared.board.look(n).map(|tick| tick.last_ns), Some(60));
+    }
+
+    #[test]
+    fn only_connections_that_were_begun_in_the_storm_are_served_again() {
+        let mut bench = Bench::new();
+        bench.shared.begin_storm(1_000);
+        for (intended_ns, served) in [(900, 0), (1_000, 1), (1_100, 2)] {
+            let mut line = Line {
+                group: Group::Wayward,
+                intended_ns,
+                ..Line::default()
+            };
+            bench.receive(1_500, [&mut line], &text(&[0, 1]));
+            assert_eq!(bench.tally.served.read(), served);
+        }
+        let again = bench.outcome.latencies.of(Row::ServedAgain, 0).unwrap();
+        assert_eq!((again.len(), again.max()), (2, 500));
+    }
+}

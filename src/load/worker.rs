@@ -299,7 +299,7 @@ impl<P: Part> Worker<P> {
         if stage == Stage::Ended {
             return;
         }
-        (*held, line.unsent) = (Vec::new(), Vec::new());
+        (*held, line.unsent) = (Box::default(), Vec::new());
         let (socket, group, armed) = (line.socket, line.group, line.is_armed());
         let (since_ns, intended_ns) = (line.since_ns, line.intended_ns);
         self.opening.left(group, stage, &self.tally);

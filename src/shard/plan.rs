@@ -26,6 +26,8 @@ pub struct Size {
     pub pools: Pools,
     /// What one connection may take of them.
     pub bounds: Bounds,
+    /// Receptions from one connection, between two looks at its pulse, that make it a hot one.
+    pub hot_receptions: u8,
 }
 
 impl Size {
@@ -37,6 +39,7 @@ impl Size {
             subscriptions: connections.saturating_mul(subscriptions_each),
             pools: Pools::default(),
             bounds: Bounds::default(),
+            hot_receptions: limits::HOT_RECEPTIONS,
         }
     }
 
@@ -48,6 +51,7 @@ impl Size {
             subscriptions: 0,
             pools: Pools::echo(message_bytes_max),
             bounds: Bounds::echo(message_bytes_max),
+            hot_receptions: limits::HOT_RECEPTIONS,
         }
     }
 

@@ -26,9 +26,9 @@ fn main() -> ExitCode {
         Command::Demo(demo) => exit("tickwire", demo::run(&demo)),
         Command::Serve(serve) => exit("tickwire", serve::run(&serve)),
         Command::Echo(echo) => exit("tickwire", echo::run(&echo)),
+        Command::Bench(args) => exit("tickwire bench", bench::run(&args)),
         Command::Plan(args) => exit("tickwire", plan::run(&args)),
         Command::Doctor(args) => exit("tickwire", doctor::run(&args)),
-        Command::Bench(args) => exit("tickwire bench", bench::run(&args)),
         Command::Sub(args) => exit("tickwire sub", sub::run(&args)),
     }
 }

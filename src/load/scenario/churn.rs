@@ -43,6 +43,8 @@ impl Churn {
         let (to, after) = (run.open_window(MEASURED + 1), finished(&run));
         let (outcome, run) = run.finish()?;
 
+        let mut ends = connections(&run, &outcome);
+        ends.figures.retain(|(name, _)| name != "open_at_the_end");
         let mut setting = settings(&run);
         setting.tell("asked", Figure::Rate(plan.connect_per_second));
         let mut lives = Section::new("lives");
@@ -61,7 +63,7 @@ impl Churn {
             scenario: "churn",
             sections: vec![
                 setting,
-                connections(&run, &outcome),
+                ends,
                 lives,
                 server("server", [&from, &to], ("life", after - before)),
             ],

@@ -2,8 +2,8 @@
 //! sockets.
 //!
 //! It does one thing (see [`SCENARIOS`]) some times over, and says how many frames that was. `benches/instructions/run`
-//! runs it under callgrind, which counts while `counted_turn` runs, but not while it is in `uncounted`: what the simulator
-//! costs is left out. Built as the server is, but for the allocator.
+//! runs it under callgrind, counts what runs within `counted_turn`, and leaves out what does within `uncounted`: the simulator.
+//! Built as the server is, but for the allocator.
 
 mod stage;
 

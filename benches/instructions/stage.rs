@@ -136,9 +136,10 @@ impl Stage {
         for (number, client) in self.clients.iter_mut().enumerate() {
             client.stopped = number % 100 * percent / 100 != (number % 100 + 1) * percent / 100;
         }
-        let (text, channel) = ("x".repeat(40_000), TRADE);
-        for _ in 0..3 {
-            self.put(channel, Tick::Message(&format!("\"{text}\"")));
+        for _ in 0..20 {
+            for _ in 0..40 {
+                self.publish(TRADE);
+            }
             self.rest();
             self.frames();
         }

@@ -2,7 +2,6 @@
 //!
 //! Nothing here depends on what clients do: a shard that has been given its size has been given its memory.
 
-use super::fan_out::FanOut;
 use super::wheel::Wheel;
 use crate::base::Key;
 use crate::connection::{Bounds, Connections, Pools};
@@ -22,6 +21,31 @@ pub struct Size {
     pub pools: Pools,
     /// What one connection may take of them.
     pub bounds: Bounds,
+    /// How much is done for some in one turn before the others have theirs.
+    pub pace: Pace,
+}
+
+/// How much of the work that grows with clients and records a shard does in one turn. What is left waits for the next,
+/// when those have been heard who connect, ask for something or are due.
+#[derive(Clone, Copy, Debug)]
+pub struct Pace {
+    /// Sends of each sort: to those who are live, of replies, to those who catch up; at most [`limits::SEND_BATCH`].
+    pub sends: usize,
+    /// New records that are looked at.
+    pub records: usize,
+    /// How often it is noted that a client is to be sent a record, or some that follow each other on its channel; more
+    /// or less one record's subscribers.
+    pub notes: usize,
+}
+
+impl Default for Pace {
+    fn default() -> Self {
+        Self {
+            sends: limits::TURN_SENDS,
+            records: limits::ROUND_RECORDS,
+            notes: limits::TURN_NOTES,
+        }
+    }
 }
 
 impl Size {
@@ -33,6 +57,7 @@ impl Size {
             subscriptions: connections * limits::SUBSCRIPTIONS_PER_CONNECTION_PLANNED,
             pools: Pools::default(),
             bounds: Bounds::default(),
+            pace: Pace::default(),
         }
     }
 
@@ -44,6 +69,7 @@ impl Size {
             subscriptions: 0,
             pools: Pools::echo(message_bytes_max),
             bounds: Bounds::echo(message_bytes_max),
+            pace: Pace::default(),
         }
     }
 
@@ -57,8 +83,7 @@ impl Size {
     /// what it works in. What it knows of channels is its source's doing, and not counted.
     #[must_use]
     pub fn bytes_max(&self) -> usize {
-        let per_slot =
-            FanOut::BYTES_PER_SLOT + Wheel::BYTES_PER_SLOT + Hub::BYTES_PER_SLOT + KEYS * size_of::<Key>();
+        let per_slot = Wheel::BYTES_PER_SLOT + Hub::BYTES_PER_SLOT + KEYS * size_of::<Key>();
         let working = limits::RECV_BATCH * limits::RECV_BYTES
             + limits::WAIT_COMPLETIONS * size_of::<Completion>()
             + REPLIES * limits::REPLY_BYTES_MAX
@@ -71,7 +96,7 @@ impl Size {
 }
 
 /// Lists of connections in each of which one may stand: who has something to say and is being heard, who is owed
-/// something, who catches up.
-const KEYS: usize = 4;
+/// something, who waits for its share first, who catches up.
+const KEYS: usize = 5;
 /// Scratch for a reply, and for the frame that it becomes; each may have grown to twice its length.
 const REPLIES: usize = 4;

@@ -34,6 +34,7 @@ impl Stage {
             subscriptions: 16,
             pools,
             bounds: Bounds::default(),
+            pace: Pace::default(),
         };
         Self::sized(site, size)
     }

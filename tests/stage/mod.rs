@@ -12,7 +12,7 @@ use tickwire::limits;
 use tickwire::market::{Decimal, Side, Tick, Trade};
 use tickwire::ring::uring::UringBell;
 use tickwire::ring::{Bell as _, ListenerOptions, UringBuilder, UringOptions, UringRing, listen, probe};
-use tickwire::shard::{Shard, Site, Size};
+use tickwire::shard::{Pace, Shard, Site, Size};
 use tickwire::tape::{self, Shape};
 use tickwire::writer::Sequencer;
 use tickwire::writer::source::Event;
@@ -66,6 +66,7 @@ impl Stage {
             subscriptions: 4 * connections,
             pools: Pools::default(),
             bounds: Bounds::default(),
+            pace: Pace::default(),
         };
         let census = Arc::new(Census::default());
         let reader = readers.pop().expect("one reader");

@@ -9,7 +9,7 @@
 //! | 1 | [`wire`] (RFC 6455), [`market`] (decimals, trades, books), [`ring`] (the kernel boundary), [`tape`] (the only queue) |
 //! | 2 | [`dialect`] (what clients speak), [`hub`] (who gets what), [`connection`] (one client) |
 //! | 3 | [`shard`] (the event loop), [`writer`] (sources, sequence, tape), [`client`] (the subscriber's side) |
-//! | 4 | [`control`] (start, signals, what to say when it cannot run) |
+//! | 4 | [`control`] (start, signals, what to say when it cannot run), [`load`] (the load generator) |
 //!
 //! `docs/architecture.md` tells the whole story.
 
@@ -22,6 +22,7 @@ pub mod dialect;
 pub mod fuzzing;
 pub mod hub;
 pub mod limits;
+pub mod load;
 pub mod market;
 pub mod ring;
 pub mod shard;

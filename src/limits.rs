@@ -106,7 +106,8 @@ pub const EVENTS_PER_BELL: u64 = 64;
 
 /// Subscriptions of one connection. Beyond: error 4005 for that channel.
 pub const SUBSCRIPTIONS_PER_CONNECTION_MAX: u32 = 1024;
-/// Subscriptions that a shard has memory for, for each connection it serves. Beyond: error 4503 for that channel.
+/// Subscriptions that a shard has memory for, for each connection it serves, unless the command line says otherwise.
+/// Beyond: error 4503 for that channel.
 pub const SUBSCRIPTIONS_PER_CONNECTION_PLANNED: usize = 16;
 /// Tape ranges that are noted for a connection within one round. The first has room in each slot, the others in what two
 /// slots share. Beyond, or where there is none: it is caught up from the tape.
@@ -120,8 +121,12 @@ pub const OUTBOX_BYTES_PAUSE: usize = 16 * 1024;
 /// Bytes of one reply, which is at most an acknowledgement of [`REQUEST_CHANNELS_MAX`] channels.
 pub const REPLY_BYTES_MAX: usize = REQUEST_CHANNELS_MAX * 256;
 
-/// Connections of one shard unless the command line says otherwise. Beyond: 503 with `Retry-After`.
+/// Connections of one shard unless the command line says how many all have together. Beyond: 503 with `Retry-After`.
 pub const CONNECTIONS_PER_SHARD_DEFAULT: usize = 16 * 1024;
+/// The kernel spreads connections over shards by a hash, some more here, some more there. Each shard has room for its
+/// even share and so many standard deviations on top, the square root of that share being one: a shard that is full
+/// while others are not is one case in a thousand million.
+pub const SPREAD_DEVIATIONS: usize = 6;
 /// Slots of a shard beyond its limit of open connections, so that there is always room to shake hands, to answer 503
 /// and to say goodbye. See [`SLOTS_SPARE`].
 pub const REFUSALS_PER_SHARD: usize = 64;
@@ -176,21 +181,29 @@ pub const MESSAGE_BYTES_PER_FRAME: usize = 1024;
 /// Channels named in a request that make it count as one command more: looking them up among a client's
 /// subscriptions is work.
 pub const CHANNELS_PER_COMMAND: usize = 32;
-/// Between our pings.
+/// Between our pings of one connection, unless the command line says otherwise.
 pub const PING_INTERVAL_MS: u64 = 20_000;
-/// Without a byte from the peer, counted in pings sent. Beyond: close 4014.
-pub const PONG_MS: u64 = 60_000;
+/// The most seconds that the command line may put between them. Beyond: refused at start.
+pub const PING_SECONDS_MOST: u32 = 3_600;
+/// So many times that interval without a byte from the peer. Beyond: close 4014.
+pub const PING_INTERVALS_SILENT: u64 = 3;
 /// From our close frame to the peer's. Beyond: the connection is dropped.
 pub const CLOSE_MS: u64 = 2_000;
 /// Bytes that the peer may still send when everything is said, because closing earlier would reset the connection and it
 /// might lose our last words. Beyond: the connection is dropped.
 pub const LINGER_BYTES_MAX: u32 = 64 * 1024 * 1024;
+/// Timers that are handled in one turn: handshakes, pings, closes. Beyond: the next turn goes on with them, when what the
+/// pings owe has gone out.
+pub const EXPIRED_PER_TURN: usize = 128;
 /// Before accepting again after the kernel refused a descriptor.
 pub const ACCEPT_PAUSE_MS: u64 = 50;
 /// Completions that the shard's memory is made for; more in one turn are taken all the same.
 pub const COMPLETIONS_PER_TURN: usize = 4096;
 /// Connections whose input is received in one batch.
 pub const RECV_BATCH: usize = 32;
+/// Connections that are heard in one turn. Beyond: the next turn goes on with them, when what these are answered has gone
+/// out, so that a storm of handshakes borrows few blocks for replies.
+pub const HEARD_PER_TURN: usize = 128;
 /// Bytes received from one connection in one go. What it sends beyond waits for the next turn.
 pub const RECV_BYTES: usize = 64 * 1024;
 /// Sends handed to the kernel in one submission.
@@ -208,7 +221,7 @@ pub const TURN_NOTES: usize = 64 * 1024;
 pub const SEND_BATCH_PARTS: usize = SEND_BATCH * RANGES_PER_TURN;
 /// Bytes of replies that a shard sends in one turn, more or less one connection's. Beyond: they come first in the next,
 /// so that who owes much to many is heard meanwhile.
-pub const REPLIES_TURN_BYTES: usize = 8 * 1024 * 1024;
+pub const REPLIES_TURN_BYTES: usize = 4 * 1024 * 1024;
 /// Records of the tape that are looked at for one connection that catches up before the next has its turn.
 pub const CATCH_UP_RECORDS: usize = 4096;
 /// Records that are looked at for all connections of a shard together in one turn, more or less one connection's. Beyond:
@@ -224,6 +237,15 @@ pub const CATCH_UP_TURN_BYTES: usize = 8 * 1024 * 1024;
 
 /// Slices of one send. Beyond: a mistake of the caller's, which panics (the kernel's own bound is 1,024).
 pub const SEND_PARTS_MAX: usize = 64;
+/// Bytes of a thread's stack. Beyond: the process ends, which no depth of calls here comes near.
+pub const STACK_BYTES: usize = 2 * 1024 * 1024;
+/// Bytes that are planned for what a process takes before it serves anybody: its code, its allocator's reserve, the
+/// writer's and the control thread's runtimes. An allowance, not a bound that is enforced.
+pub const PROGRAM_BYTES: usize = 16 * 1024 * 1024;
+/// Bytes that an idle connection takes in the kernel: its socket, inode, file and directory entry, and the poll that
+/// watches it. Measured, and not the same on every kernel: what is planned with it is an estimate.
+pub const KERNEL_CONNECTION_BYTES: usize = 4_200;
+
 /// Entries of a ring's submission queue; a power of two. When full: submitted, then filled again.
 pub const SUBMISSION_ENTRIES: u32 = 4096;
 /// Entries of a ring's completion queue; a power of two. Beyond: the kernel keeps the rest in its own memory,
@@ -233,9 +255,17 @@ pub const COMPLETION_ENTRIES: u32 = 64 * 1024;
 pub const WAIT_COMPLETIONS: usize = 4096;
 /// Times in a row that the kernel may take nothing of a submission. Beyond: the ring is broken, its shard ends.
 pub const SUBMIT_STALLS_MAX: u32 = 100_000;
-/// Connections that the kernel completes ahead of accept, per listener. Beyond: it drops their SYNs, and they retry.
+/// Connections that the kernel completes ahead of accept, per listener, unless the command line says otherwise. Beyond:
+/// it drops their SYNs, and they retry.
 pub const LISTEN_BACKLOG: u32 = 4096;
-/// Bytes of a socket's send buffer in the kernel (which doubles it for its own overhead). Beyond: sends are short.
+/// The most that the command line may say. Beyond: refused at start.
+pub const LISTEN_BACKLOG_MOST: u32 = 65_535;
+/// The least and the most bytes that the command line may give a socket's buffers. Beyond: refused at start.
+pub const SOCKET_BUFFER_BYTES_LEAST: u32 = 4 * 1024;
+/// See [`SOCKET_BUFFER_BYTES_LEAST`].
+pub const SOCKET_BUFFER_BYTES_MOST: u32 = 64 * 1024 * 1024;
+/// Bytes of a socket's send buffer in the kernel (which doubles it for its own overhead) unless the command line says
+/// otherwise. Beyond: sends are short.
 pub const SOCKET_SEND_BYTES: u32 = 128 * 1024;
 /// Bytes of that buffer that may be unsent (`TCP_NOTSENT_LOWAT`). Beyond: sends are short, and ticks wait in user
 /// space, where they can still be conflated.
@@ -244,6 +274,10 @@ pub const SOCKET_UNSENT_BYTES: u32 = 64 * 1024;
 pub const DESCRIPTORS_APART: u64 = 256;
 /// Descriptors of a shard besides its connections: ring, listener, doorbell and a spare for each.
 pub const DESCRIPTORS_PER_SHARD: u64 = 6;
+/// Slots of a table of registered descriptors beyond those of its shard's connections and refusals: connections that
+/// one wait may accept before the shard can turn any away. Beyond: accepting pauses for [`ACCEPT_PAUSE_MS`], and the
+/// one connection that found no slot is reset.
+pub const REGISTERED_AHEAD: usize = 512;
 
 // ---- client: the subscriber's side ---------------------------------------------------------------
 
@@ -255,6 +289,46 @@ pub const CLIENT_CONNECT_MS: u64 = 10_000;
 pub const CLIENT_REFUSAL_MS: u64 = 1_000;
 /// Bytes that the server has not taken yet. Beyond: nothing more is read, for each ping read is a pong to send.
 pub const CLIENT_UNSENT_BYTES_MAX: usize = 256 * 1024;
+
+// ---- load: the generator --------------------------------------------------------------------------
+
+/// Bytes that a connection of the generator takes, whatever it does. More: fails the build.
+pub const LOAD_CONNECTION_BYTES_MAX: usize = 128;
+/// Bytes of one message of the server under load. Beyond: close 1009, and the connection counts as lost.
+pub const LOAD_MESSAGE_BYTES_MAX: u32 = 16 * 1024 * 1024;
+/// Connections whose input is received in one batch.
+pub const LOAD_LANES: usize = 64;
+/// Bytes received from one connection in one go; what it sends beyond waits for the next turn. No power of two, so that
+/// the beginnings of all lanes do not compete for the same lines of the cache.
+pub const LOAD_LANE_BYTES: usize = 16 * 1024 + 320;
+/// Bytes of frames that are collected before they are sent.
+pub const LOAD_SEND_BYTES: usize = 1024 * 1024;
+/// Bytes that a connection may have unsent. Beyond: what is to be said is not, and is counted as unsent.
+pub const LOAD_UNSENT_BYTES_MAX: usize = 1024 * 1024;
+/// Messages of an open loop that a thread sends in one turn. Beyond: they are late, and keep their intended time.
+pub const LOAD_MESSAGES_PER_TURN: usize = 1024;
+/// Ticks under way at once. Beyond: published, but not measured, and counted as such.
+pub const LOAD_TICKS: usize = 256 * 1024;
+/// Parts of a run that are reported apart.
+pub const LOAD_WINDOWS: usize = 5;
+/// From the first packet to a connection that is ready. Beyond: it is given up and tried again.
+pub const LOAD_OPENING_MS: u64 = 10_000;
+/// From an attempt to connect that failed to the next of the same thread.
+pub const LOAD_RETRY_MS: u64 = 50;
+/// From the start of a run to the first connection that does what is expected. Beyond: there is no run.
+pub const LOAD_SCOUT_MS: u64 = 15_000;
+/// From the time of a tick to its last subscriber. Beyond: the tick counts as incomplete.
+pub const LOAD_TICK_LATE_MS: u64 = 10_000;
+/// Connections that a thread closes in one turn.
+pub const LOAD_CLOSES_PER_TURN: usize = 1024;
+/// From our close frames to the server's. Beyond: connections are dropped, and as long after that, forgotten.
+pub const LOAD_CLOSE_MS: u64 = 5_000;
+/// From asking the server that was started to end to its end. Beyond: it is killed.
+pub const LOAD_SERVER_STOP_MS: u64 = 15_000;
+/// A thread looks at least so often whether there is something new to do.
+pub const LOAD_TURN_MS: u64 = 250;
+/// Connections to one server from one address. Beyond: on this machine itself, another address is used.
+pub const LOAD_PORTS_PER_SOURCE: u32 = 20_000;
 
 // ---- how the bounds lean on each other --------------------------------------------------------
 
@@ -269,7 +343,9 @@ const _: () =
     assert!(ECHO_POOL_BYTES >= 2 * (ECHO_MESSAGE_BYTES_MOST as usize / 8 * 9 + ECHO_OWED_BYTES_PAUSE));
 // What is received in one go and sent back is no reason to pause.
 const _: () = assert!(ECHO_OWED_BYTES_PAUSE > RECV_BYTES);
-const _: () = assert!(PONG_MS >= 2 * PING_INTERVAL_MS);
+const _: () = assert!(PING_INTERVALS_SILENT >= 2 && PING_INTERVAL_MS <= PING_SECONDS_MOST as u64 * 1000);
+// A peer's silence is counted in 32 bits of milliseconds.
+const _: () = assert!(PING_SECONDS_MOST as u64 * 1000 * (PING_INTERVALS_SILENT + 1) < u32::MAX as u64);
 const _: () = assert!(TRACK_BYTES_DEFAULT >= TRACK_BYTES_MIN);
 const _: () = assert!(TRACK_BYTES_DEFAULT.is_power_of_two() && TAPE_RECORDS_DEFAULT.is_power_of_two());
 const _: () = assert!(TRACK_WINDOW_BITS >= 8 && TRACK_WINDOW_BITS <= 15);
@@ -287,8 +363,9 @@ const _: () = assert!(
 );
 // The least frame of a client has 6 bytes; what one reception brings on top of the most allowed can be counted.
 const _: () = assert!(FRAMES_AHEAD_MAX as usize + RECV_BYTES / 6 < u16::MAX as usize);
+const _: () = assert!(HEARD_PER_TURN >= RECV_BATCH && HEARD_PER_TURN.is_multiple_of(RECV_BATCH));
 const _: () = assert!(0 < SLOTS_SPARE && SLOTS_SPARE < REFUSALS_PER_SHARD);
-const _: () = assert!(HANDSHAKE_MS <= MESSAGE_MS && MESSAGE_MS <= PONG_MS);
+const _: () = assert!(HANDSHAKE_MS <= MESSAGE_MS && MESSAGE_MS <= PING_INTERVALS_SILENT * PING_INTERVAL_MS);
 const _: () = assert!(FRAME_BYTES_MAX >= SOURCE_LINE_BYTES_MAX);
 const _: () = assert!(SEND_PARTS_MAX > RANGES_PER_TURN);
 const _: () = assert!(0 < TURN_SENDS && TURN_SENDS <= SEND_BATCH);
@@ -298,9 +375,14 @@ const _: () = assert!(CATCH_UP_BYTES + FRAME_BYTES_MAX < 1 << 31);
 const _: () = assert!(SUBMISSION_ENTRIES.is_power_of_two() && COMPLETION_ENTRIES.is_power_of_two());
 const _: () =
     assert!(COMPLETION_ENTRIES >= 2 * SUBMISSION_ENTRIES && SUBMISSION_ENTRIES as usize >= SEND_BATCH);
-const _: () = assert!(SOCKET_UNSENT_BYTES <= SOCKET_SEND_BYTES);
+const _: () = assert!(SOCKET_UNSENT_BYTES == SOCKET_SEND_BYTES / 2);
+const _: () =
+    assert!(SOCKET_BUFFER_BYTES_LEAST <= SOCKET_SEND_BYTES && SOCKET_SEND_BYTES <= SOCKET_BUFFER_BYTES_MOST);
+const _: () = assert!(LISTEN_BACKLOG <= LISTEN_BACKLOG_MOST);
 const _: () = assert!(SIM_BOOK_LEVELS <= BOOK_LEVELS_MAX);
 const _: () = assert!(CLIENT_MESSAGE_BYTES_MAX as usize >= FRAME_BYTES_MAX);
 const _: () = assert!(CLIENT_MESSAGE_BYTES_MAX as usize >= REPLY_BYTES_MAX);
 const _: () = assert!(CLIENT_UNSENT_BYTES_MAX >= MESSAGE_BYTES_MAX + FRAME_HEADER_BYTES_MAX);
 const _: () = assert!(CLIENT_REFUSAL_MS < CLIENT_CONNECT_MS);
+const _: () = assert!(LOAD_LANE_BYTES.is_multiple_of(64) && !LOAD_LANE_BYTES.is_power_of_two());
+const _: () = assert!(LOAD_SCOUT_MS >= LOAD_OPENING_MS);

@@ -114,6 +114,90 @@ fn an_echo_that_cannot_be_had_is_refused_with_what_can() {
     );
 }
 
+/// What a command that serves nothing prints, and how it ends.
+fn printed(arguments: &str) -> (String, Ended) {
+    let mut command = Command::new(BINARY);
+    let output = command.args(arguments.split_whitespace()).output();
+    let output = output.expect("the binary is built");
+    let text = |bytes| String::from_utf8(bytes).expect("text");
+    let ended = Ended {
+        status: output.status,
+        stderr: text(output.stderr),
+    };
+    (text(output.stdout), ended)
+}
+
+#[test]
+fn a_plan_is_a_table_or_json_and_says_when_memory_does_not_suffice() {
+    let plan = "plan --shards 2 --connections 1000000 --subscriptions 1";
+    let (table, ended) = printed(plan);
+    assert_eq!(ended.status.code(), Some(0), "{ended:?}");
+    assert!(
+        table.contains("1,000,000 connections on 2 shards") && table.contains("blocks for replies"),
+        "{table}"
+    );
+    let (json, _) = printed(&format!("{plan} --json"));
+    let json: serde_json::Value = serde_json::from_str(&json).expect("JSON");
+    assert_eq!((&json["shards"], &json["fits"]), (&2.into(), &true.into()));
+    assert!(
+        json["bytes_per_idle_connection"]
+            .as_u64()
+            .is_some_and(|bytes| bytes > 0)
+    );
+    let (table, tight) = printed(&format!("{plan} --memory 300M"));
+    refused(&tight, &["--memory allows 300 MiB", "--connections "]);
+    assert!(
+        table.contains("blocks for replies"),
+        "the table comes all the same"
+    );
+    mistyped(&run("plan --memory 4X"), "write one as 1073741824, 512M or 4G");
+}
+
+#[test]
+fn a_server_whose_plan_exceeds_its_memory_is_refused_and_one_that_fits_says_what_it_takes() {
+    for command in ["serve --source sim", "echo"] {
+        refused(
+            &run(&format!(
+                "{command} --listen 127.0.0.1:0 --connections 100 --memory 1M"
+            )),
+            &["--memory allows 1.00 MiB", "tickwire plan"],
+        );
+    }
+    if cannot_serve() {
+        return;
+    }
+    let mut process =
+        Process::start("serve --source sim --listen 127.0.0.1:0 --connections 100 --memory 1G --shards 1");
+    process.address();
+    let said = process.said();
+    assert!(
+        said.iter()
+            .any(|line| line.contains("memory: at most ") && line.contains("per idle connection")),
+        "{said:#?}"
+    );
+    process.signal("TERM");
+    assert_eq!(process.wait().status.code(), Some(0));
+}
+
+#[test]
+fn a_knob_beyond_its_range_is_refused_with_what_it_may_be() {
+    for (option, cures) in [
+        (
+            "--send-buffer 1K",
+            ["--send-buffer 1024", "from 4096 to 67108864"],
+        ),
+        ("--unsent 1M", ["--unsent 1048576", "from 1 to 131072"]),
+        (
+            "--receive-buffer 1G",
+            ["--receive-buffer 1073741824", "from 4096 to"],
+        ),
+        ("--backlog 0", ["--backlog 0", "from 1 to 65535"]),
+        ("--ping-seconds 0", ["--ping-seconds 0", "from 1 to 3600"]),
+    ] {
+        refused(&run(&format!("serve --source sim {option}")), &cures);
+    }
+}
+
 #[test]
 fn an_echo_says_where_it_listens_and_a_signal_ends_it_with_success() {
     if cannot_serve() {

@@ -60,14 +60,14 @@ fn no_file_names_a_place_on_somebodys_machine() {
 
 #[test]
 fn every_dependency_says_why_it_is_there() {
-    let manifests: Vec<TextFile> = ["Cargo.toml", "fuzz/Cargo.toml"]
+    let manifests: Vec<TextFile> = ["Cargo.toml", "benches/peers/Cargo.toml", "fuzz/Cargo.toml"]
         .iter()
         .flat_map(|path| text_files().into_iter().find(|file| file.path == *path))
         .collect();
     assert_eq!(
         manifests.len(),
-        2,
-        "there is a manifest of the crate and one of its fuzzers"
+        3,
+        "there is a manifest of the crate, one of its fuzzers and one of its peers"
     );
     assert_none(each(&manifests, manifest::unexplained));
 }

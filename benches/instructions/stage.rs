@@ -56,7 +56,7 @@ impl Stage {
         let shard = Shard::new(
             Simulated(ring),
             readers.pop().expect("one reader"),
-            Size::feed(2048),
+            Size::feed(2048, 4),
             Site::new(0, "stage".into()),
             Arc::new(Census::default()),
             Arc::new(Orders::default()),

@@ -3,15 +3,20 @@
 //! The memory is zeroed by the operating system on first touch, so a pool costs what has been used of it at
 //! its busiest, and never more than was planned. An empty pool says so; what follows is its caller's policy.
 
+use std::num::NonZeroU32;
+
 /// A block on loan. Not clonable: whoever holds it gives it back with [`Pool::give`].
 #[derive(Debug, PartialEq, Eq)]
-pub struct Block(u32);
+pub struct Block(
+    /// One more than its number, so that no block takes no more room than one.
+    NonZeroU32,
+);
 
 impl Block {
     /// Its number, below the pool's count.
     #[must_use]
     pub const fn index(&self) -> usize {
-        self.0 as usize
+        self.0.get() as usize - 1
     }
 }
 
@@ -22,12 +27,12 @@ pub struct Pool {
     block_bytes: usize,
     count: usize,
     fresh: usize,
-    free: Vec<u32>,
+    free: Vec<NonZeroU32>,
 }
 
 impl Pool {
     /// Bytes that a block costs besides its own.
-    pub const BYTES_PER_BLOCK: usize = size_of::<u32>();
+    pub const BYTES_PER_BLOCK: usize = size_of::<Block>();
 
     /// A pool whose every block is free.
     ///
@@ -54,7 +59,10 @@ impl Pool {
             return None;
         }
         self.fresh += 1;
-        u32::try_from(self.fresh - 1).ok().map(Block)
+        u32::try_from(self.fresh)
+            .ok()
+            .and_then(NonZeroU32::new)
+            .map(Block)
     }
 
     /// Takes a block back.
@@ -77,7 +85,7 @@ impl Pool {
     /// The bytes of a block.
     #[must_use]
     pub fn bytes(&self, block: &Block) -> &[u8] {
-        let start = block.0 as usize * self.block_bytes;
+        let start = block.index() * self.block_bytes;
         &self.bytes[start..start + self.block_bytes]
     }
 

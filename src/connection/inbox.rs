@@ -8,7 +8,7 @@
 
 use std::ops::RangeInclusive;
 
-use crate::base::{Block, Pool};
+use crate::base::{Block, Cost, Part, Pool};
 use crate::limits;
 use crate::wire::ServerSession;
 
@@ -76,13 +76,14 @@ impl Inboxes {
         }
     }
 
-    /// Bytes of memory that so many of them use when all have been lent.
+    /// What so many of them cost when all have been lent.
     #[must_use]
-    pub fn bytes_max(blocks: [usize; POOLS], message_bytes_max: u32) -> usize {
-        let sizes = sizes(message_bytes_max).into_iter().zip(blocks);
-        sizes
-            .map(|(bytes, count)| count * (bytes + Pool::BYTES_PER_BLOCK))
-            .sum()
+    pub fn costs(blocks: [usize; POOLS], message_bytes_max: u32) -> [Cost; POOLS] {
+        let sizes = sizes(message_bytes_max);
+        std::array::from_fn(|pool| {
+            let bytes = sizes[pool] + Pool::BYTES_PER_BLOCK;
+            Cost::new(Part::Pools, NAMES[pool], blocks[pool], bytes)
+        })
     }
 
     /// Keeps the beginning of a message in an empty inbox, with room for more.
@@ -272,6 +273,13 @@ const LARGE: u8 = 2;
 /// The pool of those that shake hands.
 pub const HEADS: u8 = 3;
 const _: () = assert!(HEADS as usize == POOLS - 1 && HEADS > LARGE);
+/// What the pools are called in a plan of memory.
+const NAMES: [&str; POOLS] = [
+    "small blocks for messages",
+    "medium blocks for messages",
+    "large blocks for messages",
+    "blocks for request heads",
+];
 /// The pools of those that are open.
 pub const MESSAGES: RangeInclusive<u8> = SMALL..=LARGE;
 

@@ -14,9 +14,28 @@ pub struct Lines<const N: usize> {
 struct Link {
     before: u32,
     after: u32,
-    /// When it joined, on the clock of whoever asks.
-    since: u32,
-    line: Option<u8>,
+    stand: Stand,
+}
+
+/// In which line, and since when on the clock of whoever asks, in one word.
+#[derive(Clone, Copy, Debug)]
+struct Stand(u32);
+
+impl Stand {
+    const NOWHERE: Self = Self(LINE_MASK);
+
+    fn new(line: u8, since: u32) -> Self {
+        Self(since.min(SINCE_MAX) << LINE_BITS | u32::from(line))
+    }
+
+    fn line(self) -> Option<u8> {
+        let line = u8::try_from(self.0 & LINE_MASK).ok()?;
+        (u32::from(line) != LINE_MASK).then_some(line)
+    }
+
+    fn since(self) -> u32 {
+        self.0 >> LINE_BITS
+    }
 }
 
 /// Who is first and who is last.
@@ -34,7 +53,7 @@ impl<const N: usize> Lines<N> {
     #[must_use]
     pub fn with_capacity(capacity: usize) -> Self {
         const {
-            assert!(N <= u8::MAX as usize, "a line is named in eight bits");
+            assert!(N <= LINE_MASK as usize, "a line is named in a few bits");
         }
         Self {
             links: Vec::with_capacity(capacity),
@@ -42,7 +61,7 @@ impl<const N: usize> Lines<N> {
         }
     }
 
-    /// `slot` stands at the end of `line`, from now on, wherever it stood before.
+    /// `slot` stands at the end of `line`, from now on, wherever it stood before. Times are told apart up to [`SINCE_MAX`].
     ///
     /// # Panics
     /// When there is no such line.
@@ -61,8 +80,7 @@ impl<const N: usize> Lines<N> {
         self.links[at] = Link {
             before,
             after: NONE,
-            since: now,
-            line: Some(line),
+            stand: Stand::new(line, now),
         };
     }
 
@@ -71,10 +89,8 @@ impl<const N: usize> Lines<N> {
         let Some(link) = self.links.get_mut(slot as usize) else {
             return;
         };
-        let Link {
-            before, after, line, ..
-        } = std::mem::replace(link, NOWHERE);
-        let Some(line) = line else {
+        let Link { before, after, stand } = std::mem::replace(link, NOWHERE);
+        let Some(line) = stand.line() else {
             return;
         };
         let ends = &mut self.ends[usize::from(line)];
@@ -91,7 +107,7 @@ impl<const N: usize> Lines<N> {
     /// In which line `slot` stands.
     #[must_use]
     pub fn of(&self, slot: u32) -> Option<u8> {
-        self.links.get(slot as usize)?.line
+        self.links.get(slot as usize)?.stand.line()
     }
 
     /// Who has stood longest in `line`, and since when.
@@ -102,7 +118,7 @@ impl<const N: usize> Lines<N> {
     pub fn first(&self, line: u8) -> Option<(u32, u32)> {
         let first = self.ends[usize::from(line)].first;
         let link = self.links.get(first as usize)?;
-        Some((first, link.since))
+        Some((first, link.stand.since()))
     }
 }
 
@@ -114,11 +130,14 @@ const NOBODY: Ends = Ends {
 const NOWHERE: Link = Link {
     before: NONE,
     after: NONE,
-    since: 0,
-    line: None,
+    stand: Stand::NOWHERE,
 };
+const LINE_BITS: u32 = 3;
+const LINE_MASK: u32 = (1 << LINE_BITS) - 1;
+/// The latest time at which a slot can join a line; later ones are taken for it.
+pub const SINCE_MAX: u32 = u32::MAX >> LINE_BITS;
 
-const _: () = assert!(size_of::<Link>() == 16);
+const _: () = assert!(size_of::<Link>() == 12);
 
 #[cfg(test)]
 mod tests {

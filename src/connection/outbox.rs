@@ -4,7 +4,7 @@
 //! An empty outbox holds no block, and an idle connection's is empty.
 
 use super::Bounds;
-use crate::base::{Block, Pool};
+use crate::base::{Block, Cost, Part, Pool};
 
 /// One connection's chain.
 #[derive(Debug, Default)]
@@ -48,10 +48,11 @@ impl Outboxes {
         }
     }
 
-    /// Bytes of memory that so many blocks use when all have been lent.
+    /// What so many blocks cost when all have been lent.
     #[must_use]
-    pub fn bytes_max(block_bytes: usize, count: usize) -> usize {
-        count * (block_bytes + Pool::BYTES_PER_BLOCK + size_of::<Option<Block>>())
+    pub fn cost(block_bytes: usize, count: usize) -> Cost {
+        let bytes = block_bytes + Pool::BYTES_PER_BLOCK + size_of::<Option<Block>>();
+        Cost::new(Part::Pools, "blocks for replies", count, bytes)
     }
 
     /// Adds `bytes` to what `outbox` owes, all of them or none.

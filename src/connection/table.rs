@@ -3,7 +3,7 @@
 use super::inbox::{HEADS, POOLS};
 use super::{Connection, Inboxes, Lines, Outboxes, inbox};
 use crate::base::slab::Slot;
-use crate::base::{Key, Slab};
+use crate::base::{Cost, Key, Slab};
 use crate::limits;
 
 /// Every connection of a shard. The parts are public because a turn borrows them apart: one connection's slot,
@@ -71,6 +71,11 @@ pub struct Bounds {
 }
 
 impl Connections {
+    /// Bytes of a slot.
+    pub const BYTES_PER_SLOT: usize = size_of::<Slot<Connection>>();
+    /// Bytes of a slot's places in the lines.
+    pub const LINES_BYTES_PER_SLOT: usize = Lines::<LINES>::BYTES_PER_SLOT + Lines::<DEBTS>::BYTES_PER_SLOT;
+
     /// At most `slots` connections at once.
     #[must_use]
     pub fn new(slots: usize, pools: Pools, bounds: Bounds) -> Self {
@@ -83,12 +88,12 @@ impl Connections {
         }
     }
 
-    /// Bytes of memory that all this uses at its busiest.
+    /// What so many pools cost at their busiest.
     #[must_use]
-    pub fn bytes_max(slots: usize, pools: Pools, bounds: Bounds) -> usize {
-        slots * (size_of::<Slot<Connection>>() + 2 * Lines::<LINES>::BYTES_PER_SLOT)
-            + Inboxes::bytes_max(pools.inboxes(), bounds.message_bytes)
-            + Outboxes::bytes_max(pools.outbox_block_bytes, pools.outbox)
+    pub fn costs(pools: Pools, bounds: Bounds) -> Vec<Cost> {
+        let mut costs = Inboxes::costs(pools.inboxes(), bounds.message_bytes).to_vec();
+        costs.push(Outboxes::cost(pools.outbox_block_bytes, pools.outbox));
+        costs
     }
 
     /// Empties the slot of `key` and gives everything back that it had borrowed.

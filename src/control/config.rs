@@ -4,9 +4,10 @@ use std::net::SocketAddr;
 use std::num::NonZeroUsize;
 use std::thread;
 
-use super::StartError;
+use super::{Bytes, Plan, StartError, Tuning};
 use crate::limits;
-use crate::ring::descriptors::{DescriptorShortage, descriptors_needed, raise_descriptor_limit};
+use crate::ring::descriptors::{DescriptorShortage, raise_descriptor_limit};
+use crate::ring::{Descriptors, ListenerOptions, UringOptions};
 use crate::shard::Size;
 use crate::tape::Shape;
 use crate::writer::source::{SourceSpec, Speed};
@@ -18,9 +19,17 @@ pub struct Config {
     pub listen: SocketAddr,
     /// How many shards; `None` for one per core.
     pub shards: Option<NonZeroUsize>,
-    /// How many connections each shard serves at once; `None` for as many as the descriptors allow, up to
-    /// [`limits::CONNECTIONS_PER_SHARD_DEFAULT`].
+    /// How many connections all shards together serve at once; `None` for as many as the descriptors allow, up to
+    /// [`limits::CONNECTIONS_PER_SHARD_DEFAULT`] each.
     pub connections: Option<NonZeroUsize>,
+    /// Whose descriptors their sockets are.
+    pub descriptors: Descriptors,
+    /// How many subscriptions there is memory for, for each of these.
+    pub subscriptions: NonZeroUsize,
+    /// How much memory the plan may come to; `None` for no limit.
+    pub memory: Option<Bytes>,
+    /// Sockets and pings.
+    pub tuning: Tuning,
     /// Where ticks come from.
     pub source: SourceSpec,
     /// How fast a capture is replayed.
@@ -42,8 +51,14 @@ pub struct EchoConfig {
     pub listen: SocketAddr,
     /// How many shards; `None` for one per core.
     pub shards: Option<NonZeroUsize>,
-    /// How many connections each shard serves at once; `None` as for a server of ticks.
+    /// How many connections all shards together serve at once; `None` as for a server of ticks.
     pub connections: Option<NonZeroUsize>,
+    /// Whose descriptors their sockets are.
+    pub descriptors: Descriptors,
+    /// How much memory the plan may come to; `None` for no limit.
+    pub memory: Option<Bytes>,
+    /// Sockets and pings.
+    pub tuning: Tuning,
     /// Bytes of the longest message.
     pub message_bytes_max: u32,
 }
@@ -55,8 +70,16 @@ pub struct Resolved {
     pub listen: SocketAddr,
     /// How many shards.
     pub shards: usize,
-    /// How many connections each of them serves.
+    /// How many connections all of them serve together, however the kernel spreads them.
     pub connections: usize,
+    /// Whose descriptors their sockets are.
+    pub descriptors: Descriptors,
+    /// How much memory the plan may come to; `None` for no limit.
+    pub memory: Option<Bytes>,
+    /// What listeners are made with.
+    pub listener: ListenerOptions,
+    /// How long between the pings of a connection.
+    pub ping_interval_ms: u64,
     /// The tape.
     pub shape: Shape,
     /// What for.
@@ -67,7 +90,7 @@ pub struct Resolved {
 #[derive(Clone, Debug)]
 pub enum Purpose {
     /// To serve ticks, as was asked for.
-    Feed(Config),
+    Feed(Box<Config>),
     /// To send every message back.
     Echo {
         /// Bytes of the longest one.
@@ -83,6 +106,10 @@ impl Config {
             listen,
             shards: None,
             connections: None,
+            descriptors: Descriptors::default(),
+            subscriptions: SUBSCRIPTIONS,
+            memory: None,
+            tuning: Tuning::default(),
             source,
             speed: Speed::REAL_TIME,
             wait_for: 0,
@@ -92,11 +119,20 @@ impl Config {
         }
     }
 
-    /// Fills in the defaults, and raises this process's limit of descriptors as far as needed.
+    /// Fills in the defaults for this machine, and raises this process's limit of descriptors as far as needed.
     ///
     /// # Errors
-    /// When this machine cannot give what was asked for.
+    /// When this machine cannot give what was asked for, or it takes more memory than was allowed.
     pub fn resolve(self) -> Result<Resolved, StartError> {
+        let asked = self.connections;
+        self.draft()?.resolve(asked)
+    }
+
+    /// Fills in the defaults and asks nothing of this machine, as for a plan of a server that will run on another one.
+    ///
+    /// # Errors
+    /// When no machine could give what was asked for.
+    pub fn draft(self) -> Result<Resolved, StartError> {
         let shards = shards(self.shards);
         let shape = Shape {
             records: self.records,
@@ -107,13 +143,16 @@ impl Config {
         shape.check().map_err(StartError::Tape)?;
         check_size("bytes", self.track_bytes, limits::TRACK_BYTES_MIN)?;
         check_size("records", self.records, limits::TAPE_RECORDS_MIN)?;
-        let connections = connections(self.connections, shards).map_err(StartError::Descriptors)?;
         Ok(Resolved {
             listen: self.listen,
             shards,
-            connections,
+            connections: connections(self.connections, shards),
+            descriptors: self.descriptors,
+            memory: self.memory,
+            listener: self.tuning.listener()?,
+            ping_interval_ms: self.tuning.ping_interval_ms()?,
             shape,
-            purpose: Purpose::Feed(self),
+            purpose: Purpose::Feed(Box::new(self)),
         })
     }
 }
@@ -126,15 +165,27 @@ impl EchoConfig {
             listen,
             shards: None,
             connections: None,
+            descriptors: Descriptors::default(),
+            memory: None,
+            tuning: Tuning::default(),
             message_bytes_max: limits::ECHO_MESSAGE_BYTES_DEFAULT,
         }
     }
 
-    /// Fills in the defaults, and raises this process's limit of descriptors as far as needed.
+    /// As [`Config::resolve`].
     ///
     /// # Errors
-    /// When this machine cannot give what was asked for.
+    /// When this machine cannot give what was asked for, or it takes more memory than was allowed.
     pub fn resolve(self) -> Result<Resolved, StartError> {
+        let asked = self.connections;
+        self.draft()?.resolve(asked)
+    }
+
+    /// As [`Config::draft`].
+    ///
+    /// # Errors
+    /// When no machine could give what was asked for.
+    pub fn draft(self) -> Result<Resolved, StartError> {
         let message_bytes_max = self.message_bytes_max;
         if !(1..=limits::ECHO_MESSAGE_BYTES_MOST).contains(&message_bytes_max) {
             return Err(StartError::MessageBytes {
@@ -144,11 +195,14 @@ impl EchoConfig {
         let shards = shards(self.shards);
         let shape = Shape::smallest(shards);
         shape.check().map_err(StartError::Tape)?;
-        let connections = connections(self.connections, shards).map_err(StartError::Descriptors)?;
         Ok(Resolved {
             listen: self.listen,
             shards,
-            connections,
+            connections: connections(self.connections, shards),
+            descriptors: self.descriptors,
+            memory: self.memory,
+            listener: self.tuning.listener()?,
+            ping_interval_ms: self.tuning.ping_interval_ms()?,
             shape,
             purpose: Purpose::Echo { message_bytes_max },
         })
@@ -159,24 +213,119 @@ impl Resolved {
     /// How large each shard is.
     #[must_use]
     pub fn size(&self) -> Size {
+        let connections = self.connections_per_shard();
         match &self.purpose {
-            Purpose::Feed(_) => Size::feed(self.connections),
-            Purpose::Echo { message_bytes_max } => Size::echo(self.connections, *message_bytes_max),
+            Purpose::Feed(config) => Size::feed(connections, config.subscriptions.get()),
+            Purpose::Echo { message_bytes_max } => Size::echo(connections, *message_bytes_max),
         }
     }
 
-    /// Bytes of memory that the tape takes when it is full, and all shards at their busiest: the plan of what clients
-    /// can make the server use, whatever they send.
+    /// How many connections each shard serves: its even share of all, and some more, because the kernel spreads them by
+    /// a hash and not evenly.
     #[must_use]
-    pub fn bytes_max(&self) -> usize {
-        self.shape.bytes_max() + self.shards * self.size().bytes_max()
+    pub fn connections_per_shard(&self) -> usize {
+        let even = self.connections.div_ceil(self.shards);
+        let deviation = even.isqrt() + 1;
+        let spread = even.saturating_add(limits::SPREAD_DEVIATIONS * deviation);
+        spread.min(self.connections)
     }
+
+    /// What the process's limit of descriptors must be.
+    #[must_use]
+    pub fn descriptors_needed(&self) -> u64 {
+        let (shards, connections) = (self.shards as u64, self.connections_per_shard() as u64);
+        self.descriptors.needed(shards, connections)
+    }
+
+    /// How large each shard's ring is, and its table of descriptors where it has one.
+    #[must_use]
+    pub fn ring_options(&self) -> UringOptions {
+        UringOptions {
+            registered_slots: self.descriptors.registered_slots(self.connections_per_shard()),
+            ..UringOptions::default()
+        }
+    }
+
+    /// What its memory may come to.
+    #[must_use]
+    pub fn plan(&self) -> Plan {
+        Plan::of(self)
+    }
+
+    /// The same for so many connections.
+    #[must_use]
+    pub fn with_connections(&self, connections: usize) -> Self {
+        Self {
+            connections,
+            ..self.clone()
+        }
+    }
+
+    /// The same with descriptors of the process's or of each shard's own.
+    #[must_use]
+    pub fn with_descriptors_of(&self, descriptors: Descriptors) -> Self {
+        Self {
+            descriptors,
+            ..self.clone()
+        }
+    }
+
+    /// The same on this machine: with descriptors for all connections, or for as many as go where it was not said how
+    /// many there are to be.
+    fn resolve(self, asked: Option<NonZeroUsize>) -> Result<Self, StartError> {
+        let resolved = match raise_descriptor_limit(self.descriptors_needed()) {
+            Ok(_) => self,
+            Err(shortage) if asked.is_none() => self.with_descriptors(&shortage)?,
+            Err(shortage) => {
+                let registered = self.with_descriptors_of(Descriptors::Registered);
+                return Err(StartError::Descriptors(DescriptorShortage {
+                    registered_would_do: self.descriptors == Descriptors::Process
+                        && registered.descriptors_needed() <= shortage.hard,
+                    ..shortage
+                }));
+            }
+        };
+        resolved.plan().check()?;
+        Ok(resolved)
+    }
+
+    /// The same with as many connections as this machine has descriptors for.
+    fn with_descriptors(self, shortage: &DescriptorShortage) -> Result<Self, StartError> {
+        let hard = shortage.hard;
+        let fits = |connections| self.with_connections(connections).descriptors_needed() <= hard;
+        let most = most(self.connections, fits);
+        if most == 0 || shortage.errno.is_some() {
+            return Err(StartError::Descriptors(*shortage));
+        }
+        raise_descriptor_limit(hard).map_err(StartError::Descriptors)?;
+        Ok(self.with_connections(most))
+    }
+}
+
+/// The greatest number up to `most` that fits, where every smaller one fits too; 0 where none does.
+pub(super) fn most(most: usize, fits: impl Fn(usize) -> bool) -> usize {
+    let (mut fitting, mut beyond) = (0, most.saturating_add(1));
+    while beyond - fitting > 1 {
+        let middle = fitting + (beyond - fitting) / 2;
+        if fits(middle) {
+            fitting = middle;
+        } else {
+            beyond = middle;
+        }
+    }
+    fitting
 }
 
 /// How many shards: as many as was asked for, or else one for each core.
 fn shards(asked: Option<NonZeroUsize>) -> usize {
     let cores = thread::available_parallelism().map_or(1, NonZeroUsize::get);
     asked.map_or(cores.min(limits::SHARDS_MAX), NonZeroUsize::get)
+}
+
+/// How many connections: as many as was asked for, or else as many as every shard has room for.
+fn connections(asked: Option<NonZeroUsize>, shards: usize) -> usize {
+    let most = limits::CONNECTIONS_PER_SHARD_DEFAULT.saturating_mul(shards);
+    asked.map_or(most, NonZeroUsize::get)
 }
 
 /// The sequencer counts on room for the longest event and an image ahead of the head.
@@ -187,20 +336,40 @@ fn check_size(what: &'static str, asked: usize, least: usize) -> Result<(), Star
     Ok(())
 }
 
-/// How many connections each shard serves: as many as was asked for or not at all, or else as many as go.
-fn connections(asked: Option<NonZeroUsize>, shards: usize) -> Result<usize, DescriptorShortage> {
-    let needed = |connections: usize| descriptors_needed(shards as u64, connections as u64);
-    if let Some(asked) = asked {
-        return raise_descriptor_limit(needed(asked.get())).map(|_| asked.get());
+const SUBSCRIPTIONS: NonZeroUsize =
+    NonZeroUsize::new(limits::SUBSCRIPTIONS_PER_CONNECTION_PLANNED).expect("limits.rs plans some");
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::writer::source::SEED_DEFAULT;
+
+    fn resolved(connections: usize, shards: usize) -> Resolved {
+        let config = Config {
+            shards: NonZeroUsize::new(shards),
+            connections: NonZeroUsize::new(connections),
+            ..Config::new(
+                SocketAddr::from(([127, 0, 0, 1], 0)),
+                SourceSpec::Sim { seed: SEED_DEFAULT },
+            )
+        };
+        config.draft().unwrap()
     }
-    let most = limits::CONNECTIONS_PER_SHARD_DEFAULT;
-    match raise_descriptor_limit(needed(most)) {
-        Ok(_) => Ok(most),
-        Err(shortage) if shortage.errno.is_none() && shortage.hard >= needed(1) => {
-            raise_descriptor_limit(shortage.hard)?;
-            let spare = usize::try_from(shortage.hard - needed(0)).unwrap_or(most);
-            Ok((spare / shards).min(most))
+
+    #[test]
+    fn a_shard_has_room_for_its_share_and_what_chance_may_add() {
+        let per_shard = |connections, shards| resolved(connections, shards).connections_per_shard();
+        assert_eq!(per_shard(1_000_000, 1), 1_000_000);
+        assert_eq!(per_shard(64, 2), 64, "of a few, all may come to one shard");
+        assert_eq!(per_shard(1_000_000, 2), 500_000 + 6 * 708);
+        assert_eq!(per_shard(1_000_000, 50), 20_000 + 6 * 142);
+        assert_eq!(per_shard(1, 256), 1);
+    }
+
+    #[test]
+    fn the_greatest_that_fits_is_found() {
+        for limit in 0..20 {
+            assert_eq!(most(12, |value| value <= limit), limit.min(12));
         }
-        Err(shortage) => Err(shortage),
     }
 }

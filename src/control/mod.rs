@@ -3,15 +3,29 @@
 //! Never on the path of a tick.
 //!
 //! - [`config`]: what the command line said, resolved against this machine;
+//! - [`tuning`]: the knobs of sockets and pings;
+//! - [`plan`]: what the server's memory may come to, line by line;
+//! - [`machine`]: what this machine says of itself;
+//! - [`doctor`]: whether that suffices for a server, and what mends it;
+//! - [`bytes`]: numbers of bytes as people write them;
 //! - [`server`]: threads and how they end;
 //! - [`start_error`]: why there is no server, and the cure;
 //! - [`progress`]: the line on the terminal while a capture replays.
 
+pub mod bytes;
 pub mod config;
+pub mod doctor;
+pub mod machine;
+pub mod plan;
 pub mod progress;
 pub mod server;
 pub mod start_error;
+pub mod tuning;
 
+pub use bytes::Bytes;
 pub use config::{Config, EchoConfig, Purpose, Resolved};
+pub use machine::Machine;
+pub use plan::{MemoryShortage, Plan};
 pub use server::Server;
 pub use start_error::StartError;
+pub use tuning::Tuning;

@@ -13,8 +13,9 @@ use tokio::sync::{mpsc, watch};
 
 use super::{Config, Purpose, Resolved, StartError};
 use crate::base::{Census, Orders};
+use crate::limits;
 use crate::ring::uring::UringBell;
-use crate::ring::{Bell, Errno, ListenError, ListenerOptions, UringBuilder, UringOptions, listen, probe};
+use crate::ring::{Bell, Errno, ListenError, UringBuilder, listen, probe};
 use crate::shard::{Shard, Site};
 use crate::tape::{self, Reader, Writer};
 use crate::writer::sequencer::NATIVE_JSON_DEFLATED;
@@ -58,7 +59,7 @@ impl Server {
     /// When anything that it needs is refused; no thread is left behind then.
     pub fn start(resolved: &Resolved) -> Result<Self, StartError> {
         let capabilities = probe().map_err(StartError::Ring)?;
-        let listeners = listen_all(resolved.listen, resolved.shards).map_err(StartError::Listen)?;
+        let listeners = listen_all(resolved).map_err(StartError::Listen)?;
         let address = listeners
             .first()
             .and_then(|listener| listener.local_addr().ok())
@@ -66,7 +67,7 @@ impl Server {
         let (writer, readers) = tape::new(&resolved.shape).map_err(StartError::Tape)?;
         let builders: Vec<UringBuilder> = listeners
             .into_iter()
-            .map(|listener| UringBuilder::new(listener, &capabilities, UringOptions::default()))
+            .map(|listener| UringBuilder::new(listener, &capabilities, resolved.ring_options()))
             .collect::<Result<_, _>>()
             .map_err(StartError::Ring)?;
         let shards = builders
@@ -159,7 +160,7 @@ impl Server {
     ) -> Result<(), StartError> {
         let epoch = format!("{:x}", Clock::start().now().wall_ns / 1000);
         for (shard, (builder, reader)) in builders.into_iter().zip(readers).enumerate() {
-            let (size, site) = (resolved.size(), site(&resolved.purpose, shard, &epoch));
+            let (size, site) = (resolved.size(), site(resolved, shard, &epoch));
             let (census, orders) = (Arc::clone(&self.shards[shard].census), Arc::clone(&self.orders));
             let teller = Teller::new(format!("shard-{shard}"), news);
             self.spawn(teller, move || {
@@ -237,7 +238,9 @@ impl Server {
         mut teller: Teller,
         body: impl FnOnce() -> Result<(), StartError> + Send + 'static,
     ) -> Result<(), StartError> {
-        let builder = thread::Builder::new().name(teller.name.clone());
+        let builder = thread::Builder::new()
+            .name(teller.name.clone())
+            .stack_size(limits::STACK_BYTES);
         let thread = builder
             .spawn(move || teller.end(body()))
             .map_err(StartError::Thread)?;
@@ -290,8 +293,8 @@ impl Drop for Teller {
 const OPENING: Duration = Duration::from_secs(2);
 
 /// What a shard offers.
-fn site(purpose: &Purpose, shard: usize, epoch: &str) -> Site {
-    match purpose {
+fn site(resolved: &Resolved, shard: usize, epoch: &str) -> Site {
+    let site = match &resolved.purpose {
         Purpose::Feed(config) => {
             let site = Site::new(shard, epoch.into());
             match config.compression {
@@ -300,11 +303,19 @@ fn site(purpose: &Purpose, shard: usize, epoch: &str) -> Site {
             }
         }
         Purpose::Echo { .. } => Site::echo(shard),
-    }
+    };
+    site.pinging(resolved.ping_interval_ms)
 }
 
 /// One listener a shard, all on the same port.
-fn listen_all(address: SocketAddr, shards: usize) -> Result<Vec<TcpListener>, ListenError> {
+fn listen_all(resolved: &Resolved) -> Result<Vec<TcpListener>, ListenError> {
+    let Resolved {
+        listen: address,
+        shards,
+        listener: options,
+        ..
+    } = resolved;
+    let address = *address;
     // Listeners that share their port would also share it with another server of ours, each getting some of the
     // clients. One that does not share finds out whether the port is taken.
     let alone = TcpListener::bind(address).map_err(|error| ListenError {
@@ -312,12 +323,11 @@ fn listen_all(address: SocketAddr, shards: usize) -> Result<Vec<TcpListener>, Li
         errno: Errno::of(&error),
     })?;
     drop(alone);
-    let options = ListenerOptions::default();
-    let first = listen(address, &options)?;
+    let first = listen(address, options)?;
     let shared = first.local_addr().unwrap_or(address);
     let mut listeners = vec![first];
-    for _ in 1..shards {
-        listeners.push(listen(shared, &options)?);
+    for _ in 1..*shards {
+        listeners.push(listen(shared, options)?);
     }
     Ok(listeners)
 }

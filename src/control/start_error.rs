@@ -3,6 +3,7 @@
 use std::fmt;
 use std::io;
 
+use super::MemoryShortage;
 use crate::limits;
 use crate::ring::descriptors::DescriptorShortage;
 use crate::ring::{Errno, ListenError, Unavailable};
@@ -29,6 +30,19 @@ pub enum StartError {
         /// The least that there may be.
         least: usize,
     },
+    /// A knob is set beyond its range.
+    OutOfRange {
+        /// Which.
+        option: &'static str,
+        /// To what.
+        asked: u64,
+        /// The least that it may be.
+        least: u32,
+        /// The most that it may be.
+        most: u32,
+    },
+    /// The plan of memory comes to more than was allowed.
+    Memory(MemoryShortage),
     /// An echo's longest message would be of no bytes, or of more than there is memory for.
     MessageBytes {
         /// What was asked for.
@@ -74,6 +88,16 @@ impl fmt::Display for StartError {
                     "messages of up to {asked} bytes cannot be echoed; choose from 1 to {most}: --message-bytes {most}"
                 )
             }
+            Self::OutOfRange {
+                option,
+                asked,
+                least,
+                most,
+            } => write!(
+                f,
+                "{option} {asked} is out of range; choose from {least} to {most}"
+            ),
+            Self::Memory(shortage) => shortage.fmt(f),
             Self::Source(error) => error.fmt(f),
             Self::Runtime(error) => write!(f, "the writer's io_uring cannot be set up: {error}"),
             Self::Thread(error) => write!(f, "cannot start a thread: {error}; raise the limit: ulimit -u"),
@@ -95,7 +119,9 @@ impl std::error::Error for StartError {
             Self::Tape(error) => Some(error),
             Self::Source(error) => Some(error),
             Self::Runtime(error) | Self::Thread(error) => Some(error),
+            Self::Memory(error) => Some(error),
             Self::TapeTooSmall { .. }
+            | Self::OutOfRange { .. }
             | Self::MessageBytes { .. }
             | Self::Shard { .. }
             | Self::Panic { .. } => None,

@@ -41,6 +41,12 @@ impl<'a> Batch<'a> {
         }
     }
 
+    /// Bytes of memory that a batch of so many sends and slices takes.
+    #[must_use]
+    pub const fn bytes(sends: usize, parts: usize) -> usize {
+        sends * size_of::<Send>() + parts * size_of::<IoSlice<'_>>()
+    }
+
     /// Adds one send and gives its index, by which [`Short`] names it. Empty parts are left out.
     ///
     /// # Panics

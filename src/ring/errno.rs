@@ -14,12 +14,16 @@ impl Errno {
     pub const AGAIN: Self = Self(libc::EAGAIN);
     /// The peer reset the connection (`ECONNRESET`).
     pub const CONNECTION_RESET: Self = Self(libc::ECONNRESET);
+    /// Not over yet (`EINPROGRESS`).
+    pub const IN_PROGRESS: Self = Self(libc::EINPROGRESS);
     /// The object is not in a state for this call (`EINVAL`).
     pub const INVALID: Self = Self(libc::EINVAL);
     /// No network buffers (`ENOBUFS`).
     pub const NO_BUFFERS: Self = Self(libc::ENOBUFS);
     /// This process may hold no more descriptors (`EMFILE`).
     pub const NO_DESCRIPTORS: Self = Self(libc::EMFILE);
+    /// A table of descriptors is full (`ENFILE`): the whole system's, or a ring's own.
+    pub const TABLE_FULL: Self = Self(libc::ENFILE);
     /// More completions than their queue holds (`EOVERFLOW`).
     pub const OVERFLOW: Self = Self(libc::EOVERFLOW);
     /// Sending on a connection that was shut down (`EPIPE`).
@@ -36,6 +40,12 @@ impl Errno {
     #[must_use]
     pub const fn out_of_resources(self) -> bool {
         matches!(self.0, libc::EMFILE | libc::ENFILE | libc::ENOBUFS | libc::ENOMEM)
+    }
+
+    /// Whether nobody listens there, or nobody wants to.
+    #[must_use]
+    pub const fn is_refusal(self) -> bool {
+        matches!(self.0, libc::ECONNREFUSED | libc::ECONNRESET)
     }
 
     /// The error of an `io::Result`; an error without a number counts as `EIO`.

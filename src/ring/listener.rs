@@ -19,6 +19,9 @@ pub struct ListenerOptions {
     pub send_buffer_bytes: u32,
     /// `TCP_NOTSENT_LOWAT`, in bytes: unsent data beyond it makes the socket unwritable.
     pub unsent_bytes: u32,
+    /// `SO_RCVBUF`, in bytes, doubled likewise and cut to `net.core.rmem_max`; `None` leaves it to the kernel, which lets
+    /// it grow with what the client sends.
+    pub receive_buffer_bytes: Option<u32>,
     /// Connections that may wait to be accepted; cut by the kernel to `net.core.somaxconn`.
     pub backlog: u32,
 }
@@ -28,6 +31,7 @@ impl Default for ListenerOptions {
         Self {
             send_buffer_bytes: limits::SOCKET_SEND_BYTES,
             unsent_bytes: limits::SOCKET_UNSENT_BYTES,
+            receive_buffer_bytes: None,
             backlog: limits::LISTEN_BACKLOG,
         }
     }
@@ -51,6 +55,9 @@ pub fn listen(address: SocketAddr, options: &ListenerOptions) -> Result<TcpListe
     socket
         .set_tcp_notsent_lowat(options.unsent_bytes)
         .map_err(refused)?;
+    if let Some(bytes) = options.receive_buffer_bytes {
+        socket.set_recv_buffer_size(bytes as usize).map_err(refused)?;
+    }
     socket.bind(&address.into()).map_err(refused)?;
     socket
         .listen(i32::try_from(options.backlog).unwrap_or(i32::MAX))
@@ -118,6 +125,7 @@ mod tests {
         let options = ListenerOptions {
             send_buffer_bytes: 16 * 1024,
             unsent_bytes: 4321,
+            receive_buffer_bytes: Some(8 * 1024),
             ..ListenerOptions::default()
         };
         let listener = listen(ANY_PORT, &options).unwrap();
@@ -126,6 +134,7 @@ mod tests {
         let accepted = SockRef::from(&accepted);
         assert!(accepted.tcp_nodelay().unwrap());
         assert_eq!(accepted.send_buffer_size().unwrap(), 2 * 16 * 1024);
+        assert_eq!(accepted.recv_buffer_size().unwrap(), 2 * 8 * 1024);
         assert_eq!(accepted.tcp_notsent_lowat().unwrap(), 4321);
     }
 

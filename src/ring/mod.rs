@@ -16,6 +16,7 @@ pub mod batch;
 #[cfg(test)]
 mod contract;
 pub mod descriptors;
+mod dial;
 pub mod errno;
 pub mod listener;
 pub mod probe;
@@ -27,6 +28,8 @@ use crate::base::{Key, Now};
 pub use crate::base::Socket;
 
 pub use batch::{Batch, Short, ShortCause};
+pub use descriptors::Descriptors;
+pub use dial::{DialOptions, dial};
 pub use errno::Errno;
 pub use listener::{ListenError, ListenerOptions, listen};
 pub use probe::{Capabilities, Unavailable, probe};
@@ -52,7 +55,7 @@ pub trait Ring {
     /// Accepts connections on the ring's listener until [`Completion::AcceptStopped`].
     ///
     /// # Panics
-    /// When it is accepting already.
+    /// When it is accepting already, or has no listener.
     fn accept(&mut self);
 
     /// Stops listening for good: the kernel refuses new connections and resets those not yet accepted, and an
@@ -103,6 +106,14 @@ pub trait Ring {
 pub trait Bell: Clone + Send + Sync {
     /// Makes the ring's present or next [`Ring::wait`] return.
     fn ring(&self);
+}
+
+/// Asks a process of this machine to end. One that there is none of is not missed.
+pub fn terminate(pid: u32) {
+    // Zero and negative numbers are groups of processes, which nobody means here.
+    if let Ok(pid @ 1..) = i32::try_from(pid) {
+        uring::kernel::terminate(pid);
+    }
 }
 
 /// What a one-shot poll watches for. Hangups and errors are always reported.

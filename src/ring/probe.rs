@@ -11,6 +11,7 @@ use std::fs;
 #[derive(Clone, Copy, Debug)]
 pub struct Capabilities {
     pub(super) no_sqarray: bool,
+    pub(super) table_lacks: Option<&'static str>,
 }
 
 impl Capabilities {
@@ -18,6 +19,12 @@ impl Capabilities {
     #[must_use]
     pub const fn has_no_sqarray(self) -> bool {
         self.no_sqarray
+    }
+
+    /// What this kernel lacks for rings that hold sockets as descriptors of their own (all is there from Linux 6.8).
+    #[must_use]
+    pub const fn table_lacks(self) -> Option<&'static str> {
+        self.table_lacks
     }
 }
 
@@ -61,6 +68,19 @@ pub enum Unavailable {
     /// The kernel finishes a send that must not wait only after its submission: nothing could be sent from
     /// borrowed memory.
     SendsNotInline,
+    /// Rings can do without what is missing, unless they are to hold sockets as descriptors of their own.
+    NoTable {
+        /// The kernel's release, as it calls itself.
+        release: String,
+        /// What it lacks.
+        lacks: &'static str,
+    },
+    /// A table of registered descriptors is larger than the process's limit of descriptors, which bounds each for
+    /// itself, or than any may be.
+    TableTooLarge {
+        /// Sockets that it was to hold.
+        slots: u32,
+    },
     /// Something that no kernel is known to say.
     Unexpected {
         /// What it said.
@@ -96,6 +116,22 @@ impl Unavailable {
     /// What a refused setup means on this machine.
     pub(super) fn from_setup(errno: Errno) -> Self {
         Self::diagnose(errno, io_uring_disabled(), &release())
+    }
+
+    /// What a refused table of so many registered descriptors means.
+    pub(super) fn from_table(errno: Errno, slots: u32) -> Self {
+        match errno {
+            Errno::NO_DESCRIPTORS => Self::TableTooLarge { slots },
+            errno => Self::from_setup(errno),
+        }
+    }
+
+    /// The running kernel lacks something that only tables of registered descriptors need.
+    pub(super) fn no_table(lacks: &'static str) -> Self {
+        Self::NoTable {
+            release: release(),
+            lacks,
+        }
     }
 
     /// The running kernel lacks something named.
@@ -156,6 +192,17 @@ impl fmt::Display for Unavailable {
                 "this kernel's io_uring finishes MSG_DONTWAIT sends after their submission, which would corrupt \
                  streams; use an unpatched Linux {FLOOR_TEXT} or later"
             ),
+            Self::NoTable { release, lacks } => write!(
+                f,
+                "registered descriptors need what this kernel ({release}) lacks: {lacks}; use Linux {TABLE_FLOOR_TEXT} or \
+                 later, or the process's descriptors: --descriptors process"
+            ),
+            Self::TableTooLarge { slots } => write!(
+                f,
+                "the kernel refuses a table of {slots} registered descriptors; serve fewer connections a shard, or raise \
+                 the limit of descriptors, which bounds each table: ulimit -Hn {slots} (systemd: LimitNOFILE={slots}, \
+                 docker run --ulimit nofile={slots})"
+            ),
             Self::Unexpected { errno, release } => write!(
                 f,
                 "io_uring setup failed in a way we do not know ({errno}, kernel {release}); try Linux {FLOOR_TEXT} or \
@@ -181,13 +228,16 @@ fn release() -> String {
 }
 
 /// Major and minor of a release such as `6.1.0-18-amd64`.
-fn version(release: &str) -> Option<(u32, u32)> {
+#[must_use]
+pub fn version(release: &str) -> Option<(u32, u32)> {
     let mut numbers = release.split(|c: char| !c.is_ascii_digit());
     Some((numbers.next()?.parse().ok()?, numbers.next()?.parse().ok()?))
 }
 
-const FLOOR: (u32, u32) = (6, 1);
+/// The oldest kernel that offers all that is needed.
+pub const FLOOR: (u32, u32) = (6, 1);
 const FLOOR_TEXT: &str = "6.1";
+const TABLE_FLOOR_TEXT: &str = "6.8";
 
 #[cfg(test)]
 mod tests {
@@ -266,6 +316,11 @@ mod tests {
             (Unavailable::NoDescriptors { system_wide: false }, "ulimit -n"),
             (Unavailable::NoDescriptors { system_wide: true }, "fs.file-max"),
             (Unavailable::SendsNotInline, "Linux 6.1"),
+            (
+                Unavailable::no_table("IORING_OP_FIXED_FD_INSTALL"),
+                "--descriptors process",
+            ),
+            (Unavailable::TableTooLarge { slots: 4000 }, "ulimit -Hn 4000"),
             (
                 Unavailable::Unexpected {
                     errno: Errno::INVALID,

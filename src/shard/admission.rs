@@ -176,7 +176,7 @@ impl<R: Ring> Shard<R> {
     /// The connection is open: from now on its timer is for pings.
     pub(super) fn opened(&mut self, key: Key, now: Now) {
         self.timers
-            .set(key.slot(), after_ms(now, limits::PING_INTERVAL_MS));
+            .set(key.slot(), after_ms(now, self.site.ping_interval_ms));
     }
 }
 

@@ -100,14 +100,15 @@ impl<R: Ring> Shard<R> {
 
     /// Whoever waited for its share, and has been sent it, is owed its replies and heard again.
     fn release(&mut self) {
-        let (fan_out, owing) = (self.hub.fan_out(), &mut self.owing);
-        self.held.retain(|&key| {
-            let is_pending = fan_out.is_pending(key);
-            if !is_pending {
-                owing.push_back(key);
-            }
-            is_pending
-        });
+        for _ in 0..self.held.len() {
+            let Some(slot) = self.held.pop() else {
+                return;
+            };
+            match self.connections.slots.key_at(slot) {
+                Some(key) if self.hub.fan_out().is_pending(key) => self.held.push(slot),
+                Some(_) | None => self.owing.push(slot),
+            };
+        }
     }
 
     /// The tape has moved on without this shard, which was asleep or busy: everyone live is behind from where it stood.

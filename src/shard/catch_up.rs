@@ -20,6 +20,10 @@ pub(super) struct CatchUp {
 }
 
 impl CatchUp {
+    /// Bytes of memory that it takes, besides what grows with the number of channels.
+    pub(super) const BYTES: usize =
+        limits::SEND_BATCH_PARTS * size_of::<Range>() + limits::SEND_BATCH * size_of::<Slice>();
+
     pub(super) fn new() -> Self {
         Self {
             wanted: Wanted::default(),
@@ -55,7 +59,7 @@ impl<R: Ring> Shard<R> {
             && !connection.is_blocked()
         {
             connection.queued = true;
-            self.catching_up.push_back(key);
+            self.catching_up.push(key.slot());
         }
     }
 
@@ -83,15 +87,21 @@ impl<R: Ring> Shard<R> {
     fn cut_slices(&mut self, waiting: usize, left: &mut Allowance, now: Now) -> usize {
         let mut served = 0;
         while served < waiting && !left.is_used_up() && self.catch_up.has_room() {
-            let Some(key) = self.catching_up.pop_front() else {
+            let Some(slot) = self.catching_up.pop() else {
                 break;
             };
             served += 1;
+            let Some(key) = self.connections.slots.key_at(slot) else {
+                continue;
+            };
             let Some(connection) = self.connections.slots.get_mut(key) else {
                 continue;
             };
-            connection.queued = false;
-            if connection.stage != Stage::Open || connection.is_blocked() || !connection.outbox.is_empty() {
+            if !std::mem::take(&mut connection.queued)
+                || connection.stage != Stage::Open
+                || connection.is_blocked()
+                || !connection.outbox.is_empty()
+            {
                 continue;
             }
             let before = self.hub.place(key);

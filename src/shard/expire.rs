@@ -10,10 +10,11 @@ use crate::limits;
 use crate::ring::Ring;
 
 impl<R: Ring> Shard<R> {
-    /// Handles every timer that is due.
+    /// Handles timers that are due, so many in one turn.
     pub(super) fn expire(&mut self, now: Now) {
         let mut expired = std::mem::take(&mut self.expired);
-        self.timers.expire(now.mono_ns, &mut expired);
+        self.timers
+            .expire(now.mono_ns, limits::EXPIRED_PER_TURN, &mut expired);
         for slot in expired.drain(..) {
             let Some(key) = self.connections.slots.key_at(slot) else {
                 continue;
@@ -40,29 +41,24 @@ impl<R: Ring> Shard<R> {
             connection.heard_ms = wrapped_ms(now);
         }
         let silent_ms = wrapped_ms(now).wrapping_sub(connection.heard_ms);
-        if u64::from(silent_ms) >= limits::PONG_MS {
-            return self.close(
-                key,
-                close_code(Code::PongTimeout),
-                "no sign of life for 60 s",
-                now,
-            );
+        let ping_interval_ms = self.site.ping_interval_ms;
+        let patience_ms = limits::PING_INTERVALS_SILENT * ping_interval_ms;
+        if u64::from(silent_ms) >= patience_ms {
+            let reason = format!("no sign of life for {} s", patience_ms / 1000);
+            return self.close(key, close_code(Code::PongTimeout), &reason, now);
         }
-        self.timers
-            .set(key.slot(), after_ms(now, limits::PING_INTERVAL_MS));
+        self.timers.set(key.slot(), after_ms(now, ping_interval_ms));
         if connection.is_blocked() {
             // Its socket is full: a ping would only wait behind what it has not read. What it still wants may
             // have left the tape meanwhile; then there is no point in waiting.
             return self.check_lost(key, now);
         }
-        self.site.frame.clear();
-        if connection
-            .session
-            .sender()
-            .ping(&[], &mut self.site.frame)
-            .is_ok()
-        {
-            self.owe_frame(key, now);
+        let (outboxes, frame) = (&mut self.connections.outboxes, &mut self.site.frame);
+        frame.clear();
+        let written = connection.session.sender().ping(&[], frame);
+        // Where there is no memory for it, another one comes, and nobody is closed for that.
+        if written.is_ok() && outboxes.append(&mut connection.outbox, frame).is_ok() {
+            self.owe(key);
         }
     }
 }

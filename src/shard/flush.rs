@@ -8,10 +8,11 @@ use crate::hub::Range;
 use crate::limits;
 use crate::ring::{Ring, ShortCause};
 use crate::tape::Track;
-use crate::wire::CloseCode;
 
 /// The connections whose replies are in one submission, and how many bytes of them.
 pub(super) type Pushed = Vec<(Key, usize)>;
+/// Bytes of memory that they take.
+pub(super) const PUSHED_BYTES: usize = limits::SEND_BATCH * size_of::<(Key, usize)>();
 
 /// What may still be sent of something in this turn.
 #[derive(Debug)]
@@ -61,7 +62,7 @@ impl<R: Ring> Shard<R> {
             && !connection.owing
         {
             connection.owing = true;
-            self.owing.push_back(key);
+            self.owing.push(key.slot());
         }
     }
 
@@ -71,22 +72,7 @@ impl<R: Ring> Shard<R> {
             && !connection.owing
         {
             connection.owing = true;
-            self.held.push(key);
-        }
-    }
-
-    /// The frame in the shard's scratch is owed to the connection. One that cannot even be owed it is closed.
-    pub(super) fn owe_frame(&mut self, key: Key, now: Now) {
-        let Some(connection) = self.connections.slots.get_mut(key) else {
-            return;
-        };
-        match self
-            .connections
-            .outboxes
-            .append(&mut connection.outbox, &self.site.frame)
-        {
-            Ok(()) => self.owe(key),
-            Err(_) => self.close(key, CloseCode::TRY_AGAIN_LATER, "out of memory for replies", now),
+            self.held.push(key.slot());
         }
     }
 
@@ -140,12 +126,17 @@ impl<R: Ring> Shard<R> {
         let mut bytes_owed = 0;
         while pushed.len() < limits::SEND_BATCH.min(left.sends)
             && bytes_owed < left.bytes
-            && let Some(key) = self.owing.pop_front()
+            && let Some(slot) = self.owing.pop()
         {
+            let Some(key) = self.connections.slots.key_at(slot) else {
+                continue;
+            };
             let Some(connection) = self.connections.slots.get_mut(key) else {
                 continue;
             };
-            connection.owing = false;
+            if !std::mem::take(&mut connection.owing) {
+                continue;
+            }
             if self.hub.fan_out().is_pending(key) {
                 self.hold(key);
                 continue;

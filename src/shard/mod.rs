@@ -38,10 +38,9 @@ pub mod wheel;
 
 pub mod site;
 
-use std::collections::VecDeque;
 use std::sync::Arc;
 
-use crate::base::{Census, Key, Now, Orders};
+use crate::base::{Census, Now, Orders, SlotQueue};
 use crate::connection::{Connections, Stage};
 use crate::hub::Hub;
 use crate::limits;
@@ -51,7 +50,7 @@ use crate::wire::Inflater;
 use catch_up::CatchUp;
 use flush::Pushed;
 use outgoing::Outgoing;
-pub use plan::{Pace, Size};
+pub use plan::{IDLE_CONNECTION_BYTES, Pace, SLOT_BYTES, Size};
 use receive::Intake;
 pub use site::{Service, Site};
 use wheel::Wheel;
@@ -73,12 +72,12 @@ pub struct Shard<R: Ring> {
     pace: Pace,
     outgoing: Outgoing,
     /// Connections that are owed something and can be sent it.
-    owing: VecDeque<Key>,
+    owing: SlotQueue,
     /// Those who are owed something, or wait to be heard, and must be sent their share of the round first.
-    held: Vec<Key>,
+    held: SlotQueue,
     pushed: Pushed,
     catch_up: CatchUp,
-    catching_up: VecDeque<Key>,
+    catching_up: SlotQueue,
     life: Life,
     /// Whether the round was not over when the last turn ended, or the tape had news.
     busy: bool,
@@ -121,6 +120,8 @@ impl<R: Ring> Shard<R> {
                 connections_max: size.connections,
                 message_bytes_max: size.bounds.message_bytes,
                 message_ms: size.bounds.message_ms,
+                text: Vec::with_capacity(site::SCRATCH_BYTES),
+                frame: Vec::with_capacity(site::SCRATCH_BYTES),
                 inflater: site
                     .deflate
                     .map(|_| Box::new(Inflater::new(size.bounds.message_bytes))),
@@ -129,15 +130,15 @@ impl<R: Ring> Shard<R> {
             census,
             orders,
             completions: Vec::with_capacity(limits::COMPLETIONS_PER_TURN),
-            expired: Vec::new(),
-            intake: Intake::new(),
+            expired: Vec::with_capacity(limits::EXPIRED_PER_TURN),
+            intake: Intake::new(slots),
             pace: size.pace,
             outgoing: Outgoing::new(),
-            owing: VecDeque::with_capacity(slots),
-            held: Vec::with_capacity(slots),
+            owing: SlotQueue::with_capacity(slots),
+            held: SlotQueue::with_capacity(slots),
             pushed: Vec::with_capacity(limits::SEND_BATCH),
             catch_up: CatchUp::new(),
-            catching_up: VecDeque::with_capacity(slots),
+            catching_up: SlotQueue::with_capacity(slots),
             life: Life::Open,
             busy: false,
         }

@@ -13,6 +13,10 @@ pub(super) struct Outgoing {
 }
 
 impl Outgoing {
+    /// Bytes of memory that it takes.
+    pub(super) const BYTES: usize =
+        Batch::bytes(limits::SEND_BATCH, limits::SEND_BATCH_PARTS) + limits::SEND_BATCH * size_of::<Short>();
+
     pub(super) fn new() -> Self {
         Self {
             batch: Batch::with_capacity(limits::SEND_BATCH, limits::SEND_BATCH_PARTS),

@@ -2,12 +2,16 @@
 //!
 //! Nothing here depends on what clients do: a shard that has been given its size has been given its memory.
 
+use super::catch_up::CatchUp;
+use super::flush::PUSHED_BYTES;
+use super::outgoing::Outgoing;
+use super::site::SCRATCH_BYTES;
 use super::wheel::Wheel;
-use crate::base::Key;
+use crate::base::SlotQueue;
+use crate::base::cost::{self, Cost, Part};
 use crate::connection::{Bounds, Connections, Pools};
-use crate::hub::Hub;
+use crate::hub::{FanOut, Hub};
 use crate::limits;
-use crate::ring::Completion;
 use crate::wire::Inflater;
 
 /// How large a shard is.
@@ -49,12 +53,12 @@ impl Default for Pace {
 }
 
 impl Size {
-    /// A shard that serves a feed to so many.
+    /// A shard that serves a feed to so many, with memory for so many subscriptions of each.
     #[must_use]
-    pub fn feed(connections: usize) -> Self {
+    pub fn feed(connections: usize, subscriptions_each: usize) -> Self {
         Self {
             connections,
-            subscriptions: connections * limits::SUBSCRIPTIONS_PER_CONNECTION_PLANNED,
+            subscriptions: connections.saturating_mul(subscriptions_each),
             pools: Pools::default(),
             bounds: Bounds::default(),
             pace: Pace::default(),
@@ -79,24 +83,69 @@ impl Size {
         self.connections + limits::REFUSALS_PER_SHARD
     }
 
-    /// Bytes of memory that clients can make a shard use, whatever they send: its slots, subscriptions and pools, and
-    /// what it works in. What it knows of channels is its source's doing, and not counted.
+    /// What clients can make a shard cost, whatever they send: its slots, subscriptions and pools, and what it works
+    /// in. What it knows of channels is its source's doing, and not counted.
+    #[must_use]
+    pub fn costs(&self) -> Vec<Cost> {
+        let slots = PER_SLOT.map(|(what, bytes)| Cost::new(Part::Slots, what, self.slots(), bytes));
+        let subscriptions = PER_SUBSCRIPTION
+            .map(|(what, bytes)| Cost::new(Part::Subscriptions, what, self.subscriptions, bytes));
+        let mut costs = slots.to_vec();
+        costs.extend(subscriptions);
+        costs.extend(Connections::costs(self.pools, self.bounds));
+        costs.extend(self.working());
+        costs
+    }
+
+    /// Bytes of all that.
     #[must_use]
     pub fn bytes_max(&self) -> usize {
-        let per_slot = Wheel::BYTES_PER_SLOT + Hub::BYTES_PER_SLOT + KEYS * size_of::<Key>();
-        let working = limits::RECV_BATCH * limits::RECV_BYTES
-            + limits::WAIT_COMPLETIONS * size_of::<Completion>()
-            + REPLIES * limits::REPLY_BYTES_MAX
-            + Inflater::bytes_max(self.bounds.message_bytes);
-        Connections::bytes_max(self.slots(), self.pools, self.bounds)
-            + self.slots() * per_slot
-            + self.subscriptions * Hub::BYTES_PER_SUBSCRIPTION
-            + working
+        cost::sum(&self.costs())
+    }
+
+    /// What a shard works in, however many it serves.
+    fn working(&self) -> [Cost; 5] {
+        let cost = |what, count, bytes_each| Cost::new(Part::Working, what, count, bytes_each);
+        let inflater_bytes = Inflater::bytes_max(self.bounds.message_bytes);
+        [
+            cost("lanes to receive into", limits::RECV_BATCH, limits::RECV_BYTES),
+            cost("sends of one submission", 1, Outgoing::BYTES + PUSHED_BYTES),
+            cost("slices of those who catch up", 1, CatchUp::BYTES),
+            cost("replies being written", 2, SCRATCH_BYTES),
+            cost("inflater", 1, inflater_bytes),
+        ]
     }
 }
 
-/// Lists of connections in each of which one may stand: who has something to say and is being heard, who is owed
-/// something, who waits for its share first, who catches up.
-const KEYS: usize = 5;
-/// Scratch for a reply, and for the frame that it becomes; each may have grown to twice its length.
-const REPLIES: usize = 4;
+/// Bytes of user memory that a connection costs, at most, whatever it borrows.
+pub const SLOT_BYTES: usize = sum(&PER_SLOT);
+/// Bytes of user memory that an idle connection with one subscription costs, at most.
+pub const IDLE_CONNECTION_BYTES: usize = SLOT_BYTES + sum(&PER_SUBSCRIPTION);
+
+/// What each slot has, and its bytes.
+const PER_SLOT: [(&str, usize); 6] = [
+    ("connections", Connections::BYTES_PER_SLOT),
+    ("places in lines", Connections::LINES_BYTES_PER_SLOT),
+    ("timers", Wheel::BYTES_PER_SLOT),
+    ("shares of a turn", FanOut::BYTES_PER_SLOT),
+    ("places on the tape", Hub::BYTES_PER_SLOT),
+    ("places in queues", QUEUES * SlotQueue::BYTES_PER_SLOT),
+];
+/// What each subscription has, and its bytes.
+const PER_SUBSCRIPTION: [(&str, usize); 2] = [
+    ("of their clients", Hub::BYTES_PER_SUBSCRIPTION),
+    ("of their channels", Hub::TOPIC_BYTES_PER_SUBSCRIPTION),
+];
+
+const fn sum(parts: &[(&str, usize)]) -> usize {
+    let (mut sum, mut at) = (0, 0);
+    while at < parts.len() {
+        sum += parts[at].1;
+        at += 1;
+    }
+    sum
+}
+
+/// Queues in each of which a connection may stand: of those who have something to say, are owed something, must be sent
+/// their share of a round first, catch up.
+const QUEUES: usize = 4;

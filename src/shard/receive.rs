@@ -7,7 +7,7 @@
 use super::Shard;
 use super::converse::{Desk, Verdict};
 use super::dispatch::wrapped_ms;
-use crate::base::{Key, Now, Socket};
+use crate::base::{Key, Now, SlotQueue, Socket};
 use crate::connection::inbox::InboxesFull;
 use crate::connection::{Connection, Inbox, Inboxes, Pause, Stage};
 use crate::limits;
@@ -16,8 +16,7 @@ use crate::ring::{Errno, Ring};
 /// Who has something to say, and where it is put.
 #[derive(Debug)]
 pub(super) struct Intake {
-    waiting: Vec<Key>,
-    serving: Vec<Key>,
+    waiting: SlotQueue,
     lanes: Box<[u8]>,
     batch: Vec<Key>,
     sockets: Vec<Socket>,
@@ -25,10 +24,9 @@ pub(super) struct Intake {
 }
 
 impl Intake {
-    pub(super) fn new() -> Self {
+    pub(super) fn new(slots: usize) -> Self {
         Self {
-            waiting: Vec::with_capacity(limits::COMPLETIONS_PER_TURN),
-            serving: Vec::with_capacity(limits::COMPLETIONS_PER_TURN),
+            waiting: SlotQueue::with_capacity(slots),
             lanes: vec![0; limits::RECV_BATCH * limits::RECV_BYTES].into(),
             batch: Vec::with_capacity(limits::RECV_BATCH),
             sockets: Vec::with_capacity(limits::RECV_BATCH),
@@ -49,20 +47,26 @@ impl<R: Ring> Shard<R> {
             && !connection.waiting
         {
             connection.waiting = true;
-            self.intake.waiting.push(key);
+            self.intake.waiting.push(key.slot());
         }
     }
 
-    /// Hears everyone who waits, once.
+    /// Hears those who wait, once, and so many in one turn.
     pub(super) fn receive(&mut self, now: Now) {
-        std::mem::swap(&mut self.intake.waiting, &mut self.intake.serving);
-        for index in 0..self.intake.serving.len() {
-            let key = self.intake.serving[index];
+        let most = self.intake.waiting.len().min(limits::HEARD_PER_TURN);
+        for _ in 0..most {
+            let Some(key) = self
+                .intake
+                .waiting
+                .pop()
+                .and_then(|slot| self.connections.slots.key_at(slot))
+            else {
+                continue;
+            };
             let Some(connection) = self.connections.slots.get_mut(key) else {
                 continue;
             };
-            connection.waiting = false;
-            if !connection.stage.reads() {
+            if !std::mem::take(&mut connection.waiting) || !connection.stage.reads() {
                 continue;
             }
             if self.connections.outboxes.is_long(&connection.outbox) {
@@ -86,7 +90,6 @@ impl<R: Ring> Shard<R> {
                 self.receive_batch(now);
             }
         }
-        self.intake.serving.clear();
         self.receive_batch(now);
     }
 

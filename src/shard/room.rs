@@ -8,6 +8,7 @@ use super::Shard;
 use crate::base::now::NS_PER_MS;
 use crate::base::{Key, Now};
 use crate::connection::inbox::{HEADS, InboxesFull, MESSAGES};
+use crate::connection::lines::SINCE_MAX;
 use crate::connection::table::{LONG_DEBT, PARTING, SHORT_DEBT, SILENT};
 use crate::connection::{Pause, Stage};
 use crate::limits;
@@ -154,5 +155,6 @@ fn tick(now: Now) -> u32 {
     u32::try_from(now.mono_ns.div_ceil(TICK_NS)).unwrap_or(u32::MAX)
 }
 
-/// 32 bits of these are thirteen years.
-const TICK_NS: u64 = 100 * NS_PER_MS;
+/// As many of these as lines tell apart are more than eight years.
+const TICK_NS: u64 = 500 * NS_PER_MS;
+const _: () = assert!(SINCE_MAX as u64 / 2 > 8 * 365 * 24 * 60 * 60);

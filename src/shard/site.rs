@@ -1,7 +1,7 @@
 //! What a shard offers to those who connect, what it tells them all, and where it answers.
 
 use super::deflaters::Deflaters;
-use crate::limits::TRACK_WINDOW_BITS;
+use crate::limits::{PING_INTERVAL_MS, REPLY_BYTES_MAX, TRACK_WINDOW_BITS};
 use crate::tape::Track;
 use crate::wire::{DeflatePolicy, Inflater};
 
@@ -13,6 +13,9 @@ pub const FEED_PATH: &str = "/v1/ws";
 pub const HEALTH_PATH: &str = "/healthz";
 /// The languages that are spoken.
 pub const PROTOCOLS: &[&str] = &["tickwire.v1.json"];
+
+/// Bytes that there is room for in what is being written: the longest reply, and what surrounds it.
+pub(super) const SCRATCH_BYTES: usize = 2 * REPLY_BYTES_MAX;
 
 /// What those get who connect.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -38,6 +41,9 @@ pub struct Site {
     pub message_bytes_max: u32,
     /// How long such a message may be under way. Beyond: close 1008.
     pub message_ms: u64,
+    /// How long between the pings of a connection. One that is silent for
+    /// [so many](crate::limits::PING_INTERVALS_SILENT) of these is closed 4014.
+    pub ping_interval_ms: u64,
     /// Sequence numbers count within this epoch; it changes when their continuity is lost.
     pub epoch: Box<str>,
     /// The track of the native JSON language.
@@ -66,6 +72,7 @@ impl Site {
     pub fn new(shard: usize, epoch: Box<str>) -> Self {
         Self {
             shard,
+            ping_interval_ms: PING_INTERVAL_MS,
             epoch,
             ..Self::default()
         }
@@ -85,12 +92,22 @@ impl Site {
         }
     }
 
+    /// The same with so long between the pings of a connection.
+    #[must_use]
+    pub fn pinging(self, ping_interval_ms: u64) -> Self {
+        Self {
+            ping_interval_ms,
+            ..self
+        }
+    }
+
     /// The same of a shard that echoes. Whoever asks for compression has it, each message by itself.
     #[must_use]
     pub fn echo(shard: usize) -> Self {
         Self {
             shard,
             service: Service::Echo,
+            ping_interval_ms: PING_INTERVAL_MS,
             deflate: Some(DeflatePolicy::default()),
             ..Self::default()
         }

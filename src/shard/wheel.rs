@@ -21,8 +21,8 @@ pub struct Wheel {
 struct Link {
     before: u32,
     after: u32,
-    /// The tick at which it is due; 0 when it is not set.
-    due: u64,
+    /// The tick at which it is due; 0 when it is not set. 32 bits of ticks are almost seven years.
+    due: u32,
 }
 
 impl Wheel {
@@ -47,8 +47,9 @@ impl Wheel {
         if at >= self.links.len() {
             self.links.resize(at + 1, UNSET);
         }
-        let due = due_ns.div_ceil(TICK_NS).max(self.tick);
-        let bucket = bucket(due);
+        let tick = due_ns.div_ceil(TICK_NS).max(self.tick);
+        let due = u32::try_from(tick).unwrap_or(u32::MAX);
+        let bucket = bucket(due.into());
         let after = self.buckets[bucket];
         if let Some(next) = self.links.get_mut(after as usize) {
             next.before = slot;
@@ -73,7 +74,7 @@ impl Wheel {
         let Link { before, after, due } = std::mem::replace(link, UNSET);
         match self.links.get_mut(before as usize) {
             Some(previous) => previous.after = after,
-            None => self.buckets[bucket(due)] = after,
+            None => self.buckets[bucket(due.into())] = after,
         }
         if let Some(next) = self.links.get_mut(after as usize) {
             next.before = before;
@@ -81,23 +82,26 @@ impl Wheel {
         self.armed -= 1;
     }
 
-    /// Unsets every timer due by `now_ns` and adds its slot to `expired`.
-    pub fn expire(&mut self, now_ns: u64, expired: &mut Vec<u32>) {
+    /// Unsets timers that are due by `now_ns`, and adds their slots to `expired` until there are `most` of them. Those that
+    /// are left are due at once.
+    pub fn expire(&mut self, now_ns: u64, most: usize, expired: &mut Vec<u32>) {
         let now = now_ns / TICK_NS;
         // After a long sleep one turn of the wheel passes every bucket.
-        let mut tick = self.tick.max(now.saturating_sub(BUCKETS - 1));
-        self.tick = self.tick.max(now + 1);
-        while tick <= now {
-            let mut slot = self.buckets[bucket(tick)];
+        self.tick = self.tick.max(now.saturating_sub(BUCKETS - 1));
+        while self.tick <= now {
+            let mut slot = self.buckets[bucket(self.tick)];
             while slot != NONE {
+                if expired.len() >= most {
+                    return;
+                }
                 let Link { after, due, .. } = self.links[slot as usize];
-                if due <= now {
+                if u64::from(due) <= now {
                     self.cancel(slot);
                     expired.push(slot);
                 }
                 slot = after;
             }
-            tick += 1;
+            self.tick += 1;
         }
     }
 
@@ -138,6 +142,7 @@ mod tests {
         #[test]
         fn expires_what_a_sorted_map_would_within_a_tick(
             ops in prop::collection::vec((0_u32..12, 0_u64..60_000, 0_u64..3_000), 1..200),
+            most in 1_usize..20,
         ) {
             let mut wheel = Wheel::with_capacity(12);
             let mut oracle: BTreeMap<u32, u64> = BTreeMap::new();
@@ -159,9 +164,21 @@ mod tests {
                 }
                 now_ns += step_ms * NS_PER_MS;
                 let mut expired = Vec::new();
-                wheel.expire(now_ns, &mut expired);
+                loop {
+                    wheel.expire(now_ns, most, &mut expired);
+                    prop_assert!(expired.len() <= most);
+                    if expired.len() < most {
+                        break;
+                    }
+                    if oracle.values().filter(|due| **due <= now_ns.saturating_sub(TICK_NS)).count() > most {
+                        prop_assert!(wheel.next_ns().is_some_and(|next| next <= now_ns), "what is left is due at once");
+                    }
+                    for slot in expired.drain(..) {
+                        prop_assert!(oracle.remove(&slot).is_some_and(|due| due <= now_ns), "never twice");
+                    }
+                }
                 for slot in expired {
-                    prop_assert!(oracle.remove(&slot).is_some_and(|due| due <= now_ns), "never early, never twice");
+                    prop_assert!(oracle.remove(&slot).is_some_and(|due| due <= now_ns), "never early");
                 }
                 prop_assert!(oracle.values().all(|due| *due + TICK_NS > now_ns), "at most a tick late");
             }

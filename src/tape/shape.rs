@@ -5,7 +5,8 @@
 use super::mirror;
 use super::shared;
 use super::writer::Writer;
-use crate::limits::{SHARDS_MAX, TRACKS_MAX};
+use crate::base::cost::{self, Cost, Part};
+use crate::limits::{CHANNELS_MAX, SHARDS_MAX, TRACKS_MAX};
 use std::{fmt, io};
 
 /// The dimensions of a tape.
@@ -64,19 +65,22 @@ impl Shape {
         Ok(())
     }
 
-    /// Bytes of memory that a tape of this shape uses once every part of it has been touched: what a memory plan
-    /// has to set aside.
+    /// What a tape of this shape costs once every part of it has been touched.
+    #[must_use]
+    pub fn costs(&self) -> Vec<Cost> {
+        let cost = |what, count, bytes_each| Cost::new(Part::Tape, what, count, bytes_each);
+        let index_bytes = shared::index_bytes(self.track_bytes.len());
+        let mut costs = vec![cost("records of the index", self.records, index_bytes)];
+        costs.extend(self.track_bytes.iter().map(|&bytes| cost("track", 1, bytes)));
+        costs.push(cost("names of channels", CHANNELS_MAX, shared::name_bytes()));
+        costs.push(cost("writer's notes", 1, Writer::bytes(self.readers)));
+        costs
+    }
+
+    /// Bytes of all that.
     #[must_use]
     pub fn bytes_max(&self) -> usize {
-        let tracks = self
-            .track_bytes
-            .iter()
-            .fold(0_usize, |sum, &b| sum.saturating_add(b));
-        let index = shared::index_bytes(self.track_bytes.len()).saturating_mul(self.records);
-        tracks
-            .saturating_add(index)
-            .saturating_add(shared::directory_bytes())
-            .saturating_add(Writer::bytes(self.readers))
+        cost::sum(&self.costs())
     }
 }
 

@@ -65,9 +65,9 @@ pub(super) fn index_bytes(tracks: usize) -> usize {
     size_of::<Record>() + tracks * size_of::<Span>()
 }
 
-/// Bytes of the directory.
-pub(super) fn directory_bytes() -> usize {
-    CHANNELS_MAX * size_of::<Name>()
+/// Bytes of one channel's entry in the directory, which has [`CHANNELS_MAX`].
+pub(super) fn name_bytes() -> usize {
+    size_of::<Name>()
 }
 
 /// The writer's end. There is one, and only it writes.

@@ -55,7 +55,7 @@ pub struct Session<R: Role> {
 #[derive(Debug)]
 struct Inbound {
     /// Bytes behind the assembled payload that were not decoded yet.
-    undecoded: usize,
+    undecoded: u32,
     message_bytes_max: u32,
     /// Payload bytes of the message under way that have arrived.
     assembled: u32,
@@ -170,7 +170,7 @@ impl<R: Role> Session<R> {
 
 impl Inbound {
     const fn held(&self) -> usize {
-        (self.assembled as usize).saturating_add(self.undecoded)
+        (self.assembled as usize).saturating_add(self.undecoded as usize)
     }
 
     /// Begins a data frame, where the order of frames (§5.4) and the length of the message allow it.
@@ -324,6 +324,10 @@ impl<R: Role> Decoder<'_, R> {
     /// Decodes up to the end of the next whole message or control frame.
     fn advance(&mut self) -> Result<Option<Found>, Fault> {
         while matches!(self.sender.phase(), Phase::Open | Phase::CloseSent) {
+            if self.sender.phase() == Phase::CloseSent {
+                // §1.4: after our close frame data is discarded, and what was assembled of a message counts no more.
+                self.inbound.assembled = 0;
+            }
             if self.inbound.frame != Frame::None {
                 if let Some(found) = self.take_payload()? {
                     return Ok(Some(found));
@@ -371,10 +375,8 @@ impl<R: Role> Decoder<'_, R> {
         };
         let arrived_bytes = arrived.len();
         let read = self.read.saturating_add(arrived_bytes);
-        if self.sender.phase() == Phase::CloseSent {
-            // §1.4: what the peer says after our close frame is discarded, unmasked or not.
-            inbound.assembled = 0;
-        } else {
+        // What is discarded need be neither unmasked nor valid.
+        if self.sender.phase() != Phase::CloseSent {
             if R::INBOUND == Direction::ToServer {
                 inbound.mask = unmask(arrived, inbound.mask);
             }
@@ -474,7 +476,8 @@ impl<R: Role> Decoder<'_, R> {
             let end = self.start.saturating_add(assembled);
             self.buffer.copy_within(self.start..end, 0);
         }
-        inbound.undecoded = unread.len();
+        // A connection's buffer is as long as a message and what is received with it.
+        inbound.undecoded = u32::try_from(unread.len()).unwrap_or(u32::MAX);
         if !unread.is_empty() && unread.start != assembled {
             self.buffer.copy_within(unread, assembled);
         }

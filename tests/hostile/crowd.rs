@@ -241,7 +241,7 @@ struct Plan {
 impl Plan {
     fn new(resolved: &Resolved) -> Self {
         Self {
-            connections: resolved.connections,
+            connections: resolved.connections_per_shard(),
             shards_bytes: resolved.shards * resolved.size().bytes_max(),
             tape_bytes: 2 * resolved.shape.bytes_max(),
         }

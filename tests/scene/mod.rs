@@ -25,6 +25,22 @@ pub(crate) fn cannot_serve() -> bool {
     }
 }
 
+/// Whether no shard can have descriptors of its own here; says so where that is the case.
+pub(crate) fn cannot_register() -> bool {
+    let lacks = tickwire::ring::probe().map(|capabilities| capabilities.table_lacks());
+    match lacks {
+        Ok(None) => false,
+        Ok(Some(lacks)) => {
+            println!("SKIPPED: this kernel lacks {lacks}");
+            true
+        }
+        Err(unavailable) => {
+            println!("SKIPPED: {unavailable}");
+            true
+        }
+    }
+}
+
 /// Runs `future` on this thread.
 pub(crate) fn block_on<F: Future>(future: F) -> F::Output {
     let runtime = tokio::runtime::Builder::new_current_thread()

@@ -37,7 +37,7 @@ impl Crowd {
         let ring = net.ring();
         let bell = ring.doorbell();
         let census: Arc<Census> = Arc::default();
-        let (size, site) = (Size::feed(SUBSCRIBERS + 8), Site::new(0, "epoch".into()));
+        let (size, site) = (Size::feed(SUBSCRIBERS + 8, 1), Site::new(0, "epoch".into()));
         let shard = Shard::new(
             ring,
             tapes.remove(0),

@@ -6,13 +6,13 @@ use std::net::{SocketAddr, TcpStream};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use socket2::{Domain, Socket, Type};
 use tickwire::base::{Census, Now, Orders};
-use tickwire::connection::{Bounds, Pools};
 use tickwire::limits;
 use tickwire::market::{Decimal, Side, Tick, Trade};
 use tickwire::ring::uring::UringBell;
 use tickwire::ring::{Bell as _, ListenerOptions, UringBuilder, UringOptions, UringRing, listen, probe};
-use tickwire::shard::{Pace, Shard, Site, Size};
+use tickwire::shard::{Shard, Site, Size};
 use tickwire::tape::{self, Shape};
 use tickwire::writer::Sequencer;
 use tickwire::writer::source::Event;
@@ -37,11 +37,18 @@ pub(crate) struct Client {
     unread: Vec<u8>,
     /// Bytes read in all.
     pub(crate) bytes: u64,
+    /// Whether the server's stream has ended.
+    pub(crate) ended: bool,
 }
 
 impl Stage {
     /// A shard for so many connections on a tape of so many records; says so where there can be none.
     pub(crate) fn set(connections: usize, records: usize) -> Option<Self> {
+        Self::sized(Size::feed(connections, 4), records, &ListenerOptions::default())
+    }
+
+    /// A shard of this size, whose clients' sockets are like this.
+    pub(crate) fn sized(size: Size, records: usize, options: &ListenerOptions) -> Option<Self> {
         let capabilities = match probe() {
             Ok(capabilities) => capabilities,
             Err(unavailable) => {
@@ -49,25 +56,14 @@ impl Stage {
                 return None;
             }
         };
-        let shape = Shape {
-            records,
-            track_bytes: vec![limits::TRACK_BYTES_MIN],
-            readers: 1,
-        };
+        let shape = Self::shape(records);
         let (writer, mut readers) = tape::new(&shape).expect("a tape of this shape");
         let any_port = SocketAddr::from(([127, 0, 0, 1], 0));
-        let listener = listen(any_port, &ListenerOptions::default()).expect("a listener");
+        let listener = listen(any_port, options).expect("a listener");
         let address = listener.local_addr().expect("a listener has an address");
         let builder = UringBuilder::new(listener, &capabilities, UringOptions::default()).expect("a ring");
         let bell = builder.doorbell();
         let ring = builder.start().expect("the ring begins on this thread");
-        let size = Size {
-            connections,
-            subscriptions: 4 * connections,
-            pools: Pools::default(),
-            bounds: Bounds::default(),
-            pace: Pace::default(),
-        };
         let census = Arc::new(Census::default());
         let reader = readers.pop().expect("one reader");
         let site = Site::new(0, "stage".into());
@@ -107,12 +103,43 @@ impl Stage {
             buffer: vec![0; 64 * 1024].into(),
             unread: Vec::new(),
             bytes: 0,
+            ended: false,
         };
         self.turn_until("a greeting", || {
             client.read();
             client.unread.windows(ACK.len()).any(|window| window == ACK)
         });
         client
+    }
+
+    /// The tape of a stage with so many records.
+    pub(crate) fn shape(records: usize) -> Shape {
+        Shape {
+            records,
+            track_bytes: vec![limits::TRACK_BYTES_MIN],
+            readers: 1,
+        }
+    }
+
+    /// Connects, sends `bytes`, and does not wait for anything. Little is received before it is read.
+    pub(crate) fn knock(&self, bytes: &[u8]) -> Client {
+        let socket = Socket::new(Domain::IPV4, Type::STREAM, None).expect("a socket");
+        socket.set_recv_buffer_size(4096).expect("a small buffer");
+        socket
+            .connect(&self.address.into())
+            .expect("the backlog has room");
+        let mut stream = TcpStream::from(socket);
+        stream.write_all(bytes).expect("a request fits into a socket");
+        stream
+            .set_nonblocking(true)
+            .expect("a socket can be told not to wait");
+        Client {
+            stream,
+            buffer: vec![0; 64 * 1024].into(),
+            unread: Vec::new(),
+            bytes: 0,
+            ended: false,
+        }
     }
 
     /// Puts a message with so many bytes of text on the channel `note:X`. The shard is not told.
@@ -183,15 +210,32 @@ impl Client {
         let before = self.bytes;
         loop {
             match self.stream.read(&mut self.buffer) {
-                Ok(0) => return self.bytes > before,
+                Ok(0) => {
+                    self.ended = true;
+                    return self.bytes > before;
+                }
                 Ok(count) => {
                     self.bytes += count as u64;
                     self.unread.extend_from_slice(&self.buffer[..count]);
                 }
                 Err(error) if error.kind() == ErrorKind::WouldBlock => return self.bytes > before,
+                Err(error) if error.kind() == ErrorKind::ConnectionReset => {
+                    self.ended = true;
+                    return self.bytes > before;
+                }
                 Err(error) => panic!("receive: {error}"),
             }
         }
+    }
+
+    /// Sends what fits into its socket, and says how much that was.
+    pub(crate) fn send(&mut self, bytes: &[u8]) -> usize {
+        self.stream.write(bytes).unwrap_or(0)
+    }
+
+    /// What it has read and not taken, as it came.
+    pub(crate) fn unread(&self) -> &[u8] {
+        &self.unread
     }
 
     /// Takes the texts of all whole frames that it has read.

@@ -36,6 +36,12 @@ pub(crate) const ROOMS: &[Room] = &[
     // Calls every parser of foreign bytes, and nobody calls it but tests and fuzzers.
     room("fuzzing", 3, &["limits", "base", "wire", "market", "dialect"]),
     room("control", 4, BELOW_THE_CONTROL),
+    // A shard for the other side, which shares nothing with the server but what both ends speak.
+    room(
+        "load",
+        4,
+        &["limits", "base", "wire", "dialect", "ring", "client"],
+    ),
     room("bin", 5, EVERYTHING),
 ];
 
@@ -77,6 +83,7 @@ const EVERYTHING: &[&str] = &[
     "writer",
     "client",
     "control",
+    "load",
 ];
 
 const fn room(name: &'static str, floor: u8, may_import: &'static [&'static str]) -> Room {

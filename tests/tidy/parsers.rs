@@ -14,6 +14,8 @@ pub(crate) const FILES: &[&str] = &[
     "src/dialect/native_json/input/levels.rs",
     "src/dialect/native_json/message.rs",
     "src/dialect/native_json/query.rs",
+    "src/load/mark.rs",
+    "src/load/procfs.rs",
     "src/market/channel.rs",
     "src/market/decimal/parse.rs",
     // For all of the room.

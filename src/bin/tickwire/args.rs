@@ -1,14 +1,15 @@
 //! What can be typed.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::num::NonZeroUsize;
 
 use clap::{Parser, Subcommand};
-use tickwire::control::{Config, EchoConfig};
+use tickwire::control::{self, Bytes, Config, EchoConfig, Resolved, StartError};
 use tickwire::limits;
+use tickwire::ring::Descriptors;
 use tickwire::writer::source::{SEED_DEFAULT, SourceSpec, Speed};
 
-use crate::sub;
+use crate::{bench, sub};
 
 /// A WebSocket market-data server on io_uring: one tick, one copy in memory, every subscriber.
 #[derive(Debug, Parser)]
@@ -26,8 +27,14 @@ pub(crate) enum Command {
     Serve(Serve),
     /// Send every message back as it came, on every path: for conformance and benchmarks.
     Echo(Echo),
+    /// Say what the memory of a server may come to, line by line, and start none.
+    Plan(Plan),
+    /// Check whether this machine has what a server needs, and say what mends it where it has not.
+    Doctor(Doctor),
     /// Subscribe to channels and print what comes.
     Sub(sub::Args),
+    /// Put a WebSocket server under load.
+    Bench(Box<bench::Args>),
 }
 
 #[derive(Debug, clap::Args)]
@@ -58,12 +65,40 @@ pub(crate) struct Serve {
     /// Begin when so many clients have subscribed.
     #[arg(long, default_value_t = 0, value_name = "CLIENTS")]
     pub(crate) wait: u64,
+    #[command(flatten)]
+    pub(crate) size: Size,
+    #[command(flatten)]
+    pub(crate) feed: Feed,
+    #[command(flatten)]
+    pub(crate) tuning: Tuning,
+}
+
+/// How large a server is.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Size {
     /// Threads that serve clients [default: one per core].
     #[arg(long, value_name = "N")]
     pub(crate) shards: Option<NonZeroUsize>,
-    /// Connections that each shard serves; one more is answered 503 [default: as many as descriptors allow].
+    /// Connections that all of them serve together; beyond, 503 is the answer [default: as many as descriptors allow, up
+    /// to 16384 a shard].
     #[arg(long, value_name = "N")]
     pub(crate) connections: Option<NonZeroUsize>,
+    /// Whose descriptors connections take: the process's, whose limit all shards share, or registered ones of each
+    /// shard's own, which that limit bounds shard by shard (Linux 6.8).
+    #[arg(long, default_value = "process", value_name = "process|registered")]
+    pub(crate) descriptors: DescriptorsArg,
+    /// Start only if the plan of memory comes to no more: 512M, 4G [default: no limit, and a warning where this machine
+    /// or its control group has less].
+    #[arg(long, value_name = "BYTES")]
+    pub(crate) memory: Option<Bytes>,
+}
+
+/// What a server of ticks keeps.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Feed {
+    /// Subscriptions that there is memory for, for each connection.
+    #[arg(long, default_value_t = subscriptions_default(), value_name = "N")]
+    pub(crate) subscriptions: NonZeroUsize,
     /// Compress messages for clients that ask for permessage-deflate: once for all of them, on a track of its own
     /// that takes as much memory as the first.
     #[arg(long, default_value = "off", value_name = "off|on")]
@@ -79,6 +114,70 @@ pub(crate) struct Serve {
     pub(crate) tape_records: usize,
 }
 
+/// Sockets and pings.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Tuning {
+    /// Bytes of a socket's send buffer (SO_SNDBUF), which the kernel doubles [default: 128K].
+    #[arg(long, value_name = "BYTES", help_heading = KERNEL)]
+    pub(crate) send_buffer: Option<Bytes>,
+    /// Bytes of it that may be unsent (TCP_NOTSENT_LOWAT); what is beyond waits on the tape [default: half of it].
+    #[arg(long, value_name = "BYTES", help_heading = KERNEL)]
+    pub(crate) unsent: Option<Bytes>,
+    /// Bytes of a socket's receive buffer (SO_RCVBUF), which the kernel doubles [default: the kernel's, which grow].
+    #[arg(long, value_name = "BYTES", help_heading = KERNEL)]
+    pub(crate) receive_buffer: Option<Bytes>,
+    /// Connections that may wait to be accepted, on each shard's listener.
+    #[arg(long, default_value_t = limits::LISTEN_BACKLOG, value_name = "N", help_heading = KERNEL)]
+    pub(crate) backlog: u32,
+    /// Seconds between the pings of a connection; one that is silent for three times as long is closed [default: 20].
+    #[arg(long, value_name = "SECONDS", help_heading = KERNEL)]
+    pub(crate) ping_seconds: Option<u32>,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Plan {
+    #[command(flatten)]
+    pub(crate) server: Server,
+    /// Print JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Doctor {
+    #[command(flatten)]
+    pub(crate) server: Server,
+    /// Print JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// A server that is not to be started.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Server {
+    /// Where it would listen.
+    #[arg(long, default_value = "127.0.0.1:9001", value_name = "ADDR")]
+    pub(crate) listen: SocketAddr,
+    #[command(flatten)]
+    pub(crate) size: Size,
+    #[command(flatten)]
+    pub(crate) feed: Feed,
+    #[command(flatten)]
+    pub(crate) tuning: Tuning,
+    /// Of an echo, not of a feed.
+    #[arg(long)]
+    pub(crate) echo: bool,
+    /// Bytes of the longest message to an echo.
+    #[arg(long, default_value_t = limits::ECHO_MESSAGE_BYTES_DEFAULT, value_name = "BYTES", requires = "echo")]
+    pub(crate) message_bytes: u32,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum DescriptorsArg {
+    Process,
+    Registered,
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub(crate) enum Compression {
     Off,
@@ -90,15 +189,13 @@ pub(crate) struct Echo {
     /// Where to listen.
     #[arg(long, default_value = "127.0.0.1:9001", value_name = "ADDR")]
     pub(crate) listen: SocketAddr,
-    /// Threads that serve clients [default: one per core].
-    #[arg(long, value_name = "N")]
-    pub(crate) shards: Option<NonZeroUsize>,
-    /// Connections that each shard serves; one more is answered 503 [default: as many as descriptors allow].
-    #[arg(long, value_name = "N")]
-    pub(crate) connections: Option<NonZeroUsize>,
+    #[command(flatten)]
+    pub(crate) size: Size,
     /// Bytes of the longest message; a longer one closes its connection with 1009.
     #[arg(long, default_value_t = limits::ECHO_MESSAGE_BYTES_DEFAULT, value_name = "BYTES")]
     pub(crate) message_bytes: u32,
+    #[command(flatten)]
+    pub(crate) tuning: Tuning,
 }
 
 impl Demo {
@@ -112,16 +209,13 @@ impl Demo {
 
 impl Serve {
     pub(crate) fn config(&self) -> Config {
+        let config = feed(&self.size, &self.feed, &self.tuning);
         Config {
             listen: self.listen,
-            shards: self.shards,
-            connections: self.connections,
             source: self.source.clone(),
             speed: self.speed,
             wait_for: self.wait,
-            compression: (self.compression == Compression::On).then_some(self.compression_threshold),
-            track_bytes: self.tape_bytes,
-            records: self.tape_records,
+            ..config
         }
     }
 }
@@ -130,9 +224,86 @@ impl Echo {
     pub(crate) fn config(&self) -> EchoConfig {
         EchoConfig {
             listen: self.listen,
-            shards: self.shards,
-            connections: self.connections,
-            message_bytes_max: self.message_bytes,
+            ..echo(&self.size, &self.tuning, self.message_bytes)
         }
     }
 }
+
+impl Server {
+    /// What it would come to, on any machine.
+    pub(crate) fn draft(&self) -> Result<Resolved, StartError> {
+        let drafted = if self.echo {
+            echo(&self.size, &self.tuning, self.message_bytes).draft()?
+        } else {
+            feed(&self.size, &self.feed, &self.tuning).draft()?
+        };
+        Ok(Resolved {
+            listen: self.listen,
+            ..drafted
+        })
+    }
+}
+
+impl From<DescriptorsArg> for Descriptors {
+    fn from(asked: DescriptorsArg) -> Self {
+        match asked {
+            DescriptorsArg::Process => Self::Process,
+            DescriptorsArg::Registered => Self::Registered,
+        }
+    }
+}
+
+impl Tuning {
+    fn resolve(&self) -> control::Tuning {
+        let default = control::Tuning::default();
+        control::Tuning {
+            send_buffer: self.send_buffer.unwrap_or(default.send_buffer),
+            unsent: self.unsent,
+            receive_buffer: self.receive_buffer,
+            backlog: self.backlog,
+            ping_seconds: self.ping_seconds.unwrap_or(default.ping_seconds),
+        }
+    }
+}
+
+/// A server of ticks of this size, for the rest as it comes.
+fn feed(size: &Size, feed: &Feed, tuning: &Tuning) -> Config {
+    Config {
+        shards: size.shards,
+        connections: size.connections,
+        descriptors: size.descriptors.into(),
+        memory: size.memory,
+        subscriptions: feed.subscriptions,
+        compression: (feed.compression == Compression::On).then_some(feed.compression_threshold),
+        track_bytes: feed.tape_bytes,
+        records: feed.tape_records,
+        tuning: tuning.resolve(),
+        ..feed_default()
+    }
+}
+
+/// Likewise an echo.
+fn echo(size: &Size, tuning: &Tuning, message_bytes_max: u32) -> EchoConfig {
+    EchoConfig {
+        shards: size.shards,
+        connections: size.connections,
+        descriptors: size.descriptors.into(),
+        memory: size.memory,
+        tuning: tuning.resolve(),
+        message_bytes_max,
+        ..EchoConfig::new(ANYWHERE)
+    }
+}
+
+fn subscriptions_default() -> NonZeroUsize {
+    feed_default().subscriptions
+}
+
+/// A server of ticks as it comes.
+fn feed_default() -> Config {
+    Config::new(ANYWHERE, SourceSpec::Sim { seed: SEED_DEFAULT })
+}
+
+/// Any free port of this machine.
+const ANYWHERE: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
+const KERNEL: &str = "Sockets and pings";

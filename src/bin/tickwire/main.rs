@@ -1,12 +1,16 @@
 //! The `tickwire` command: parse, resolve, run.
 
 mod args;
+mod bench;
 mod demo;
+mod doctor;
 mod echo;
+mod plan;
 mod serve;
 mod sub;
 
 use std::fmt::Display;
+use std::io::Write as _;
 use std::process::ExitCode;
 
 use clap::Parser;
@@ -22,8 +26,16 @@ fn main() -> ExitCode {
         Command::Demo(demo) => exit("tickwire", demo::run(&demo)),
         Command::Serve(serve) => exit("tickwire", serve::run(&serve)),
         Command::Echo(echo) => exit("tickwire", echo::run(&echo)),
+        Command::Bench(args) => exit("tickwire bench", bench::run(&args)),
+        Command::Plan(args) => exit("tickwire", plan::run(&args)),
+        Command::Doctor(args) => exit("tickwire", doctor::run(&args)),
         Command::Sub(args) => exit("tickwire sub", sub::run(&args)),
     }
+}
+
+/// Says it on standard output. Whoever has stopped reading there has read enough.
+fn print(text: &str) {
+    let _ = std::io::stdout().write_all(text.as_bytes());
 }
 
 /// What went wrong is one line.

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tickwire::control::progress::ProgressLine;
 use tickwire::control::server::News;
-use tickwire::control::{Purpose, Resolved, Server, StartError};
+use tickwire::control::{Machine, Purpose, Resolved, Server, StartError};
 use tickwire::writer::FeedEnd;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tracing_subscriber::EnvFilter;
@@ -46,15 +46,19 @@ pub(crate) fn serve(resolved: &Resolved, announce: impl FnOnce(SocketAddr)) -> R
 }
 
 fn log_start(resolved: &Resolved) {
-    let (shards, connections) = (resolved.shards, resolved.shards * resolved.connections);
-    let memory_mib = resolved.bytes_max().div_ceil(1 << 20);
+    let Resolved {
+        shards, connections, ..
+    } = *resolved;
     match &resolved.purpose {
-        Purpose::Feed(config) => {
-            tracing::info!(shards, connections, memory_mib, source = %config.source, "serving");
-        }
+        Purpose::Feed(config) => tracing::info!(shards, connections, source = %config.source, "serving"),
         Purpose::Echo { message_bytes_max } => {
-            tracing::info!(shards, connections, memory_mib, message_bytes_max, "echoing");
+            tracing::info!(shards, connections, message_bytes_max, "echoing");
         }
+    }
+    let plan = resolved.plan();
+    tracing::info!("memory: {}", plan.line());
+    if let Some(shortage) = plan.beyond(&Machine::here()) {
+        tracing::warn!("memory may run out, the kernel's included: {shortage}");
     }
 }
 

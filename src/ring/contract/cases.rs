@@ -393,6 +393,32 @@ pub(super) fn a_completion_that_a_batch_reaped_ends_the_next_wait(mut stage: imp
     assert!(now.mono_ns < deadline_ns);
 }
 
+pub(super) fn a_completion_that_came_when_another_connection_ended_ends_the_next_wait(mut stage: impl Stage) {
+    stage.ring().accept();
+    let (mut finished, a) = stage.pair();
+    let (mut shut_down, b) = stage.pair();
+    let (_idler, c) = stage.pair();
+    let mut completions = Vec::new();
+    let start = stage.ring().wait(Some(0), &mut completions).unwrap();
+    for (slot, socket) in [(1, a), (2, b)] {
+        let key = Key::new(slot, 1);
+        // There is room, so the poll may fire as soon as the kernel hears of it, and nothing else is to come.
+        stage.ring().arm(key, c, Interest::Write);
+        if slot == 1 {
+            stage.ring().finish(socket);
+        } else {
+            stage.ring().shutdown(socket);
+        }
+        let deadline_ns = start.mono_ns + 20_000_000_000;
+        let now = stage.ring().wait(Some(deadline_ns), &mut completions).unwrap();
+        assert!(now.mono_ns < deadline_ns);
+        let ready = completions.drain(..).map(|completion| key_of(&completion));
+        assert_eq!(ready.collect::<Vec<Key>>(), [key]);
+    }
+    assert_eq!(finished.read_to_end(), b"");
+    assert_eq!(shut_down.read_to_end(), b"");
+}
+
 pub(super) fn a_doorbell_wakes_and_several_are_one(mut stage: impl Stage) {
     let bell = stage.ring().doorbell();
     assert_eq!(stage.poll(), []);

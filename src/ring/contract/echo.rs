@@ -267,7 +267,18 @@ fn the_same_seed_is_the_same_run_to_the_byte() {
 
 #[test]
 fn the_same_server_runs_on_the_kernel() {
-    let Some(stage) = LiveStage::new() else { return };
+    runs_on_the_kernel(None);
+}
+
+#[test]
+fn the_same_server_runs_on_the_kernel_with_registered_sockets() {
+    runs_on_the_kernel(Some(16));
+}
+
+fn runs_on_the_kernel(registered_slots: Option<u32>) {
+    let Some(stage) = LiveStage::new(registered_slots) else {
+        return;
+    };
     let (ring, address) = stage.into_parts();
     let mut server = Echo::new(ring);
     let clients: Vec<_> = (1..=8_usize)

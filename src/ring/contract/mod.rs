@@ -1,7 +1,8 @@
 //! The contract of [`Ring`], as one suite of tests that every implementation passes.
 //!
-//! Each test is a function over a [`Stage`]: a ring and a way to connect to it. The two stages are the kernel over
-//! loopback, which prints why when it has to be skipped, and the simulator without faults.
+//! Each test is a function over a [`Stage`]: a ring and a way to connect to it. The three stages are the kernel over
+//! loopback, with sockets that are the process's descriptors and with sockets that are the ring's own, which print why
+//! when they have to be skipped, and the simulator without faults.
 
 mod cases;
 mod echo;
@@ -9,6 +10,20 @@ mod stage;
 
 use super::{Capabilities, Unavailable, probe};
 use std::io::Write as _;
+
+/// What the kernel offers to the live tests of a ring of its own descriptors. `None`, said likewise, where it is too old.
+pub(super) fn available_with_table() -> Option<Capabilities> {
+    let capabilities = available()?;
+    if let Some(lacks) = capabilities.table_lacks() {
+        writeln!(
+            std::io::stderr(),
+            "SKIPPED, REGISTERED DESCRIPTORS WERE NOT TESTED: this kernel lacks {lacks}"
+        )
+        .expect("stderr is open");
+        return None;
+    }
+    Some(capabilities)
+}
 
 /// What the kernel offers to the live tests. `None` where the machine forbids a ring, said past the test harness, which
 /// hides what passing tests print; any other refusal on a machine that allows one is a fault of ours.
@@ -37,7 +52,14 @@ macro_rules! held_by_every_ring {
     ($($name:ident),+ $(,)?) => {
         mod uring {
             $(#[test] fn $name() {
-                if let Some(stage) = super::stage::LiveStage::new() {
+                if let Some(stage) = super::stage::LiveStage::new(None) {
+                    super::cases::$name(stage);
+                }
+            })+
+        }
+        mod registered {
+            $(#[test] fn $name() {
+                if let Some(stage) = super::stage::LiveStage::new(Some(128)) {
                     super::cases::$name(stage);
                 }
             })+
@@ -70,6 +92,7 @@ held_by_every_ring! {
     sending_after_a_shutdown_is_broken_not_blocked,
     completions_that_come_during_a_batch_are_not_lost,
     a_completion_that_a_batch_reaped_ends_the_next_wait,
+    a_completion_that_came_when_another_connection_ended_ends_the_next_wait,
     a_doorbell_wakes_and_several_are_one,
     a_doorbell_rung_by_another_thread_wakes,
     a_deadline_ends_the_wait_and_a_past_one_does_not_wait,

@@ -126,9 +126,12 @@ pub(super) struct SimPeer {
 }
 
 impl LiveStage {
-    /// `None`, loudly, where the kernel has no ring for us.
-    pub(super) fn new() -> Option<Self> {
-        let capabilities = super::available()?;
+    /// `None`, loudly, where the kernel has no such ring for us.
+    pub(super) fn new(registered_slots: Option<u32>) -> Option<Self> {
+        let capabilities = match registered_slots {
+            Some(_) => super::available_with_table()?,
+            None => super::available()?,
+        };
         let options = ListenerOptions {
             send_buffer_bytes: 16 * 1024,
             ..ListenerOptions::default()
@@ -136,8 +139,11 @@ impl LiveStage {
         let listener =
             listen(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)), &options).expect("loopback has ports");
         let address = listener.local_addr().expect("a listener has an address");
-        let builder =
-            UringBuilder::new(listener, &capabilities, UringOptions::default()).expect("the probe passed");
+        let options = UringOptions {
+            registered_slots,
+            ..UringOptions::default()
+        };
+        let builder = UringBuilder::new(listener, &capabilities, options).expect("the probe passed");
         let ring = builder.start().expect("the ring was made");
         Some(Self { ring, address })
     }

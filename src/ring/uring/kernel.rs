@@ -24,19 +24,27 @@ pub(super) fn eventfd() -> Result<File, Errno> {
     Ok(File::from(owned))
 }
 
-/// Ends both directions of a socket. Errors (not connected any more) mean that it is ended already.
-pub(super) fn shutdown(fd: RawFd) {
-    end(fd, libc::SHUT_RDWR);
+/// Which of a socket's directions end.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Direction {
+    Ours,
+    Both,
 }
 
-/// Ends our direction of a socket, likewise.
-pub(super) fn finish(fd: RawFd) {
-    end(fd, libc::SHUT_WR);
+impl Direction {
+    /// As shutdown(2) has it.
+    pub(super) fn how(self) -> libc::c_int {
+        match self {
+            Self::Ours => libc::SHUT_WR,
+            Self::Both => libc::SHUT_RDWR,
+        }
+    }
 }
 
-fn end(fd: RawFd, how: libc::c_int) {
+/// Ends one or both directions of a socket. Errors (not connected any more) mean that it is ended already.
+pub(super) fn end(fd: RawFd, direction: Direction) {
     // SAFETY: takes two integers; a descriptor that is not a socket is an error, not a fault.
-    let _ended = unsafe { libc::shutdown(fd, how) };
+    let _ended = unsafe { libc::shutdown(fd, direction.how()) };
 }
 
 /// Gives a descriptor back. Errors are reports about earlier writes; the descriptor is gone all the same.
@@ -69,6 +77,29 @@ pub(in crate::ring) fn set_descriptor_limit(soft: u64, hard: u64) -> Result<(), 
     // SAFETY: reads one rlimit, which lives for the whole call.
     let result = unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, &raw const limit) };
     if result < 0 { Err(last()) } else { Ok(()) }
+}
+
+/// Leaves the choice of a local port to the connection, though an address is bound before (`IP_BIND_ADDRESS_NO_PORT`).
+pub(in crate::ring) fn bind_without_port(fd: RawFd) -> Result<(), Errno> {
+    let yes: libc::c_int = 1;
+    let length = libc::socklen_t::try_from(size_of_val(&yes)).unwrap_or_default();
+    // SAFETY: reads one integer of the length that is given, which lives for the whole call.
+    let result = unsafe {
+        libc::setsockopt(
+            fd,
+            libc::IPPROTO_IP,
+            libc::IP_BIND_ADDRESS_NO_PORT,
+            (&raw const yes).cast(),
+            length,
+        )
+    };
+    if result < 0 { Err(last()) } else { Ok(()) }
+}
+
+/// Asks a process to end (`SIGTERM`). Errors mean that there is none.
+pub(in crate::ring) fn terminate(pid: libc::pid_t) {
+    // SAFETY: takes two integers and touches no memory of ours.
+    let _gone = unsafe { libc::kill(pid, libc::SIGTERM) };
 }
 
 fn last() -> Errno {

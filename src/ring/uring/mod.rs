@@ -9,6 +9,7 @@
 mod clock;
 pub(super) mod kernel;
 mod queue;
+mod table;
 #[cfg(test)]
 mod tests;
 mod token;
@@ -19,26 +20,32 @@ use super::{
     Batch, Bell, Capabilities, Completion, Counters, Errno, Interest, Readiness, Ring, Short, ShortCause,
     Socket, Unavailable,
 };
-use crate::base::{Key, Now};
+use crate::base::{Cost, Key, Now, Part};
 use crate::limits;
 use io_uring::cqueue;
+use kernel::Direction;
 use queue::{Patience, Queue};
 use std::fs::File;
 use std::io::Write as _;
 use std::net::TcpListener;
-use std::os::fd::AsRawFd as _;
+use std::os::fd::{AsFd as _, AsRawFd as _, IntoRawFd as _, OwnedFd};
 use std::sync::Arc;
 use std::time::Duration;
 use token::{Place, Token};
 pub(super) use trial::trial;
 
-/// Sizes of a ring.
+/// Sizes of a ring, and whose descriptors its sockets are.
 #[derive(Clone, Copy, Debug)]
 pub struct UringOptions {
     /// Entries of the submission queue; the kernel rounds up to a power of two.
     pub submission_entries: u32,
     /// Entries of the completion queue; rounded likewise, and at least that of submissions.
     pub completion_entries: u32,
+    /// How many sockets the ring can hold as descriptors of its own, in a table that is registered with it; `None` for
+    /// descriptors of the process's. The process's limit of descriptors bounds each table for itself, and what is in
+    /// tables does not count against it. When the table is full, accepting stops with [`Errno::TABLE_FULL`], and the
+    /// connection that found no slot is reset.
+    pub registered_slots: Option<u32>,
 }
 
 impl Default for UringOptions {
@@ -46,16 +53,47 @@ impl Default for UringOptions {
         Self {
             submission_entries: limits::SUBMISSION_ENTRIES,
             completion_entries: limits::COMPLETION_ENTRIES,
+            registered_slots: None,
         }
     }
 }
+
+impl UringOptions {
+    /// What a ring of these sizes costs: the queues that it shares with the kernel, and what it collects from them.
+    #[must_use]
+    pub fn costs(&self) -> Vec<Cost> {
+        let cost = |what, count: u32, bytes_each| Cost::new(Part::Rings, what, count as usize, bytes_each);
+        let collected = size_of::<cqueue::Entry>() + size_of::<Completion>();
+        let transfer = size_of::<(u32, i32)>() + size_of::<libc::msghdr>();
+        vec![
+            cost(
+                "entries of the submission queue",
+                self.submission_entries,
+                SUBMISSION_BYTES,
+            ),
+            cost(
+                "entries of the completion queue",
+                self.completion_entries,
+                COMPLETION_BYTES,
+            ),
+            // As many may be collected in one go, on kernels that hand over all they have.
+            cost("completions collected", self.completion_entries, 2 * collected),
+            Cost::new(Part::Rings, "transfers of a batch", limits::SEND_BATCH, transfer),
+        ]
+    }
+}
+
+/// Bytes of an entry of the submission queue, and of its place in the array that older kernels have.
+const SUBMISSION_BYTES: usize = 64 + 4;
+/// Bytes of an entry of the completion queue.
+const COMPLETION_BYTES: usize = 16;
 
 /// A ring that is made but not begun: goes to its shard's thread, which begins it. Every failure that the kernel's
 /// setup may have happens here, before any thread is started.
 #[derive(Debug)]
 pub struct UringBuilder {
     queue: Queue,
-    listener: TcpListener,
+    listener: Option<TcpListener>,
     bell: UringBell,
 }
 
@@ -70,6 +108,25 @@ impl UringBuilder {
         capabilities: &Capabilities,
         options: UringOptions,
     ) -> Result<Self, Unavailable> {
+        Self::build(Some(listener), capabilities, options)
+    }
+
+    /// A ring that accepts nobody: its sockets are those that it [adopts](UringRing::adopt).
+    ///
+    /// # Errors
+    /// As for [`UringBuilder::new`].
+    pub fn without_listener(capabilities: &Capabilities, options: UringOptions) -> Result<Self, Unavailable> {
+        Self::build(None, capabilities, options)
+    }
+
+    fn build(
+        listener: Option<TcpListener>,
+        capabilities: &Capabilities,
+        options: UringOptions,
+    ) -> Result<Self, Unavailable> {
+        if let (Some(_), Some(lacks)) = (options.registered_slots, capabilities.table_lacks) {
+            return Err(Unavailable::no_table(lacks));
+        }
         Ok(Self {
             queue: Queue::new(options, capabilities.no_sqarray)?,
             listener,
@@ -111,7 +168,7 @@ impl UringBuilder {
 /// One shard's ring. Not `Send`: the kernel takes submissions from the thread that began it, and no other.
 pub struct UringRing {
     queue: Queue,
-    listener: TcpListener,
+    listener: Option<TcpListener>,
     bell: UringBell,
     accepting: bool,
     rung: bool,
@@ -140,6 +197,8 @@ impl Ring for UringRing {
     type Doorbell = UringBell;
 
     fn wait(&mut self, deadline_ns: Option<u64>, completions: &mut Vec<Completion>) -> Result<Now, Errno> {
+        // What a full queue, or a socket that came or went, has made the ring submit and reap is news as well.
+        self.sort_landed();
         let patience = match deadline_ns {
             _ if !self.backlog.is_empty() => Patience::Poll,
             None => Patience::Forever,
@@ -157,12 +216,15 @@ impl Ring for UringRing {
 
     fn accept(&mut self) {
         assert!(!self.accepting, "the ring is accepting already");
+        let listener = self.listener.as_ref().expect("the ring has a listener");
         self.accepting = true;
-        self.queue.accept(self.listener.as_raw_fd(), Token::Accept);
+        self.queue.accept(listener.as_raw_fd(), Token::Accept);
     }
 
     fn stop_listening(&mut self) {
-        kernel::shutdown(self.listener.as_raw_fd());
+        if let Some(listener) = &self.listener {
+            kernel::end(listener.as_raw_fd(), Direction::Both);
+        }
     }
 
     fn arm(&mut self, key: Key, socket: Socket, interest: Interest) {
@@ -173,8 +235,7 @@ impl Ring for UringRing {
         if interest.writes() {
             events |= libc::POLLOUT;
         }
-        self.queue
-            .poll(socket.fd(), mask(events), false, Token::Poll(key, interest));
+        self.queue.poll(socket, mask(events), Token::Poll(key, interest));
     }
 
     fn recv_batch(
@@ -229,15 +290,19 @@ impl Ring for UringRing {
     }
 
     fn finish(&mut self, socket: Socket) {
-        kernel::finish(socket.fd());
+        self.end(socket, Direction::Ours);
     }
 
     fn shutdown(&mut self, socket: Socket) {
-        kernel::shutdown(socket.fd());
+        self.end(socket, Direction::Both);
     }
 
     fn close(&mut self, socket: Socket) {
-        kernel::close(socket.fd());
+        if self.queue.is_registered() {
+            table::remove(&mut self.queue, socket);
+        } else {
+            kernel::close(socket.fd());
+        }
     }
 
     fn doorbell(&self) -> UringBell {
@@ -250,13 +315,45 @@ impl Ring for UringRing {
 }
 
 impl UringRing {
+    /// The present, for those who time what one call brought. A shard has no use for it: what [`Ring::wait`] says is its
+    /// turn's time.
+    #[must_use]
+    pub fn now(&self) -> Now {
+        clock::now()
+    }
+
+    /// Takes over a socket that was made elsewhere. It goes by the name that this returns, lives as one that was
+    /// accepted, and is the ring's to close.
+    ///
+    /// It may still be connecting: a connect that does not wait is over when a poll for [`Interest::Write`] reports.
+    /// If it has failed, what the poll saw is a hangup, and the next send or receive says why, once
+    /// ([`ShortCause::Broken`] with `ECONNREFUSED`, `ETIMEDOUT` or the like). Until it is over, a send finds no room
+    /// and a receive nothing yet.
+    ///
+    /// # Errors
+    /// [`Errno::TABLE_FULL`] when the ring's table has no free slot. The socket is closed then.
+    pub fn adopt(&mut self, socket: impl Into<OwnedFd>) -> Result<Socket, Errno> {
+        let socket = socket.into();
+        if self.queue.is_registered() {
+            return table::insert(&mut self.queue, socket.as_fd());
+        }
+        Ok(Socket::new(socket.into_raw_fd().cast_unsigned()))
+    }
+
+    fn end(&mut self, socket: Socket, direction: Direction) {
+        if !self.queue.is_registered() {
+            return kernel::end(socket.fd(), direction);
+        }
+        // No operation of the ring's ends a connection within its submission, so a system call does.
+        match table::lend(&mut self.queue, socket) {
+            Ok(lent) => kernel::end(lent.as_raw_fd(), direction),
+            Err(_) => table::end_later(&mut self.queue, socket, direction),
+        }
+    }
+
     fn watch_bell(&mut self) {
-        self.queue.poll(
-            self.bell.eventfd.as_raw_fd(),
-            mask(libc::POLLIN),
-            true,
-            Token::Doorbell,
-        );
+        self.queue
+            .watch(self.bell.eventfd.as_raw_fd(), mask(libc::POLLIN), Token::Doorbell);
     }
 
     /// Begins a batch: what completes with another number is a stray.
@@ -285,7 +382,10 @@ impl UringRing {
                 {
                     self.transfers.push((index, result));
                 }
-                Some(Token::Send(_) | Token::Receive(_)) | None => self.queue.count_stray(),
+                Some(Token::Part) => {}
+                Some(Token::Send(_) | Token::Receive(_) | Token::Insert | Token::Lend) | None => {
+                    self.queue.count_stray();
+                }
             }
         }
         self.landed = landed;
@@ -321,16 +421,18 @@ impl UringRing {
 
 impl Drop for UringRing {
     /// Frees the port at once, though the kernel takes the ring apart later, and closes what was accepted but never
-    /// handed out. Sockets that were handed out are their owner's to close.
+    /// handed out. Sockets that were handed out are their owner's to close, unless they are registered: then they go
+    /// with the ring.
     fn drop(&mut self) {
         self.stop_listening();
         let _broken = self.queue.submit();
         self.sort_landed();
-        for completion in self.backlog.drain(..) {
+        for completion in std::mem::take(&mut self.backlog) {
             if let Completion::Accepted { socket } = completion {
-                kernel::close(socket.fd());
+                self.close(socket);
             }
         }
+        let _broken = self.queue.submit();
     }
 }
 

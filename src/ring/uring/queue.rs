@@ -11,7 +11,7 @@
 
 use super::token::Token;
 use crate::limits::{SUBMIT_STALLS_MAX, WAIT_COMPLETIONS};
-use crate::ring::{Counters, Errno, Unavailable, UringOptions};
+use crate::ring::{Counters, Errno, Socket, Unavailable, UringOptions};
 use io_uring::{EnterFlags, IoUring, cqueue, opcode, squeue, types};
 use std::os::fd::RawFd;
 use std::time::Duration;
@@ -34,6 +34,7 @@ pub(super) struct Queue {
     broken: Option<Errno>,
     stalls_in_a_row: u32,
     counters: Counters,
+    socket_flags: squeue::Flags,
 }
 
 impl Queue {
@@ -56,12 +57,20 @@ impl Queue {
         let io = builder
             .build(options.submission_entries)
             .map_err(|error| Unavailable::from_setup(Errno::of(&error)))?;
+        let mut socket_flags = squeue::Flags::empty();
+        if let Some(slots) = options.registered_slots {
+            io.submitter()
+                .register_files_sparse(slots)
+                .map_err(|error| Unavailable::from_table(Errno::of(&error), slots))?;
+            socket_flags = squeue::Flags::FIXED_FILE;
+        }
         Ok(Self {
             io,
             landed: Vec::with_capacity(WAIT_COMPLETIONS),
             broken: None,
             stalls_in_a_row: 0,
             counters: Counters::default(),
+            socket_flags,
         })
     }
 
@@ -73,19 +82,30 @@ impl Queue {
             .map_err(|error| Errno::of(&error))
     }
 
-    /// Queues a poll. A broken ring ignores it: its next wait says so.
-    pub(super) fn poll(&mut self, fd: RawFd, events: u32, multishot: bool, token: Token) {
-        let entry = opcode::PollAdd::new(types::Fd(fd), events)
-            .multi(multishot)
-            .build();
+    /// Queues a one-shot poll of a client's socket. A broken ring ignores it: its next wait says so.
+    pub(super) fn poll(&mut self, socket: Socket, events: u32, token: Token) {
+        let entry = opcode::PollAdd::new(types::Fd(socket.fd()), events)
+            .build()
+            .flags(self.socket_flags);
+        // SAFETY: a poll points at no memory.
+        let _broken = unsafe { self.push(&entry.user_data(token.to_user_data())) };
+    }
+
+    /// Queues a multishot poll of a descriptor of the process's. A broken ring ignores it: its next wait says so.
+    pub(super) fn watch(&mut self, fd: RawFd, events: u32, token: Token) {
+        let entry = opcode::PollAdd::new(types::Fd(fd), events).multi(true).build();
         // SAFETY: a poll points at no memory.
         let _broken = unsafe { self.push(&entry.user_data(token.to_user_data())) };
     }
 
     /// Queues a multishot accept. A broken ring ignores it: its next wait says so.
     pub(super) fn accept(&mut self, fd: RawFd, token: Token) {
+        // What is no descriptor of the process's cannot be inherited, and the kernel refuses the flag for it.
+        let registered = self.is_registered();
+        let flags = if registered { 0 } else { libc::SOCK_CLOEXEC };
         let entry = opcode::AcceptMulti::new(types::Fd(fd))
-            .flags(libc::SOCK_CLOEXEC)
+            .allocate_file_index(registered)
+            .flags(flags)
             .build();
         // SAFETY: a multishot accept asks for no peer address, so it points at no memory.
         let _broken = unsafe { self.push(&entry.user_data(token.to_user_data())) };
@@ -142,6 +162,16 @@ impl Queue {
         std::mem::swap(taken, &mut self.landed);
     }
 
+    /// Takes out what an operation has posted, of those that are alone with their token.
+    pub(super) fn take_posted(&mut self, token: Token) -> Option<i32> {
+        let user_data = token.to_user_data();
+        let at = self
+            .landed
+            .iter()
+            .rposition(|entry| entry.user_data() == user_data)?;
+        Some(self.landed.remove(at).result())
+    }
+
     /// Counts a completion that belongs to nothing.
     pub(super) fn count_stray(&mut self) {
         self.counters.strays += 1;
@@ -154,6 +184,16 @@ impl Queue {
     /// Entries that the kernel has not taken.
     pub(super) fn pending(&mut self) -> usize {
         self.io.submission().len()
+    }
+
+    /// Whether sockets are slots of a table that is registered with this ring, and not the process's descriptors.
+    pub(super) fn is_registered(&self) -> bool {
+        !self.socket_flags.is_empty()
+    }
+
+    /// What every entry carries that names a client's socket.
+    pub(super) fn socket_flags(&self) -> squeue::Flags {
+        self.socket_flags
     }
 
     /// The ring's own view of itself, for what a probe asks.

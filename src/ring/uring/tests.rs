@@ -5,18 +5,20 @@
     reason = "the kernel's behaviour is proved with entries that no safe function makes"
 )]
 
+mod registered;
+
 use super::*;
 use crate::ring::contract::available;
 use crate::ring::{ListenerOptions, listen};
 use io_uring::{opcode, squeue, types};
 use std::io::Read as _;
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
-use std::os::fd::AsRawFd as _;
 
 const KEY: Key = Key::new(0, 1);
 const TINY: UringOptions = UringOptions {
     submission_entries: 4,
     completion_entries: 8,
+    registered_slots: None,
 };
 
 /// A ring of the given size and its address; `None`, loudly, where there can be none.
@@ -310,6 +312,25 @@ fn polls_beyond_both_queues_are_all_delivered() {
 }
 
 #[test]
+fn what_a_full_queue_made_the_ring_reap_ends_the_next_wait() {
+    let Some((mut ring, address)) = ring(TINY) else {
+        return;
+    };
+    let (_client, socket) = pair(&mut ring, address);
+    let mut completions = Vec::new();
+    let start = ring.wait(Some(0), &mut completions).unwrap();
+    for slot in 0..TINY.submission_entries {
+        ring.arm(Key::new(slot, 1), socket, Interest::Write);
+    }
+    // For this one the queue is submitted, in which the others fire. It does not.
+    ring.arm(Key::new(TINY.submission_entries, 1), socket, Interest::Read);
+    let deadline_ns = start.mono_ns + 20_000_000_000;
+    let now = ring.wait(Some(deadline_ns), &mut completions).unwrap();
+    assert!(now.mono_ns < deadline_ns);
+    assert_eq!(completions.len(), TINY.submission_entries as usize);
+}
+
+#[test]
 fn the_bell_is_heard_after_its_poll_was_ended_by_an_overflow() {
     const POLLS: u32 = 50;
     let Some((mut ring, address)) = ring(TINY) else {
@@ -361,9 +382,8 @@ fn a_broken_ring_is_never_entered_again() {
     // A ring that was never enabled refuses every submission, as a ring that broke would.
     let mut queue = builder.queue;
     queue.poll(
-        builder.listener.as_raw_fd(),
+        Socket::default(),
         mask(libc::POLLIN),
-        false,
         Token::Poll(KEY, Interest::Read),
     );
     assert_eq!(queue.submit(), Err(Errno(libc::EBADFD)));

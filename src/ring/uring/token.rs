@@ -18,6 +18,12 @@ pub(super) enum Token {
     Send(Place),
     /// A receive: the number of its batch (24 bits), and its lane.
     Receive(Place),
+    /// A socket put into the table of registered ones.
+    Insert,
+    /// A descriptor made for a registered socket.
+    Lend,
+    /// A registered socket ended or closed; reports only what was so already.
+    Part,
 }
 
 /// A place in a batch: what a transfer's token holds instead of a key's generation and slot.
@@ -37,6 +43,9 @@ impl Token {
             Self::Poll(key, Interest::Write) => (KIND_POLL_WRITE, key),
             Self::Send(place) => (KIND_SEND, Key::new(place.index, place.batch)),
             Self::Receive(place) => (KIND_RECEIVE, Key::new(place.index, place.batch)),
+            Self::Insert => (KIND_INSERT, Key::new(0, 0)),
+            Self::Lend => (KIND_LEND, Key::new(0, 0)),
+            Self::Part => (KIND_PART, Key::new(0, 0)),
         };
         kind << KIND_SHIFT | u64::from(key.generation()) << GENERATION_SHIFT | u64::from(key.slot())
     }
@@ -60,6 +69,9 @@ impl Token {
             KIND_POLL_WRITE => Some(Self::Poll(key, Interest::Write)),
             KIND_SEND => Some(Self::Send(place)),
             KIND_RECEIVE => Some(Self::Receive(place)),
+            KIND_INSERT => Some(Self::Insert),
+            KIND_LEND => Some(Self::Lend),
+            KIND_PART => Some(Self::Part),
             _ => None,
         }
     }
@@ -77,6 +89,9 @@ const KIND_POLL_READ_WRITE: u64 = 4;
 const KIND_POLL_WRITE: u64 = 5;
 const KIND_SEND: u64 = 6;
 const KIND_RECEIVE: u64 = 7;
+const KIND_INSERT: u64 = 8;
+const KIND_LEND: u64 = 9;
+const KIND_PART: u64 = 10;
 
 #[cfg(test)]
 mod tests {
@@ -96,6 +111,9 @@ mod tests {
                 Token::Poll(key, Interest::Write),
                 Token::Send(place),
                 Token::Receive(place),
+                Token::Insert,
+                Token::Lend,
+                Token::Part,
             ] {
                 prop_assert_eq!(Token::from_user_data(token.to_user_data()), Some(token));
             }
@@ -103,7 +121,7 @@ mod tests {
 
         #[test]
         fn an_unknown_kind_is_nobodys(word: u64) {
-            let known = (1..=7).contains(&(word >> 56));
+            let known = (1..=10).contains(&(word >> 56));
             prop_assert_eq!(Token::from_user_data(word).is_some(), known);
         }
     }

@@ -35,6 +35,7 @@ pub(super) fn send(
             .map(|(_, parts)| message(parts)),
     );
     let mut headers = messages.iter();
+    let flags = squeue::Flags::SKIP_SUCCESS | queue.socket_flags();
     for (index, (socket, parts)) in (0_u32..).zip(batch.iter()) {
         let entry = match parts {
             [] => continue,
@@ -45,9 +46,7 @@ pub(super) fn send(
             },
         };
         let place = Place { batch: number, index };
-        let entry = entry
-            .flags(squeue::Flags::SKIP_SUCCESS)
-            .user_data(Token::Send(place).to_user_data());
+        let entry = entry.flags(flags).user_data(Token::Send(place).to_user_data());
         // SAFETY: the entry points into `batch` and `messages`, both borrowed beyond the submit below; the
         // operation completes inside its submission. On a broken ring the entry is never read.
         unsafe { queue.push(&entry) }?;
@@ -68,7 +67,10 @@ pub(super) fn receive(
         let entry =
             opcode::Recv::new(types::Fd(socket.fd()), lane.as_mut_ptr(), length).flags(libc::MSG_DONTWAIT);
         let place = Place { batch: number, index };
-        let entry = entry.build().user_data(Token::Receive(place).to_user_data());
+        let entry = entry
+            .build()
+            .flags(queue.socket_flags())
+            .user_data(Token::Receive(place).to_user_data());
         // SAFETY: the entry points into `buffer`, borrowed mutably beyond the submit below, and lanes do not
         // overlap; the operation completes inside its submission. On a broken ring the entry is never read.
         unsafe { queue.push(&entry) }?;
@@ -103,7 +105,7 @@ fn message(parts: &[IoSlice<'_>]) -> libc::msghdr {
 }
 
 impl Socket {
-    /// The descriptor; -1, which the kernel refuses, for a socket of no ring.
+    /// The descriptor or the slot, where an entry holds either; -1, which the kernel refuses, for a socket of no ring.
     pub(super) fn fd(self) -> RawFd {
         RawFd::try_from(self.raw()).unwrap_or(-1)
     }

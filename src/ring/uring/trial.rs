@@ -3,13 +3,14 @@
 //! Never touches the network: the transfers go through a pair of Unix sockets. Invariant: when it passes, a
 //! transfer with `MSG_DONTWAIT` is over when its submission returns, which is what makes borrowed sends sound.
 
+use super::kernel::{self, Direction};
 use super::queue::Queue;
 use super::token::{Place, Token};
-use super::{UringOptions, outcome, transfer};
+use super::{UringOptions, outcome, table, transfer};
 use crate::ring::probe::{Capabilities, Unavailable};
 use crate::ring::{Batch, Errno, Socket};
 use io_uring::{opcode, register};
-use std::os::fd::AsRawFd as _;
+use std::os::fd::{AsFd as _, AsRawFd as _};
 use std::os::unix::net::UnixStream;
 
 /// Tries everything a [`super::UringRing`] needs of the kernel.
@@ -17,6 +18,7 @@ pub(in crate::ring) fn trial() -> Result<Capabilities, Unavailable> {
     let options = UringOptions {
         submission_entries: 8,
         completion_entries: 16,
+        registered_slots: None,
     };
     let mut queue = Queue::new(options, false)?;
     features(&queue)?;
@@ -27,7 +29,58 @@ pub(in crate::ring) fn trial() -> Result<Capabilities, Unavailable> {
         return Err(Unavailable::SendsNotInline);
     }
     let no_sqarray = Queue::new(options, true).is_ok();
-    Ok(Capabilities { no_sqarray })
+    Ok(Capabilities {
+        no_sqarray,
+        table_lacks: table_lacks(options),
+    })
+}
+
+/// What is missing of a table of registered sockets, if anything is. Nobody needs to have one.
+fn table_lacks(options: UringOptions) -> Option<&'static str> {
+    let registered_slots = Some(2);
+    let Ok(mut queue) = Queue::new(
+        UringOptions {
+            registered_slots,
+            ..options
+        },
+        false,
+    ) else {
+        return Some("sparse tables of registered files");
+    };
+    let needed = [
+        (opcode::FilesUpdate::CODE, "IORING_OP_FILES_UPDATE"),
+        (opcode::Close::CODE, "IORING_OP_CLOSE"),
+        (opcode::Shutdown::CODE, "IORING_OP_SHUTDOWN"),
+        (opcode::FixedFdInstall::CODE, "IORING_OP_FIXED_FD_INSTALL"),
+    ];
+    match lacking(&queue, &needed) {
+        Ok(None) => {}
+        Ok(lacks) => return lacks,
+        Err(_) => return Some("IORING_REGISTER_PROBE"),
+    }
+    let inline = queue.enable().and_then(|()| slots_change_inline(&mut queue));
+    (inline != Ok(true)).then_some("changes of registered files that are over when they are submitted")
+}
+
+/// A socket gets the slots that are free and no others; is shut down through a descriptor that is lent; and its peer
+/// sees it closed when its slots have been given back.
+fn slots_change_inline(queue: &mut Queue) -> Result<bool, Errno> {
+    let (near, far) = UnixStream::pair().map_err(|error| Errno::of(&error))?;
+    let far = table::insert(queue, far.as_fd())?;
+    let first = table::insert(queue, near.as_fd())?;
+    let full = table::insert(queue, near.as_fd()) == Err(Errno::TABLE_FULL);
+    drop(near);
+
+    kernel::end(table::lend(queue, first)?.as_raw_fd(), Direction::Ours);
+    let ended = receive(queue, far, &mut [0])? == [Ok(0)];
+    let open = send(queue, far, [b"x", b"y"])?.is_empty();
+    table::remove(queue, first);
+    queue.submit()?;
+    let closed = matches!(send(queue, far, [b"x", b"y"])?[..], [Err(_)]);
+    table::remove(queue, far);
+    queue.submit()?;
+    let gone = table::lend(queue, far).is_err();
+    Ok(full && ended && open && closed && gone)
 }
 
 fn features(queue: &Queue) -> Result<(), Unavailable> {
@@ -45,12 +98,6 @@ fn features(queue: &Queue) -> Result<(), Unavailable> {
 }
 
 fn operations(queue: &Queue) -> Result<(), Unavailable> {
-    let mut probe = register::Probe::new();
-    queue
-        .io()
-        .submitter()
-        .register_probe(&mut probe)
-        .map_err(|error| Unavailable::from_setup(Errno::of(&error)))?;
     let needed = [
         (opcode::PollAdd::CODE, "IORING_OP_POLL_ADD"),
         (opcode::AcceptMulti::CODE, "IORING_OP_ACCEPT"),
@@ -58,10 +105,21 @@ fn operations(queue: &Queue) -> Result<(), Unavailable> {
         (opcode::SendMsg::CODE, "IORING_OP_SENDMSG"),
         (opcode::Recv::CODE, "IORING_OP_RECV"),
     ];
-    needed
-        .iter()
-        .find(|(code, _)| !probe.is_supported(*code))
-        .map_or(Ok(()), |(_, operation)| Err(Unavailable::too_old(operation)))
+    lacking(queue, &needed)
+        .map_err(Unavailable::from_setup)?
+        .map_or(Ok(()), |operation| Err(Unavailable::too_old(operation)))
+}
+
+/// The first of these operations that the kernel does not have.
+fn lacking(queue: &Queue, needed: &[(u8, &'static str)]) -> Result<Option<&'static str>, Errno> {
+    let mut probe = register::Probe::new();
+    queue
+        .io()
+        .submitter()
+        .register_probe(&mut probe)
+        .map_err(|error| Errno::of(&error))?;
+    let first = needed.iter().find(|(code, _)| !probe.is_supported(*code));
+    Ok(first.map(|(_, operation)| *operation))
 }
 
 /// A send that fits says nothing; one that does not says at once how much went out; so does one that finds no

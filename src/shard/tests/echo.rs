@@ -255,13 +255,16 @@ fn a_bomb_closes_who_sent_it_and_the_next_message_of_another_is_whole() {
     assert_eq!(heard(&mut other)[0], 0xc1);
 }
 
+/// As many as are heard in one turn.
+const CROWD: usize = limits::HEARD_PER_TURN;
+
 /// What each socket takes of a reply is limited, and so is what all of them take in one turn.
 #[test]
 fn who_owes_much_to_many_goes_on_with_the_rest_of_them_in_the_next_turn() {
-    let mut stage = Stage::sized(Site::echo(0), Size::echo(200, MESSAGE_BYTES_MAX));
+    let mut stage = Stage::sized(Site::echo(0), Size::echo(CROWD, MESSAGE_BYTES_MAX));
     let message = vec![b'x'; 60_000];
     let frame = masked(|sender, out| sender.binary(&message, MaskingKey::new(KEY), out).unwrap());
-    let mut clients: Vec<Client> = (0..200).map(|_| stage.upgraded()).collect();
+    let mut clients: Vec<Client> = (0..CROWD).map(|_| stage.upgraded()).collect();
     for client in &mut clients {
         assert_eq!(client.write(&frame), frame.len());
     }
@@ -273,7 +276,7 @@ fn who_owes_much_to_many_goes_on_with_the_rest_of_them_in_the_next_turn() {
     }
     let in_a_turn = limits::REPLIES_TURN_BYTES / message.len();
     assert!(
-        (200 - in_a_turn - 2..=200 - in_a_turn).contains(&left_for_later),
+        (CROWD - in_a_turn - 2..=CROWD - in_a_turn).contains(&left_for_later),
         "{left_for_later}"
     );
     for client in &mut clients {

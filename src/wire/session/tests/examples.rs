@@ -329,6 +329,25 @@ fn our_close_frame_in_the_middle_of_a_message_drops_what_was_held_of_it() {
 }
 
 #[test]
+fn what_came_before_our_close_frame_does_not_count_towards_the_limit_after_it() {
+    let stream = [
+        masked(false, Opcode::Text, &[b'a'; 10]),
+        masked(true, Opcode::Ping, b"close now"),
+        masked(false, Opcode::Continuation, &[b'a'; 10]),
+        masked(true, Opcode::Continuation, &[b'a'; 10]),
+    ]
+    .concat();
+    for at in 0..=stream.len() {
+        let mut end = End::<Server>::new(16);
+        for piece in [&stream[..at], &stream[at..]] {
+            let result = end.receive(piece, |_, sender| sender.close(None, &mut Vec::new()).unwrap());
+            assert_eq!(result, Ok(()), "split at {at}");
+        }
+        assert_eq!((end.session.held(), end.session.phase()), (0, Phase::CloseSent));
+    }
+}
+
+#[test]
 fn a_failed_session_says_why_once() {
     let mut end = End::<Server>::new(100);
     let fault = end.receive(b"\xff\xff", |_, _| unreachable!()).unwrap_err();

@@ -1,0 +1,125 @@
+//! When what is to happen next is meant to happen.
+//!
+//! Never looks at a clock and never catches its breath: what comes late keeps its intended time, so that waiting counts
+//! as latency (an open loop). Invariant: the `n`-th time is the start and `n` intervals, whatever happened before, so
+//! that errors of rounding do not add up.
+
+/// A steady series of intended times.
+///
+/// ```
+/// use tickwire::load::Pace;
+/// let mut pace = Pace::new(1_000.0, 0);
+/// assert_eq!(pace.take(2_500_000), Some(0));
+/// assert_eq!(pace.take(2_500_000), Some(1_000_000));
+/// assert_eq!(pace.take(2_500_000), Some(2_000_000));
+/// assert_eq!((pace.take(2_500_000), pace.next_ns()), (None, 3_000_000));
+/// ```
+#[derive(Clone, Copy, Debug)]
+pub struct Pace {
+    start_ns: u64,
+    interval_ns: f64,
+    taken: u64,
+}
+
+impl Pace {
+    /// So many a second, the first one at `start_ns`. A rate of zero, or one that is none, is as fast as possible:
+    /// everything is meant for `start_ns`.
+    #[must_use]
+    pub fn new(per_second: f64, start_ns: u64) -> Self {
+        let interval_ns = if per_second > 0.0 {
+            NS_PER_S / per_second
+        } else {
+            0.0
+        };
+        Self {
+            start_ns,
+            interval_ns,
+            taken: 0,
+        }
+    }
+
+    /// The next intended time, if it has come; it is then used up.
+    pub fn take(&mut self, now_ns: u64) -> Option<u64> {
+        let next_ns = self.next_ns();
+        (next_ns <= now_ns).then(|| {
+            self.taken += 1;
+            next_ns
+        })
+    }
+
+    /// When the next one is due.
+    #[must_use]
+    #[expect(
+        clippy::cast_precision_loss,
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "53 bits of nanoseconds are a hundred days"
+    )]
+    pub fn next_ns(&self) -> u64 {
+        self.start_ns
+            .saturating_add((self.taken as f64 * self.interval_ns) as u64)
+    }
+
+    /// Whether it has no rhythm: everything is due at once.
+    #[must_use]
+    pub fn is_unlimited(&self) -> bool {
+        self.interval_ns == 0.0
+    }
+
+    /// Goes on from `now_ns` at the same rate, forgetting what is overdue. For what paces itself to be kind, and does not
+    /// measure.
+    pub fn forgive(&mut self, now_ns: u64) {
+        self.start_ns = now_ns;
+        self.taken = 0;
+    }
+}
+
+const NS_PER_S: f64 = 1e9;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn what_is_late_keeps_its_intended_time() {
+        let mut pace = Pace::new(10.0, 1_000);
+        let second = 1_000_000_000;
+        let times: Vec<u64> = std::iter::from_fn(|| pace.take(second)).collect();
+        assert_eq!(times.len(), 10);
+        assert!(
+            times
+                .iter()
+                .zip(times.iter().skip(1))
+                .all(|(a, b)| b - a == 100_000_000)
+        );
+    }
+
+    #[test]
+    fn without_a_rate_everything_is_due_at_once() {
+        let mut pace = Pace::new(0.0, 5);
+        assert!(pace.is_unlimited());
+        assert_eq!(
+            (pace.take(4), pace.take(5), pace.take(6)),
+            (None, Some(5), Some(5))
+        );
+    }
+
+    #[test]
+    fn forgiving_drops_what_is_overdue() {
+        let mut pace = Pace::new(1_000.0, 0);
+        pace.forgive(10_000_000);
+        assert_eq!(pace.take(10_000_000), Some(10_000_000));
+        assert_eq!(pace.take(10_000_000), None);
+    }
+
+    proptest! {
+        #[test]
+        fn the_rate_is_kept_in_the_long_run(per_second in 1_u32..2_000_000, seconds in 1_u64..100) {
+            let mut pace = Pace { taken: u64::from(per_second) * seconds, ..Pace::new(f64::from(per_second), 0) };
+            let due = pace.next_ns();
+            prop_assert!(due.abs_diff(seconds * 1_000_000_000) <= 1_000, "{due}");
+            prop_assert!(pace.take(due).is_some() && pace.next_ns() >= due);
+        }
+    }
+}

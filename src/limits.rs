@@ -109,9 +109,10 @@ pub const SUBSCRIPTIONS_PER_CONNECTION_MAX: u32 = 1024;
 /// Subscriptions that a shard has memory for, for each connection it serves, unless the command line says otherwise.
 /// Beyond: error 4503 for that channel.
 pub const SUBSCRIPTIONS_PER_CONNECTION_PLANNED: usize = 16;
-/// Tape ranges that a connection notes within one turn. Beyond: it is caught up from the tape.
+/// Tape ranges that are noted for a connection within one round. The first has room in each slot, the others in what two
+/// slots share. Beyond, or where there is none: it is caught up from the tape.
 pub const RANGES_PER_TURN: usize = 4;
-/// Bytes of one such range. Beyond: another one begins; all of a turn's go into one send, which takes less than 2 GiB.
+/// Bytes of one such range. Beyond: another one begins; all of a round's go into one send, which takes less than 2 GiB.
 pub const RANGE_BYTES_MAX: u32 = 256 * 1024 * 1024;
 /// Bytes of private replies that a connection may owe. Beyond [`OUTBOX_BYTES_PAUSE`] its commands wait unread.
 pub const OUTBOX_BYTES_MAX: usize = FRAME_BYTES_MAX + 2 * REPLY_BYTES_MAX;
@@ -215,6 +216,15 @@ pub const HEARD_PER_TURN: usize = 128;
 pub const RECV_BYTES: usize = 64 * 1024;
 /// Sends handed to the kernel in one submission.
 pub const SEND_BATCH: usize = 2048;
+/// Sends of one turn to those who are live; as many of replies, and as many to those who catch up. Beyond: they wait for
+/// the next turn, when those who connect, ask for something or are due have been heard.
+pub const TURN_SENDS: usize = SEND_BATCH;
+/// Records that are sent in one round, so while the tape stays pinned, and that are looked at in one turn. Beyond: they
+/// are the next round's.
+pub const ROUND_RECORDS: usize = 2048;
+/// Times that one turn notes for some client that it is to be sent a record, or several that follow each other on their
+/// channel. Beyond, when all subscribers of the record are noted: the next turn goes on with the next one.
+pub const TURN_NOTES: usize = 64 * 1024;
 /// Slices of all sends of one submission together. Beyond: the clients that catch up wait for the next one.
 pub const SEND_BATCH_PARTS: usize = SEND_BATCH * RANGES_PER_TURN;
 /// Bytes of replies that a shard sends in one turn, more or less one connection's. Beyond: they come first in the next,
@@ -222,6 +232,9 @@ pub const SEND_BATCH_PARTS: usize = SEND_BATCH * RANGES_PER_TURN;
 pub const REPLIES_TURN_BYTES: usize = 4 * 1024 * 1024;
 /// Records of the tape that are looked at for one connection that catches up before the next has its turn.
 pub const CATCH_UP_RECORDS: usize = 4096;
+/// Records that are looked at for all connections of a shard together in one turn, more or less one connection's. Beyond:
+/// they go on in the next.
+pub const CATCH_UP_TURN_RECORDS: usize = 64 * CATCH_UP_RECORDS;
 /// Bytes that one connection is caught up by before the next one has its turn.
 pub const CATCH_UP_BYTES: usize = 256 * 1024;
 /// Bytes that all connections of a shard together are caught up by in one turn, so that the tape's writer and the
@@ -366,6 +379,7 @@ const _: () = assert!(0 < SLOTS_SPARE && SLOTS_SPARE < REFUSALS_PER_SHARD);
 const _: () = assert!(HANDSHAKE_MS <= MESSAGE_MS && MESSAGE_MS <= PING_INTERVALS_SILENT * PING_INTERVAL_MS);
 const _: () = assert!(FRAME_BYTES_MAX >= SOURCE_LINE_BYTES_MAX);
 const _: () = assert!(SEND_PARTS_MAX > RANGES_PER_TURN);
+const _: () = assert!(0 < TURN_SENDS && TURN_SENDS <= SEND_BATCH);
 const _: () = assert!(RANGE_BYTES_MAX as usize * RANGES_PER_TURN < 1 << 31);
 const _: () = assert!(RANGE_BYTES_MAX as usize >= FRAME_BYTES_MAX);
 const _: () = assert!(CATCH_UP_BYTES + FRAME_BYTES_MAX < 1 << 31);

@@ -83,6 +83,36 @@ impl Outboxes {
         parts.into_iter().try_for_each(|part| self.fill(outbox, part))
     }
 
+    /// Puts `bytes` before all that `outbox` owes, of which nothing has gone out; all of them or none.
+    ///
+    /// # Errors
+    /// As [`append`](Self::append).
+    ///
+    /// # Panics
+    /// When some of the first block has gone out.
+    pub fn prepend(&mut self, outbox: &mut Outbox, bytes: &[u8]) -> Result<(), OutboxFull> {
+        if outbox.is_empty() {
+            return self.append(outbox, bytes);
+        }
+        assert_eq!(outbox.sent, 0, "nothing comes before what has gone out");
+        let block_bytes = self.pool.block_bytes();
+        let needed = bytes.len().div_ceil(block_bytes);
+        if outbox.len() + bytes.len() > self.bounds.owed_bytes || needed > self.pool.available() {
+            return Err(OutboxFull);
+        }
+        // From the last piece to the first, each at the end of its block: only the first block may begin late.
+        for piece in bytes.rchunks(block_bytes) {
+            let block = self.pool.take().ok_or(OutboxFull)?;
+            let (index, start) = (block.index(), block_bytes - piece.len());
+            self.pool.bytes_mut(&block)[start..].copy_from_slice(piece);
+            self.make_next(index);
+            self.next[index] = outbox.first.replace(block);
+            outbox.sent = small(start);
+            outbox.grow(piece.len());
+        }
+        Ok(())
+    }
+
     /// The first `parts_max` stretches of what `outbox` owes, in order.
     pub fn parts<'a>(&'a self, outbox: &'a Outbox, parts_max: usize) -> impl Iterator<Item = &'a [u8]> {
         let block_bytes = self.pool.block_bytes();
@@ -165,14 +195,19 @@ impl Outboxes {
 
     fn link(&mut self, outbox: &mut Outbox, block: Block) {
         let index = block.index();
-        while self.next.len() <= index {
-            self.next.push(None);
-        }
+        self.make_next(index);
         match outbox.last_index() {
             Some(last) => self.next[last] = Some(block),
             None => outbox.first = Some(block),
         }
         outbox.last = small(index);
+    }
+
+    /// Makes room for what follows the block of that index.
+    fn make_next(&mut self, index: usize) {
+        while self.next.len() <= index {
+            self.next.push(None);
+        }
     }
 }
 
@@ -253,7 +288,7 @@ mod tests {
     proptest! {
         #[test]
         fn two_outboxes_of_one_pool_behave_as_two_byte_queues(
-            ops in prop::collection::vec((any::<bool>(), prop::option::of(0_usize..20), 0_usize..30), 0..60),
+            ops in prop::collection::vec((any::<bool>(), prop::option::of((any::<bool>(), 0_usize..20)), 0_usize..30), 0..60),
         ) {
             let mut outboxes = Outboxes::new(8, 12, Bounds::default());
             let mut boxes = [Outbox::default(), Outbox::default()];
@@ -261,10 +296,12 @@ mod tests {
             let mut next = 0_u8;
             for (which, append, consume) in ops {
                 let (outbox, queue) = (&mut boxes[usize::from(which)], &mut oracle[usize::from(which)]);
-                if let Some(count) = append {
+                if let Some((first, count)) = append {
                     let bytes: Vec<u8> = (0..count).map(|_| { next = next.wrapping_add(1); next }).collect();
                     let parts = bytes.split_at(bytes.len() / 3);
-                    if outboxes.append_all(outbox, [parts.0, parts.1]).is_ok() { queue.extend(bytes); }
+                    if first && outbox.sent == 0 {
+                        if outboxes.prepend(outbox, &bytes).is_ok() { queue.splice(0..0, bytes); }
+                    } else if outboxes.append_all(outbox, [parts.0, parts.1]).is_ok() { queue.extend(bytes); }
                 } else {
                     let count = consume.min(queue.len());
                     outboxes.consume(outbox, count);

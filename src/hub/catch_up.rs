@@ -24,6 +24,15 @@ pub struct Lost {
     pub channel: Box<str>,
 }
 
+/// What a slice came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Caught {
+    /// How many of its ranges belong to the join.
+    pub joined: usize,
+    /// How many records were looked at.
+    pub records: usize,
+}
+
 /// One track of a pinned tape.
 #[derive(Clone, Copy, Debug)]
 struct TrackView<'a> {
@@ -53,7 +62,7 @@ struct Slice<'a> {
 
 impl Hub {
     /// Appends to `ranges` the next slice of what the client `key` wants of its track, moves its place behind it,
-    /// and says how many of the ranges belong to the join.
+    /// and says what it came to.
     ///
     /// A slice ends after [`limits::CATCH_UP_RECORDS`] records, [`limits::CATCH_UP_BYTES`] bytes or
     /// [`limits::SEND_PARTS_MAX`] ranges, so that one client cannot keep the others waiting.
@@ -66,7 +75,7 @@ impl Hub {
         tape: &Reader,
         wanted: &mut Wanted,
         ranges: &mut Vec<Range>,
-    ) -> Result<usize, Lost> {
+    ) -> Result<Caught, Lost> {
         let Client {
             subscriptions: mine,
             mut place,
@@ -74,8 +83,10 @@ impl Hub {
             ..
         } = *self.client(key);
         let track = TrackView { tape, track };
+        let (mut rest, mut records) = (NEVER, 0);
         if place.join_next != NEVER {
-            self.gather(&mine, &place, tape, wanted)?;
+            rest = self.gather(&mine, &place, tape, wanted)?;
+            records = wanted.positions.len();
         }
         self.check_scan(&mine, &mut place, tape)?;
         let mut slice = Slice::new(ranges);
@@ -85,7 +96,7 @@ impl Hub {
                 .iter()
                 .copied()
                 .find(|&at| !slice.take(track.span(at)));
-            place.join_next = full_at.unwrap_or(NEVER);
+            place.join_next = full_at.unwrap_or(rest);
         }
         let joined = slice.end_part();
         if place.join_next == NEVER {
@@ -93,8 +104,9 @@ impl Hub {
             place.cursor = self.scan(place.cursor, &track, wanted, &mut slice);
             self.unmark(&mine, wanted);
         }
+        records += limits::CATCH_UP_RECORDS - slice.records;
         self.client_mut(key).place = place;
-        Ok(joined)
+        Ok(Caught { joined, records })
     }
 
     /// Whether all that the client `key` still wants is on the tape.
@@ -108,7 +120,7 @@ impl Hub {
             ..
         } = *self.client(key);
         if place.join_next != NEVER {
-            self.gather(&mine, &place, tape, wanted)?;
+            let _rest = self.gather(&mine, &place, tape, wanted)?;
         }
         self.check_scan(&mine, &mut place, tape)
     }
@@ -134,29 +146,35 @@ impl Hub {
         at
     }
 
-    /// Finds the positions of the join, oldest first, from `place.join_next` on: for each channel that only the
-    /// joining subscriptions match, what [`chain`] finds.
+    /// Finds the first positions of the join, oldest first, from `place.join_next` on, as many as a slice takes: for each
+    /// channel that only the joining subscriptions match, what [`chain`] finds. Says where the rest begins.
     fn gather(
         &self,
         mine: &Subscriptions,
         place: &Place,
         tape: &Reader,
         wanted: &mut Wanted,
-    ) -> Result<(), Lost> {
+    ) -> Result<Position, Lost> {
         wanted.positions.clear();
         self.mark(mine, wanted, |subscription| !subscription.joining());
-        let mut result = Ok(());
+        let (mut result, mut rest) = (Ok(()), NEVER);
         for subscription in self.pool.iter(mine).filter(|subscription| subscription.joining()) {
             for (id, channel) in self.matching(subscription.topic()) {
                 if result.is_ok() && !wanted.wants(id, channel) {
                     result = chain(channel, place, tape, &mut wanted.positions);
+                    if wanted.positions.len() >= 2 * limits::CATCH_UP_RECORDS {
+                        rest = rest.min(wanted.keep_first());
+                    }
                 }
             }
         }
         self.unmark(mine, wanted);
+        if wanted.positions.len() > limits::CATCH_UP_RECORDS {
+            rest = rest.min(wanted.keep_first());
+        }
         wanted.positions.sort_unstable();
         wanted.positions.dedup();
-        result
+        result.map(|()| rest)
     }
 
     /// Moves a scan that the tape has overtaken to the tail, if nothing that it wanted was between the two.
@@ -211,6 +229,13 @@ impl Wanted {
             TopicId::Kind(kind) => &mut self.kinds[kind as usize],
             TopicId::All => &mut self.all,
         }
+    }
+
+    /// Keeps the first positions, as many as a slice takes, and says which the first of the others is.
+    fn keep_first(&mut self) -> Position {
+        let (_, &mut rest, _) = self.positions.select_nth_unstable(limits::CATCH_UP_RECORDS);
+        self.positions.truncate(limits::CATCH_UP_RECORDS);
+        rest
     }
 
     fn wants(&self, id: ChannelId, channel: &Channel) -> bool {
@@ -278,6 +303,11 @@ fn chain(channel: &Channel, place: &Place, tape: &Reader, positions: &mut Vec<Po
         return Ok(());
     }
     let mut at = channel.newest();
+    if at == channel.image() && tape.tail() <= at && place.join_next <= at && at < place.cursor {
+        // Nothing has come since: no need to look at the tape, where these are far apart.
+        positions.push(at);
+        return Ok(());
+    }
     while at >= place.join_next {
         if at < tape.tail() {
             return Err(Lost {

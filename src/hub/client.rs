@@ -2,7 +2,8 @@
 //!
 //! A client that has everything up to the hub's cursor is *live*: each new record is routed to it. Any other
 //! client is *behind*: it owns a place instead, and [`catch_up`](super::catch_up) serves it from there, at the
-//! same cost in memory whether it is one record behind or a hundred thousand.
+//! same cost in memory whether it is one record behind or a hundred thousand. Those who are not live cost a broadcast
+//! nothing: they stand behind those who are, in each list of subscribers.
 //!
 //! Subscriptions change only where that can be exact. A client subscribes when it is live; the subscription begins
 //! a *join*, which puts it behind until it was sent what it wants of the past. It unsubscribes when no join is on.
@@ -31,17 +32,6 @@ pub struct Place {
     pub(super) join_next: Position,
 }
 
-impl Client {
-    /// New subscriptions are to be sent what they want of the time before `hub_cursor`.
-    pub(super) fn begin_join(&mut self, hub_cursor: Position) {
-        self.live = false;
-        self.place = Place {
-            cursor: hub_cursor,
-            join_next: Position::FIRST,
-        };
-    }
-}
-
 impl Default for Client {
     fn default() -> Self {
         NOBODY
@@ -52,21 +42,30 @@ impl Hub {
     /// A client arrives, who reads `track`.
     pub fn enter(&mut self, key: Key, track: Track) {
         *self.client_mut(key) = Client { track, ..NOBODY };
+        self.fan_out.enter(key.slot());
     }
 
     /// The client `key` could not be given every record: it has all that it wants before `cursor`. One without
     /// subscriptions wants nothing, so it stays as it is.
     pub fn fall_behind(&mut self, key: Key, cursor: Position) {
-        let client = self.client_mut(key);
+        let client = self.client(key);
         debug_assert!(client.live, "a client falls behind once");
-        if client.subscriptions.len() == 0 {
-            return;
+        if client.subscriptions.len() > 0 {
+            let place = Place {
+                cursor,
+                ..NOBODY.place
+            };
+            self.leave_the_living(key, place);
         }
-        client.live = false;
-        client.place = Place {
-            cursor,
-            ..NOBODY.place
+    }
+
+    /// The client's new subscriptions are to be sent what they want of the time up to now.
+    pub(super) fn begin_join(&mut self, key: Key) {
+        let place = Place {
+            cursor: self.observed,
+            join_next: Position::FIRST,
         };
+        self.leave_the_living(key, place);
     }
 
     /// The send of the last slice was cut short within the join: all of the join before `next` went out, and of
@@ -87,18 +86,29 @@ impl Hub {
 
     /// Makes the client `key` live if it has everything up to the hub's cursor, and says whether it is live now.
     pub fn go_live(&mut self, key: Key) -> bool {
-        let cursor = self.cursor;
-        let client = self.client_mut(key);
-        client.live |= client.place.join_next == NEVER && client.place.cursor == cursor;
-        client.live
+        let Client { live, place, .. } = *self.client(key);
+        let has_everything = place.join_next == NEVER && place.cursor == self.cursor;
+        if !live && has_everything {
+            self.set_live(key, true);
+        }
+        live || has_everything
     }
 
-    /// Whether the client `key` may subscribe now: it is live, or its join has begun in this very turn and takes in
-    /// more.
+    /// Whether the client `key` may subscribe now: it has everything up to now that it wants, or its join has begun in this
+    /// very turn and takes in more.
     #[must_use]
     pub fn may_subscribe(&self, key: Key) -> bool {
-        let Client { live, place, .. } = self.client(key);
-        *live || (place.join_next == Position::FIRST && place.cursor == self.cursor)
+        let Client {
+            live,
+            place,
+            subscriptions: mine,
+            ..
+        } = self.client(key);
+        if *live {
+            let wants_nothing = mine.len() == 0 || self.cursor == self.observed;
+            return wants_nothing && !self.fan_out.is_pending(key);
+        }
+        place.join_next == Position::FIRST && place.cursor == self.observed
     }
 
     /// Whether the client `key` may unsubscribe now: no join is on, which could owe it what it unsubscribes from.
@@ -132,10 +142,29 @@ impl Hub {
         self.client(key).subscriptions.len()
     }
 
-    /// Which track the client `key` reads, if it is live.
-    pub(super) fn live_track(&self, key: Key) -> Option<Track> {
-        let client = self.client(key);
-        client.live.then_some(client.track)
+    /// From now on the client has its own place.
+    fn leave_the_living(&mut self, key: Key, place: Place) {
+        if self.client(key).live {
+            self.set_live(key, false);
+        }
+        self.client_mut(key).place = place;
+    }
+
+    /// Moves the client within the lists of all that it has subscribed to.
+    fn set_live(&mut self, key: Key, live: bool) {
+        let client = self.client_mut(key);
+        client.live = live;
+        let mine = client.subscriptions;
+        let mut at = None;
+        while let Some((index, subscription)) = self.pool.step(&mine, at) {
+            let topic = self.topic_mut(subscription.topic());
+            let (place, moved) = topic.set_live(subscription.place(), live);
+            if let Some(moved) = moved {
+                self.pool.relocate(moved.subscription, moved.place);
+            }
+            self.pool.relocate(index, place);
+            at = Some(index);
+        }
     }
 
     pub(super) fn client(&self, key: Key) -> &Client {

@@ -2,9 +2,10 @@
 //! behind still has to get.
 //!
 //! It never touches a socket or a connection: it knows clients as [`Key`]s and answers with keys and tape
-//! positions. What it knows of a channel is always a function of the records between the tape's tail and
-//! [`Hub::cursor`], so a shard that was lapped rebuilds it by reading the tape again.
+//! positions. What it knows of a channel is always a function of the records on the tape as of the last pin, so a shard
+//! that was lapped rebuilds it by reading the tape again. What it has routed, up to [`Hub::cursor`], may be less.
 //!
+//! - `fan_out`: what each live client is sent of the newest records;
 //! - `topic`: the dense list of everyone subscribed to one thing;
 //! - `subscription`: the 16 bytes that tie one client to one topic;
 //! - `client`: a client's place on the tape;
@@ -13,14 +14,16 @@
 mod catch_up;
 mod channel;
 mod client;
+mod fan_out;
 mod range;
 mod selector;
 mod subscription;
 mod topic;
 
-pub use catch_up::{Lost, Wanted};
+pub use catch_up::{Caught, Lost, Wanted};
 pub use channel::Channel;
 pub use client::Place;
+pub use fan_out::{FanOut, Parcel};
 pub use range::Range;
 pub use selector::Selector;
 pub use subscription::{SubscribeError, UnsubscribeError};
@@ -29,10 +32,11 @@ use std::collections::HashMap;
 
 use crate::base::Key;
 use crate::limits;
-use crate::tape::{ChannelId, Position, Reader, Record, Track};
+use crate::tape::{ChannelId, Position, Reader};
 use client::Client;
+use fan_out::{RUN_RECORDS, ReaderOf};
 use subscription::Pool;
-use topic::{Topic, TopicId};
+use topic::{Subscriber, Topic, TopicId};
 
 /// Everything one shard knows of channels and of who subscribed to them.
 #[derive(Debug)]
@@ -44,8 +48,10 @@ pub struct Hub {
     all: Topic,
     clients: Vec<Client>,
     pool: Pool,
+    fan_out: FanOut,
     subscribers: u32,
     cursor: Position,
+    observed: Position,
 }
 
 /// What stands before the colon of a channel's name, and who wants everything of it.
@@ -76,8 +82,10 @@ impl Hub {
             all: Topic::default(),
             clients: Vec::with_capacity(slots),
             pool: Pool::with_capacity(subscriptions_max),
+            fan_out: FanOut::with_capacity(slots),
             subscribers: 0,
             cursor: Position::FIRST,
+            observed: Position::FIRST,
         };
         for kind in kinds {
             hub.kind_id(kind);
@@ -86,7 +94,7 @@ impl Hub {
     }
 
     /// Takes note of channels that the writer has opened since the last call.
-    pub fn learn(&mut self, tape: &Reader) {
+    fn learn(&mut self, tape: &Reader) {
         for number in self.channel_count()..tape.channels() {
             let id = ChannelId::new(number);
             let info = tape.channel(id);
@@ -98,16 +106,73 @@ impl Hub {
         }
     }
 
-    /// Takes note of the record at `position`, the next one after [`cursor`](Self::cursor).
-    pub fn observe(&mut self, position: Position, record: &Record) {
-        debug_assert!(position >= self.cursor, "records are observed in tape order");
-        self.channels[record.channel.index()].observe(position, record);
-        self.cursor = position.next();
+    /// Begins a round with what the tape has from the [`cursor`](Self::cursor) on. The tape stays pinned until everyone
+    /// has been sent its share: [`FanOut::is_over`].
+    pub fn begin_round(&mut self, tape: &Reader) {
+        self.learn(tape);
+        self.observe(tape);
+        self.fan_out.begin(tape, self.cursor);
     }
 
-    /// Forgets everything before `tail`, for the tape has: what follows is read again from there.
-    pub fn rewind(&mut self, tail: Position) {
-        self.cursor = tail;
+    /// Takes note of what is new on the tape, all of it: what a newcomer is to be sent first must still be there.
+    fn observe(&mut self, tape: &Reader) {
+        while self.observed < tape.head() {
+            let record = tape.record(self.observed);
+            self.channels[record.channel.index()].observe(self.observed, record);
+            self.observed = self.observed.next();
+        }
+    }
+
+    /// Notes for everyone live which of the new records it wants: subscribers of their channel, of its kind, of everything.
+    /// Stops when it has looked at `records_max` records or noted something `notes_max` times, more
+    /// or less one run of records. Says whether it is done with all that belongs to the round.
+    pub fn route(&mut self, tape: &Reader, records_max: usize, notes_max: usize) -> bool {
+        let end = self.fan_out.end().min(tape.head());
+        let stop = Position::new(self.cursor.number() + records_max as u64).min(end);
+        let mut notes = 0;
+        while self.cursor < stop && notes < notes_max {
+            let record = tape.record(self.cursor);
+            if record.kind.is_live() {
+                notes += self.route_run(tape, record.channel, stop);
+            } else {
+                self.cursor = self.cursor.next();
+            }
+        }
+        self.cursor >= end
+    }
+
+    /// Routes the message at the cursor, and those of the same channel that follow it directly: what goes to the same
+    /// clients is noted once. Says how often it was noted.
+    fn route_run(&mut self, tape: &Reader, id: ChannelId, stop: Position) -> usize {
+        let channel = &self.channels[id.index()];
+        let first = self.cursor;
+        let stop = stop.min(Position::new(first.number() + RUN_RECORDS));
+        while self.cursor < stop {
+            let record = tape.record(self.cursor);
+            if record.channel != id || !record.kind.is_live() {
+                break;
+            }
+            self.cursor = self.cursor.next();
+        }
+        let kind = &self.kinds[channel.kind() as usize];
+        let topics = [channel.topic(), &kind.topic, &self.all].map(Topic::live);
+        let notes: usize = topics.iter().map(|live| live.len()).sum();
+        if notes > 0 {
+            let run = self.fan_out.run(tape, first, self.cursor);
+            for live in topics {
+                for subscriber in live {
+                    self.fan_out.note(subscriber.slot, subscriber.reader, &run);
+                }
+            }
+        }
+        notes
+    }
+
+    /// The tape has let go of what was to be routed next, and everyone live has fallen behind: there is nobody to route
+    /// the rest to. What is known of channels is read again from the tail.
+    pub fn skip(&mut self, tape: &Reader) {
+        self.observed = self.observed.max(tape.tail());
+        self.cursor = tape.head();
     }
 
     /// Subscribes the client `key` to `selector`, and begins its join: what it is to get of the past comes with
@@ -123,7 +188,7 @@ impl Hub {
             if mine.len() >= limits::SUBSCRIPTIONS_PER_CONNECTION_MAX {
                 return Err(SubscribeError::TooMany);
             }
-            let (place, cursor) = (self.topic(id).next_place(), self.cursor);
+            let place = self.topic(id).next_place();
             debug_assert!(
                 self.may_subscribe(key),
                 "a join begins when the client has everything"
@@ -135,11 +200,16 @@ impl Hub {
                 .pool
                 .push(&mut mine, id, place)
                 .ok_or(SubscribeError::Overloaded)?;
-            self.topic_mut(id).push(key, subscription);
-            self.subscribers += u32::from(mine.len() == 1);
+            self.begin_join(key);
             let client = self.client_mut(key);
             client.subscriptions = mine;
-            client.begin_join(cursor);
+            let subscriber = Subscriber {
+                slot: key.slot(),
+                reader: ReaderOf::new(key, client.track),
+                subscription,
+            };
+            self.topic_mut(id).push(subscriber);
+            self.subscribers += u32::from(mine.len() == 1);
         }
         Ok(self.subscribed(id))
     }
@@ -175,17 +245,20 @@ impl Hub {
         *self.client_mut(key) = Client::default();
     }
 
-    /// Everyone who is live and is to get `record`, and the track they read: subscribers of its channel, of its
-    /// kind, of everything. A client with overlapping subscriptions appears more than once.
-    pub fn route(&self, record: &Record) -> impl Iterator<Item = (Key, Track)> + '_ {
-        let channel = &self.channels[record.channel.index()];
-        let kind = &self.kinds[channel.kind() as usize];
-        let keys = channel
-            .topic()
-            .keys()
-            .chain(kind.topic.keys())
-            .chain(self.all.keys());
-        keys.filter_map(|key| self.live_track(key).map(|track| (key, track)))
+    /// The connection of the client `key` is no more: what it is still to be sent of the round is not sent.
+    pub fn withdraw(&mut self, key: Key) {
+        self.fan_out.withdraw(key);
+    }
+
+    /// What each client is sent in this round.
+    #[must_use]
+    pub fn fan_out(&self) -> &FanOut {
+        &self.fan_out
+    }
+
+    /// The same, to send it.
+    pub fn fan_out_mut(&mut self) -> &mut FanOut {
+        &mut self.fan_out
     }
 
     /// What the client `key` has subscribed to, newest first.
@@ -197,7 +270,7 @@ impl Hub {
         topics.map(|id| (self.selector(id), self.subscribed(id)))
     }
 
-    /// The first position not observed yet.
+    /// The first position not routed yet.
     #[must_use]
     pub fn cursor(&self) -> Position {
         self.cursor
@@ -228,15 +301,27 @@ impl Hub {
     pub fn invariants(&self, keys: impl Iterator<Item = Key>) {
         let mut ends = 0;
         for key in keys {
-            let mine = self.client(key).subscriptions;
-            let mut count = 0;
-            for subscription in self.pool.iter(&mine) {
-                assert_eq!(
-                    self.topic(subscription.topic()).key_at(subscription.place()),
-                    Some(key)
-                );
-                count += 1;
+            let Client {
+                subscriptions: mine,
+                live,
+                track,
+                ..
+            } = *self.client(key);
+            let (mut count, mut at) = (0, None);
+            while let Some((index, subscription)) = self.pool.step(&mine, at) {
+                let other_end = Subscriber {
+                    slot: key.slot(),
+                    reader: ReaderOf::new(key, track),
+                    subscription: index,
+                };
+                let topic = self.topic(subscription.topic());
+                assert_eq!(topic.at(subscription.place()), Some((other_end, live)));
+                (count, at) = (count + 1, Some(index));
             }
+            assert!(
+                live || !self.fan_out.is_pending(key),
+                "whoever has a place of its own has no share"
+            );
             assert_eq!(count, mine.len(), "a client counts its subscriptions");
             ends += count as usize;
         }
@@ -270,11 +355,11 @@ impl Hub {
         }
     }
 
-    /// Takes the subscriber at `place` out of its topic. The topic's last subscriber moves into the gap, so that
-    /// subscriber's own entry is told its new place.
+    /// Takes the subscriber at `place` out of its topic. Others move into the gap, so that their own entries are told
+    /// their new places.
     fn vacate(&mut self, id: TopicId, place: u32) {
-        if let Some(moved) = self.topic_mut(id).swap_remove(place) {
-            self.pool.relocate(moved, place);
+        for moved in self.topic_mut(id).remove(place).into_iter().flatten() {
+            self.pool.relocate(moved.subscription, moved.place);
         }
     }
 

@@ -158,6 +158,12 @@ impl Pool {
         self.entries[index.0 as usize].place = place;
     }
 
+    /// Steps to the client's next subscription, the newest first, from the one before it or from none.
+    pub(super) fn step(&self, mine: &Subscriptions, before: Option<Index>) -> Option<(Index, Subscription)> {
+        let at = before.map_or(mine.first, |Index(before)| self.entries[before as usize].next);
+        self.entries.get(at as usize).map(|entry| (Index(at), *entry))
+    }
+
     /// Ends the client's join: none of its subscriptions is joining any more.
     pub(super) fn settle(&mut self, mine: &Subscriptions) {
         let mut at = mine.first;

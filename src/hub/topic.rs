@@ -1,7 +1,9 @@
 //! Everyone subscribed to one thing, as a dense list: walking it is what a broadcast does.
+//!
+//! Those who are live stand in front of those who are not, so that a broadcast passes only the former.
 
+use super::fan_out::ReaderOf;
 use super::subscription::Index;
-use crate::base::Key;
 use crate::tape::ChannelId;
 
 /// Names a topic of a hub.
@@ -15,33 +17,64 @@ pub(super) enum TopicId {
     Channel(ChannelId),
 }
 
-/// The subscribers of one topic, in no order.
+/// The subscribers of one topic.
 #[derive(Debug, Default)]
 pub(super) struct Topic {
     subscribers: Vec<Subscriber>,
+    /// How many of them, from the first on, are live.
+    live: usize,
 }
 
 /// One end of a subscription; the other is the client's own entry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Subscriber {
+    pub(super) slot: u32,
+    pub(super) reader: ReaderOf,
+    pub(super) subscription: Index,
+}
+
+/// A subscription whose other end has moved.
 #[derive(Clone, Copy, Debug)]
-struct Subscriber {
-    key: Key,
-    subscription: Index,
+pub(super) struct Moved {
+    pub(super) subscription: Index,
+    pub(super) place: u32,
 }
 
 impl Topic {
     /// Bytes that a subscription costs. A list that has grown has room for more, which nothing has touched.
     pub(super) const BYTES_PER_SUBSCRIPTION: usize = size_of::<Subscriber>();
 
-    pub(super) fn push(&mut self, key: Key, subscription: Index) {
-        self.subscribers.push(Subscriber { key, subscription });
+    /// Adds a subscriber who is not live.
+    pub(super) fn push(&mut self, subscriber: Subscriber) {
+        self.subscribers.push(subscriber);
     }
 
-    /// Takes out the subscriber at `place` and says whose subscription has moved there instead, if one has.
-    pub(super) fn swap_remove(&mut self, place: u32) -> Option<Index> {
+    /// Takes the subscriber at `place` out, and says who stands where instead.
+    pub(super) fn remove(&mut self, place: u32) -> [Option<Moved>; 2] {
+        let (place, moved) = self.set_live(place, false);
         self.subscribers.swap_remove(place as usize);
-        self.subscribers
-            .get(place as usize)
-            .map(|moved| moved.subscription)
+        let last = self.subscribers.get(place as usize).map(|subscriber| Moved {
+            subscription: subscriber.subscription,
+            place,
+        });
+        [moved, last]
+    }
+
+    /// Puts the subscriber at `place` among those who are live, or among those who are not. Says where it stands then,
+    /// and who has taken its place.
+    pub(super) fn set_live(&mut self, place: u32, live: bool) -> (u32, Option<Moved>) {
+        let from = place as usize;
+        if live == (from < self.live) {
+            return (place, None);
+        }
+        let to = if live { self.live } else { self.live - 1 };
+        self.live = if live { self.live + 1 } else { self.live - 1 };
+        self.subscribers.swap(from, to);
+        let moved = (from != to).then(|| Moved {
+            subscription: self.subscribers[from].subscription,
+            place,
+        });
+        (u32::try_from(to).unwrap_or(u32::MAX), moved)
     }
 
     /// Where the next subscriber will stand.
@@ -49,14 +82,15 @@ impl Topic {
         u32::try_from(self.subscribers.len()).unwrap_or(u32::MAX)
     }
 
-    pub(super) fn keys(&self) -> impl Iterator<Item = Key> + '_ {
-        self.subscribers.iter().map(|subscriber| subscriber.key)
+    /// Those who are live.
+    pub(super) fn live(&self) -> &[Subscriber] {
+        &self.subscribers[..self.live]
     }
 
-    pub(super) fn key_at(&self, place: u32) -> Option<Key> {
-        self.subscribers
-            .get(place as usize)
-            .map(|subscriber| subscriber.key)
+    /// Who stands at `place`, and whether it is live.
+    pub(super) fn at(&self, place: u32) -> Option<(Subscriber, bool)> {
+        let subscriber = self.subscribers.get(place as usize)?;
+        Some((*subscriber, (place as usize) < self.live))
     }
 
     pub(super) fn len(&self) -> usize {

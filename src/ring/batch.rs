@@ -74,6 +74,25 @@ impl<'a> Batch<'a> {
         u32::try_from(self.sends.len() - 1).unwrap_or(u32::MAX)
     }
 
+    /// Adds one send of one part, as [`push`](Self::push) does: what most sends are.
+    ///
+    /// # Panics
+    /// When the part has more than 2³¹ - 1 bytes.
+    pub fn push_one(&mut self, socket: Socket, part: &'a [u8]) -> u32 {
+        assert!(
+            i32::try_from(part.len()).is_ok(),
+            "a send carries less than 2 GiB"
+        );
+        if !part.is_empty() {
+            self.parts.push(IoSlice::new(part));
+        }
+        self.sends.push(Send {
+            socket,
+            parts_end: self.parts.len(),
+        });
+        u32::try_from(self.sends.len() - 1).unwrap_or(u32::MAX)
+    }
+
     /// Empties the batch and keeps its memory.
     pub fn clear(&mut self) {
         self.parts.clear();
@@ -171,14 +190,16 @@ mod tests {
         let mut batch = Batch::new();
         assert_eq!(batch.push(Socket::new(1), [&b"a"[..], b"", b"bc"]), 0);
         assert_eq!(batch.push(Socket::new(2), []), 1);
-        assert_eq!(batch.push(Socket::new(3), [&b"def"[..]]), 2);
+        assert_eq!(batch.push_one(Socket::new(3), b"def"), 2);
+        assert_eq!(batch.push_one(Socket::new(4), b""), 3);
         let sends: Vec<(Socket, Vec<u8>)> = batch
             .iter()
             .map(|(socket, parts)| (socket, parts.iter().flat_map(|part| part.to_vec()).collect()))
             .collect();
-        let want = [(1, &b"abc"[..]), (2, b""), (3, b"def")].map(|(s, b)| (Socket::new(s), b.to_vec()));
+        let want =
+            [(1, &b"abc"[..]), (2, b""), (3, b"def"), (4, b"")].map(|(s, b)| (Socket::new(s), b.to_vec()));
         assert_eq!(sends, want);
-        assert!(batch.send(3).is_none());
+        assert!(batch.send(4).is_none());
         batch.clear();
         assert!(batch.is_empty());
     }

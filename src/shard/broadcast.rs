@@ -1,96 +1,117 @@
-//! Down the tape: each new record goes to everyone live who wants it, in one send per client.
+//! Down the tape: each new record goes to everyone live who wants it, in one send per client and round.
+//!
+//! A round may take several turns: a turn routes so many records and sends so many shares, so that whoever asks for
+//! something, connects or is due waits for no more than that. The tape stays pinned meanwhile, and no other records are
+//! routed. A client whose share is pending is sent nothing else, so that its stream is what it would be if everything had
+//! been sent at once.
 
 use super::Shard;
 use super::outgoing::{Cut, cut};
 use crate::base::Key;
+use crate::hub::{Parcel, Range};
 use crate::limits;
 use crate::ring::{Ring, Short, ShortCause};
+use crate::tape::Track;
 
 impl<R: Ring> Shard<R> {
-    /// Pins the tape, takes note of every new record, and sends it to those who are live.
+    /// Goes on with the round, or begins the next one: pins the tape, takes note of new records, and sends them to those
+    /// who are live.
     pub(super) fn broadcast(&mut self) {
-        self.tape.pin();
-        self.hub.learn(&self.tape);
-        if self.hub.cursor() < self.tape.tail() {
-            self.overtaken();
-        }
-        let mut at = self.hub.cursor();
-        while at < self.tape.head() {
-            let record = self.tape.record(at);
-            self.hub.observe(at, record);
-            if record.kind.is_live() {
-                for (key, track) in self.hub.route(record) {
-                    self.fan_out.note(key, track, at, self.tape.span(track, at));
-                }
+        if self.hub.fan_out().is_over() {
+            self.tape.pin();
+            if self.hub.cursor() < self.tape.tail() {
+                self.overtaken();
             }
-            at = at.next();
+            self.hub.begin_round(&self.tape);
         }
-        self.send_fan_out();
-        self.overflow();
-        self.fan_out.clear();
+        if self.hub.route(&self.tape, self.pace.records, self.pace.notes) {
+            self.send_shares();
+        }
     }
 
-    /// Sends every client its share, in submissions of a bounded size.
-    fn send_fan_out(&mut self) {
-        let mut first = 0;
-        while first < self.fan_out.entries().len() {
-            let end = (first + limits::SEND_BATCH).min(self.fan_out.entries().len());
-            let mut batch = self.outgoing.batch();
-            for entry in &self.fan_out.entries()[first..end] {
-                let socket = self
-                    .connections
-                    .slots
-                    .get(entry.key)
-                    .map(|connection| connection.socket);
-                let parts = entry.ranges().iter();
-                batch.push(
-                    socket.unwrap_or_default(),
-                    parts.map(|part| self.tape.bytes(entry.track, part.start, part.bytes as usize)),
-                );
+    /// Sends the next shares, as many as a turn may.
+    fn send_shares(&mut self) {
+        let mut batch = self.outgoing.batch();
+        let (tape, slots) = (&self.tape, &self.connections.slots);
+        let sends = self.pace.sends.min(limits::SEND_BATCH);
+        // Most clients are sent what the one before them was.
+        let mut last = (Track::default(), Range::default(), &[][..]);
+        self.hub.fan_out_mut().send(sends, |parcel| {
+            let socket = slots.get(parcel.key).map(|connection| connection.socket);
+            let socket = socket.unwrap_or_default();
+            let bytes = |part: &Range| tape.bytes(parcel.track, part.start, part.bytes as usize);
+            match parcel.ranges() {
+                [part] => {
+                    if (parcel.track, *part) != (last.0, last.1) {
+                        last = (parcel.track, *part, bytes(part));
+                    }
+                    batch.push_one(socket, last.2);
+                }
+                parts => {
+                    batch.push(socket, parts.iter().map(bytes));
+                }
             }
+        });
+        let sent = batch.len();
+        if sent > 0 {
             self.ring.send_batch(&batch, &mut self.outgoing.short);
-            self.outgoing.keep(batch);
-            self.census
-                .sends
-                .add((end - first - self.outgoing.short.len()) as u64);
-            let mut short = std::mem::take(&mut self.outgoing.short);
-            for cut in short.drain(..) {
-                self.cut_live(first + cut.index as usize, &cut);
-            }
-            self.outgoing.short = short;
-            first = end;
+        } else {
+            self.outgoing.short.clear();
         }
+        self.outgoing.keep(batch);
+        let mut short = std::mem::take(&mut self.outgoing.short);
+        self.census.sends.add((sent - short.len()) as u64);
+        for cut in short.drain(..) {
+            let parcel = self.hub.fan_out().sent(cut.index as usize);
+            self.cut_share(&parcel, &cut);
+        }
+        self.outgoing.short = short;
+        if self.hub.fan_out().has_overflowed() {
+            for index in 0..sent {
+                self.overflow(index);
+            }
+        }
+        self.release();
     }
 
     /// A live client's socket did not take all: it is behind from where the send was cut.
-    fn cut_live(&mut self, index: usize, short: &Short) {
-        let entry = self.fan_out.entries()[index];
+    fn cut_share(&mut self, parcel: &Parcel, short: &Short) {
         if let ShortCause::Broken(_) = short.cause {
-            return self.hang_up(entry.key);
+            return self.hang_up(parcel.key);
         }
         self.census.sends_short.add(1);
-        let Some(Cut { next, remainder, .. }) = cut(&self.tape, entry.track, entry.ranges(), short.sent)
+        let Some(Cut { next, remainder, .. }) = cut(&self.tape, parcel.track, parcel.ranges(), short.sent)
         else {
             return;
         };
-        self.hub.fall_behind(entry.key, next);
-        self.owe_remainder(entry.key, entry.track, remainder);
-        self.block(entry.key);
+        self.hub.fall_behind(parcel.key, next);
+        self.owe_remainder(parcel.key, parcel.track, remainder);
+        self.block(parcel.key);
     }
 
-    /// Clients whose share did not fit into the ranges of one turn are caught up with the rest of it.
-    fn overflow(&mut self) {
-        for index in 0..self.fan_out.entries().len() {
-            let entry = self.fan_out.entries()[index];
-            if !entry.overflow.is_none() && self.hub.is_live(entry.key) {
-                self.hub.fall_behind(entry.key, entry.overflow);
-                self.queue(entry.key);
-            }
+    /// A client whose share did not fit into its ranges is caught up with the rest of it.
+    fn overflow(&mut self, index: usize) {
+        let Parcel { key, overflow, .. } = self.hub.fan_out().sent(index);
+        if !overflow.is_none() && self.hub.is_live(key) {
+            self.hub.fall_behind(key, overflow);
+            self.queue(key);
         }
     }
 
-    /// The tape has moved on without this shard, which was asleep: everyone live is behind from where it stood,
-    /// and what is known of the channels is read again from the tail.
+    /// Whoever waited for its share, and has been sent it, is owed its replies and heard again.
+    fn release(&mut self) {
+        for _ in 0..self.held.len() {
+            let Some(slot) = self.held.pop() else {
+                return;
+            };
+            match self.connections.slots.key_at(slot) {
+                Some(key) if self.hub.fan_out().is_pending(key) => self.held.push(slot),
+                Some(_) | None => self.owing.push(slot),
+            };
+        }
+    }
+
+    /// The tape has moved on without this shard, which was asleep or busy: everyone live is behind from where it stood.
     fn overtaken(&mut self) {
         self.census.overtaken.add(1);
         let cursor = self.hub.cursor();
@@ -104,6 +125,6 @@ impl<R: Ring> Shard<R> {
             self.hub.fall_behind(key, cursor);
             self.queue(key);
         }
-        self.hub.rewind(self.tape.tail());
+        self.hub.skip(&self.tape);
     }
 }

@@ -2,11 +2,12 @@
 
 use super::Shard;
 use super::converse::close_code;
+use super::flush::Allowance;
 use super::outgoing::{Cut, cut};
 use crate::base::{Key, Now};
 use crate::connection::Stage;
 use crate::dialect::Code;
-use crate::hub::{Lost, Place, Range, Wanted};
+use crate::hub::{Caught, Lost, Place, Range, Wanted};
 use crate::limits;
 use crate::ring::{Ring, Short, ShortCause};
 
@@ -68,22 +69,24 @@ impl<R: Ring> Shard<R> {
         }
     }
 
-    /// Gives everyone in the queue a slice, as far as the turn's bytes go.
+    /// Gives everyone in the queue a slice, as far as the turn's allowance goes.
     pub(super) fn catch_up(&mut self, now: Now) {
         let mut waiting = self.catching_up.len();
-        let mut bytes = limits::CATCH_UP_TURN_BYTES;
-        while waiting > 0 && bytes > 0 {
-            let (served, cut_bytes) = self.cut_slices(waiting, bytes, now);
-            waiting -= served;
-            bytes = bytes.saturating_sub(cut_bytes);
+        let mut left = Allowance {
+            sends: self.pace.sends,
+            bytes: limits::CATCH_UP_TURN_BYTES,
+            records: limits::CATCH_UP_TURN_RECORDS,
+        };
+        while waiting > 0 && !left.is_used_up() {
+            waiting -= self.cut_slices(waiting, &mut left, now);
             self.send_slices();
         }
     }
 
-    /// Cuts slices for one submission; says how many clients it took from the queue and how many bytes they get.
-    fn cut_slices(&mut self, waiting: usize, bytes_max: usize, now: Now) -> (usize, usize) {
-        let (mut served, mut bytes) = (0, 0);
-        while served < waiting && bytes < bytes_max && self.catch_up.has_room() {
+    /// Cuts slices for one submission; says how many clients it took from the queue.
+    fn cut_slices(&mut self, waiting: usize, left: &mut Allowance, now: Now) -> usize {
+        let mut served = 0;
+        while served < waiting && !left.is_used_up() && self.catch_up.has_room() {
             let Some(slot) = self.catching_up.pop() else {
                 break;
             };
@@ -106,12 +109,14 @@ impl<R: Ring> Shard<R> {
             let CatchUp { wanted, ranges, .. } = &mut self.catch_up;
             match self.hub.catch_up(key, &self.tape, wanted, ranges) {
                 Err(lost) => self.lose(key, &lost, now),
-                Ok(_) if ranges.len() == first => self.advance(key),
-                Ok(joined) => {
-                    bytes += ranges[first..]
-                        .iter()
-                        .map(|range| range.bytes as usize)
-                        .sum::<usize>();
+                Ok(Caught { records, .. }) if ranges.len() == first => {
+                    left.look(records);
+                    self.advance(key);
+                }
+                Ok(Caught { joined, records }) => {
+                    let bytes = ranges[first..].iter().map(|range| range.bytes as usize);
+                    left.look(records);
+                    left.take(1, bytes.sum());
                     let end = ranges.len();
                     self.catch_up.slices.push(Slice {
                         key,
@@ -123,7 +128,7 @@ impl<R: Ring> Shard<R> {
                 }
             }
         }
-        (served, bytes)
+        served
     }
 
     /// Submits the slices and settles where everyone stands.

@@ -289,7 +289,8 @@ impl<R: Ring> Shard<R> {
             return;
         };
         let pause = connection.pause;
-        if !connection.outbox.is_empty() {
+        // Whoever is live and must wait to subscribe is gone on with as if it were owed a reply.
+        if !connection.outbox.is_empty() || pause == Pause::Live && self.hub.is_live(key) {
             self.owe(key);
         }
         if pause == Pause::Turn {

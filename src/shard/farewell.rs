@@ -80,6 +80,7 @@ impl<R: Ring> Shard<R> {
         self.connections.inboxes.clear(&mut connection.inbox);
         self.connections.outboxes.clear(&mut connection.outbox);
         self.hub.leave(key);
+        self.hub.withdraw(key);
         self.timers.cancel(key.slot());
         self.connections.lines.leave(key.slot());
         self.connections.debts.leave(key.slot());

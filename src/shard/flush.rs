@@ -14,14 +14,44 @@ pub(super) type Pushed = Vec<(Key, usize)>;
 /// Bytes of memory that they take.
 pub(super) const PUSHED_BYTES: usize = limits::SEND_BATCH * size_of::<(Key, usize)>();
 
+/// What may still be sent of something in this turn.
+#[derive(Debug)]
+pub(super) struct Allowance {
+    pub(super) sends: usize,
+    pub(super) bytes: usize,
+    /// Records that may be looked at.
+    pub(super) records: usize,
+}
+
+impl Allowance {
+    pub(super) fn is_used_up(&self) -> bool {
+        self.sends == 0 || self.bytes == 0 || self.records == 0
+    }
+
+    /// So many sends have been made, and so many bytes have gone out.
+    pub(super) fn take(&mut self, sends: usize, bytes: usize) {
+        self.sends = self.sends.saturating_sub(sends);
+        self.bytes = self.bytes.saturating_sub(bytes);
+    }
+
+    /// So many records have been looked at.
+    pub(super) fn look(&mut self, records: usize) {
+        self.records = self.records.saturating_sub(records);
+    }
+}
+
 impl<R: Ring> Shard<R> {
     /// Sends what is owed, catches up who is behind, and lets go of the tape.
     pub(super) fn flush(&mut self, now: Now) {
-        let mut bytes_left = limits::REPLIES_TURN_BYTES;
-        self.send_replies(&mut bytes_left);
+        let mut left = Allowance {
+            sends: self.pace.sends,
+            bytes: limits::REPLIES_TURN_BYTES,
+            records: usize::MAX,
+        };
+        self.send_replies(&mut left);
         self.catch_up(now);
         // Catching up may have ended in farewells.
-        self.send_replies(&mut bytes_left);
+        self.send_replies(&mut left);
         self.count();
         self.unpin();
     }
@@ -36,18 +66,28 @@ impl<R: Ring> Shard<R> {
         }
     }
 
-    /// The rest of a frame that was cut is owed, so that the stream stays whole whatever becomes of the tape. A
-    /// connection that cannot be owed it can only be dropped.
+    /// The same, but nothing is sent to it before more of the round has been.
+    fn hold(&mut self, key: Key) {
+        if let Some(connection) = self.connections.slots.get_mut(key)
+            && !connection.owing
+        {
+            connection.owing = true;
+            self.held.push(key.slot());
+        }
+    }
+
+    /// The rest of a frame that was cut is owed before all else, so that the stream stays whole whatever becomes of the
+    /// tape. A connection that cannot be owed it can only be dropped.
     pub(super) fn owe_remainder(&mut self, key: Key, track: Track, rest: Range) {
         let Some(connection) = self.connections.slots.get_mut(key) else {
             return;
         };
-        if rest.bytes == 0 {
+        if rest.bytes == 0 || connection.stage == Stage::Down {
             return;
         }
         let bytes = self.tape.bytes(track, rest.start, rest.bytes as usize);
         let outboxes = &mut self.connections.outboxes;
-        if outboxes.append(&mut connection.outbox, bytes).is_err() {
+        if outboxes.prepend(&mut connection.outbox, bytes).is_err() {
             if self.call_in(&[LONG_DEBT, SHORT_DEBT]) {
                 return self.owe_remainder(key, track, rest);
             }
@@ -57,11 +97,11 @@ impl<R: Ring> Shard<R> {
         self.note_debt(key);
     }
 
-    /// Sends what is owed, as far as this turn's bytes go. Whoever is left comes first in the next turn.
-    fn send_replies(&mut self, bytes_left: &mut usize) {
-        while !self.owing.is_empty() && *bytes_left > 0 {
+    /// Sends what is owed, as far as this turn's allowance goes. Whoever is left comes first in the next turn.
+    fn send_replies(&mut self, left: &mut Allowance) {
+        while !self.owing.is_empty() && !left.is_used_up() {
             let mut pushed = std::mem::take(&mut self.pushed);
-            self.push_replies(&mut pushed, *bytes_left);
+            self.push_replies(&mut pushed, left);
             for short in 0..self.outgoing.short.len() {
                 let short = self.outgoing.short[short];
                 let (key, bytes) = &mut pushed[short.index as usize];
@@ -72,19 +112,20 @@ impl<R: Ring> Shard<R> {
                 }
             }
             for (key, bytes) in pushed.drain(..) {
-                *bytes_left = bytes_left.saturating_sub(bytes);
+                left.take(1, bytes);
                 self.replied(key, bytes);
             }
             self.pushed = pushed;
         }
     }
 
-    /// Submits the replies of up to a batch of connections, and of no more than owe so many bytes.
-    fn push_replies(&mut self, pushed: &mut Pushed, bytes_max: usize) {
+    /// Submits the replies of up to a batch of connections, and of no more than are allowed. Those of a client whose
+    /// share of the round is pending wait for that.
+    fn push_replies(&mut self, pushed: &mut Pushed, left: &Allowance) {
         let mut batch = self.outgoing.batch();
         let mut bytes_owed = 0;
-        while pushed.len() < limits::SEND_BATCH
-            && bytes_owed < bytes_max
+        while pushed.len() < limits::SEND_BATCH.min(left.sends)
+            && bytes_owed < left.bytes
             && let Some(slot) = self.owing.pop()
         {
             let Some(key) = self.connections.slots.key_at(slot) else {
@@ -93,10 +134,14 @@ impl<R: Ring> Shard<R> {
             let Some(connection) = self.connections.slots.get_mut(key) else {
                 continue;
             };
-            if !std::mem::take(&mut connection.owing)
-                || connection.is_blocked()
-                || connection.stage == Stage::Down
-            {
+            if !std::mem::take(&mut connection.owing) {
+                continue;
+            }
+            if self.hub.fan_out().is_pending(key) {
+                self.hold(key);
+                continue;
+            }
+            if connection.is_blocked() || connection.stage == Stage::Down {
                 continue;
             }
             bytes_owed += connection.outbox.len();
@@ -158,8 +203,12 @@ impl<R: Ring> Shard<R> {
             Pause::Live => connection.outbox.is_empty() && self.hub.is_live(key),
             Pause::Joined => connection.outbox.is_empty() && self.hub.may_unsubscribe(key),
         };
-        if may_go_on {
-            self.hear_soon(key);
+        if !may_go_on {
+            return;
         }
+        if connection.pause == Pause::Live && !self.hub.may_subscribe(key) {
+            return self.hold(key);
+        }
+        self.hear_soon(key);
     }
 }

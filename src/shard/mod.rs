@@ -8,10 +8,10 @@
 //! | step | file | what happens |
 //! |---|---|---|
 //! | 1 | | wait for the kernel or the doorbell; the only clock reading |
-//! | 2 | `broadcast` | pin the tape; each new record → hub → ranges → one send per live client |
+//! | 2 | `broadcast` | pin the tape; each new record → hub → ranges → one send per live client, so many a turn |
 //! | 3 | `dispatch`, `hot`, `receive`, `admission`, `converse` | completions → connections → commands → hub → replies |
 //! | 4 | `expire` | handshakes, messages, pings, closes that are due |
-//! | 5 | `flush`, `catch_up` | replies go out; clients that are behind get their next slice; let go of the tape |
+//! | 5 | `flush`, `catch_up` | replies go out; clients that are behind get their next slice; let go of the tape, unless some wait for their share |
 //!
 //! What those get who connect is the shard's [`Service`]: the feed, or an echo. It decides what a request head comes to
 //! (`admission`) and what a message does (`commands`, `echo`); all the rest is the same code.
@@ -28,7 +28,6 @@ mod deflaters;
 mod dispatch;
 mod echo;
 mod expire;
-pub mod fan_out;
 mod farewell;
 mod flush;
 mod hot;
@@ -50,11 +49,10 @@ use crate::ring::{Completion, Errno, Ring};
 use crate::tape::{Parked, Reader};
 use crate::wire::Inflater;
 use catch_up::CatchUp;
-use fan_out::FanOut;
 use flush::Pushed;
 use hot::Hot;
 use outgoing::Outgoing;
-pub use plan::{IDLE_CONNECTION_BYTES, SLOT_BYTES, Size};
+pub use plan::{IDLE_CONNECTION_BYTES, Pace, SLOT_BYTES, Size};
 use receive::Intake;
 pub use site::{Service, Site};
 use wheel::Wheel;
@@ -74,15 +72,17 @@ pub struct Shard<R: Ring> {
     expired: Vec<u32>,
     intake: Intake,
     hot: Hot,
-    fan_out: FanOut,
+    pace: Pace,
     outgoing: Outgoing,
     /// Connections that are owed something and can be sent it.
     owing: SlotQueue,
+    /// Those who are owed something, or wait to be heard, and must be sent their share of the round first.
+    held: SlotQueue,
     pushed: Pushed,
     catch_up: CatchUp,
     catching_up: SlotQueue,
     life: Life,
-    /// Whether the tape had news when the last turn ended.
+    /// Whether the round was not over when the last turn ended, or the tape had news.
     busy: bool,
 }
 
@@ -136,9 +136,10 @@ impl<R: Ring> Shard<R> {
             expired: Vec::with_capacity(limits::EXPIRED_PER_TURN),
             intake: Intake::new(slots),
             hot: Hot::new(size.hot_receptions),
-            fan_out: FanOut::with_capacity(slots),
+            pace: size.pace,
             outgoing: Outgoing::new(),
             owing: SlotQueue::with_capacity(slots),
+            held: SlotQueue::with_capacity(slots),
             pushed: Vec::with_capacity(limits::SEND_BATCH),
             catch_up: CatchUp::new(),
             catching_up: SlotQueue::with_capacity(slots),
@@ -213,8 +214,9 @@ impl<R: Ring> Shard<R> {
             assert!(
                 self.hub.subscription_count(key) == 0
                     || !self.hub.is_live(key)
-                    || connection.outbox.is_empty(),
-                "a live client is owed nothing, or its ticks would overtake its replies"
+                    || connection.outbox.is_empty()
+                    || connection.owing,
+                "a live client is owed nothing whose sending has begun, or its ticks would get into that"
             );
             assert!(
                 connection.outbox.is_empty() || connection.is_blocked() || connection.owing,
@@ -261,9 +263,10 @@ impl<R: Ring> Shard<R> {
             .min()
     }
 
-    /// Lets go of the tape, unless it has news: then the next turn does not wait.
+    /// Lets go of the tape, unless the round is not over. Where it is not, or the tape has news, the next turn does not
+    /// wait.
     fn unpin(&mut self) {
-        self.busy = self.tape.park(self.hub.cursor()) == Parked::Busy;
+        self.busy = !self.hub.fan_out().is_over() || self.tape.park(self.hub.cursor()) == Parked::Busy;
     }
 
     fn count(&self) {

@@ -3,7 +3,6 @@
 //! Nothing here depends on what clients do: a shard that has been given its size has been given its memory.
 
 use super::catch_up::CatchUp;
-use super::fan_out::FanOut;
 use super::flush::PUSHED_BYTES;
 use super::outgoing::Outgoing;
 use super::site::SCRATCH_BYTES;
@@ -11,7 +10,7 @@ use super::wheel::Wheel;
 use crate::base::SlotQueue;
 use crate::base::cost::{self, Cost, Part};
 use crate::connection::{Bounds, Connections, Pools};
-use crate::hub::Hub;
+use crate::hub::{FanOut, Hub};
 use crate::limits;
 use crate::wire::Inflater;
 
@@ -28,6 +27,31 @@ pub struct Size {
     pub bounds: Bounds,
     /// Receptions from one connection, between two looks at its pulse, that make it a hot one.
     pub hot_receptions: u8,
+    /// How much is done for some in one turn before the others have theirs.
+    pub pace: Pace,
+}
+
+/// How much of the work that grows with clients and records a shard does in one turn. What is left waits for the next,
+/// when those have been heard who connect, ask for something or are due.
+#[derive(Clone, Copy, Debug)]
+pub struct Pace {
+    /// Sends of each sort: to those who are live, of replies, to those who catch up; at most [`limits::SEND_BATCH`].
+    pub sends: usize,
+    /// New records that are looked at.
+    pub records: usize,
+    /// How often it is noted that a client is to be sent a record, or some that follow each other on its channel; more
+    /// or less one record's subscribers.
+    pub notes: usize,
+}
+
+impl Default for Pace {
+    fn default() -> Self {
+        Self {
+            sends: limits::TURN_SENDS,
+            records: limits::ROUND_RECORDS,
+            notes: limits::TURN_NOTES,
+        }
+    }
 }
 
 impl Size {
@@ -40,6 +64,7 @@ impl Size {
             pools: Pools::default(),
             bounds: Bounds::default(),
             hot_receptions: limits::HOT_RECEPTIONS,
+            pace: Pace::default(),
         }
     }
 
@@ -52,6 +77,7 @@ impl Size {
             pools: Pools::echo(message_bytes_max),
             bounds: Bounds::echo(message_bytes_max),
             hot_receptions: limits::HOT_RECEPTIONS,
+            pace: Pace::default(),
         }
     }
 
@@ -133,5 +159,6 @@ const fn sum(parts: &[(&str, usize)]) -> usize {
     sum
 }
 
-/// Queues in each of which a connection may stand: of those who have something to say, are owed something, catch up.
-const QUEUES: usize = 3;
+/// Queues in each of which a connection may stand: of those who have something to say, are owed something, must be sent
+/// their share of a round first, catch up.
+const QUEUES: usize = 4;

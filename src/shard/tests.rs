@@ -36,6 +36,7 @@ impl Stage {
             pools,
             bounds: Bounds::default(),
             hot_receptions: limits::HOT_RECEPTIONS,
+            pace: Pace::default(),
         };
         Self::sized(site, size)
     }

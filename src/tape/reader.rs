@@ -57,6 +57,12 @@ impl Reader {
         self.end.view().tail
     }
 
+    /// How many tracks there are.
+    #[must_use]
+    pub fn tracks(&self) -> usize {
+        self.end.tracks()
+    }
+
     /// The record at `position`.
     ///
     /// # Panics

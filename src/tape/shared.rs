@@ -364,6 +364,10 @@ impl ReadEnd {
         self.view.channels
     }
 
+    pub(super) fn tracks(&self) -> usize {
+        self.shared.lanes.len()
+    }
+
     fn check(&self, position: Position) {
         self.check_pinned();
         assert!(

@@ -445,7 +445,7 @@ impl Client {
         let before = oracle
             .channels
             .keys()
-            .map(|channel| (channel.clone(), oracle.newest(channel)));
+            .map(|channel| (channel.clone(), oracle.known(channel)));
         self.pending.push_back((
             Request::Subscribe {
                 id: Some(id),

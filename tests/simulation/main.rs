@@ -16,6 +16,7 @@
 
 mod client;
 mod echo;
+mod fairness;
 mod frames;
 mod oracle;
 mod world;

@@ -17,6 +17,8 @@ pub struct Oracle {
     pub messages: Vec<String>,
     pub channels: BTreeMap<String, Channel>,
     pt_ns: u64,
+    /// For each channel, how many of its messages every shard is known to have looked at.
+    known: BTreeMap<String, u64>,
 }
 
 #[derive(Default)]
@@ -63,6 +65,21 @@ impl Oracle {
         self.channels
             .get(channel)
             .map_or(0, |channel| channel.texts.len() as u64)
+    }
+
+    /// Every shard has looked at everything.
+    pub fn all_is_known(&mut self) {
+        let newest = self
+            .channels
+            .iter()
+            .map(|(name, channel)| (name.clone(), channel.texts.len() as u64));
+        self.known = newest.collect();
+    }
+
+    /// The number of the newest message of a channel that every shard has looked at: whoever subscribes from now on gets
+    /// none before the next one. A shard looks at nothing new while it sends what it has pinned.
+    pub fn known(&self, channel: &str) -> u64 {
+        self.known.get(channel).copied().unwrap_or(0)
     }
 
     /// Checks one data frame, byte for byte, and says which channel and number it is and whether it is an image.

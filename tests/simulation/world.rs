@@ -6,7 +6,7 @@ use tickwire::base::{Census, Orders, Prng};
 use tickwire::connection::{Bounds, Pools};
 use tickwire::market::Tick;
 use tickwire::ring::{Bell as _, Faults, Ring as _, SimNet, SimRing};
-use tickwire::shard::{Shard, Site, Size};
+use tickwire::shard::{Pace, Shard, Site, Size};
 use tickwire::tape::{self, Shape};
 use tickwire::writer::Sequencer;
 use tickwire::writer::sequencer::NATIVE_JSON_DEFLATED;
@@ -61,6 +61,7 @@ impl World {
             pools,
             bounds: Bounds::default(),
             hot_receptions: hot_receptions(&mut prng),
+            pace: pace(&mut prng),
         };
         let rings: Vec<SimRing> = (0..readers).map(|_| net.ring()).collect();
         let bells = rings.iter().map(|ring| ring.doorbell()).collect();
@@ -158,13 +159,13 @@ impl World {
         };
         self.sequencer.publish(&event, now).unwrap();
         self.oracle.publish(event.channel, event.ts_ns, &event.tick, now);
-        let bells = &self.bells;
         while self.sequencer.settle().is_err() {
-            for shard in &mut self.shards {
-                shard.turn().unwrap();
+            for shard in 0..self.shards.len() {
+                self.turn_shard(shard);
             }
         }
         self.sequencer.invariants();
+        let bells = &self.bells;
         self.sequencer.wake_readers(|reader| bells[reader].ring());
     }
 
@@ -173,6 +174,10 @@ impl World {
     fn turn_shard(&mut self, shard: usize) {
         if !(self.shards[shard].is_idle(self.net.now()) && self.net.is_idle()) {
             self.shards[shard].turn().unwrap();
+        }
+        let now = self.net.now();
+        if self.net.is_idle() && self.shards.iter().all(|shard| shard.is_idle(now)) {
+            self.oracle.all_is_known();
         }
     }
 
@@ -296,5 +301,18 @@ impl World {
             );
             assert_eq!(shard.borrowed(), 0, "no block of a pool is left behind");
         }
+    }
+}
+
+/// As much in a turn as a server does, or so little that its rounds last many of them.
+fn pace(prng: &mut Prng) -> Pace {
+    if prng.chance(1, 3) {
+        return Pace::default();
+    }
+    let mut few = || 1 + prng.below(5) as usize;
+    Pace {
+        sends: few(),
+        records: few() * few(),
+        notes: few() * few(),
     }
 }

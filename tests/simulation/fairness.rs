@@ -1,0 +1,189 @@
+//! One busy channel with many subscribers: whoever else wants something does not wait until all of them are served.
+
+use std::sync::Arc;
+
+use tickwire::base::{Census, Now};
+use tickwire::limits::TURN_SENDS;
+use tickwire::market::Tick;
+use tickwire::ring::{Bell as _, Client, Faults, Ring as _, SimNet, SimRing};
+use tickwire::shard::{Shard, Site, Size};
+use tickwire::tape::{self, Shape};
+use tickwire::writer::Sequencer;
+use tickwire::writer::source::Event;
+
+use super::frames;
+
+/// A shard whose subscribers all want the channel `note:X`.
+struct Crowd {
+    net: SimNet,
+    shard: Shard<SimRing>,
+    census: Arc<Census>,
+    bell: <SimRing as tickwire::ring::Ring>::Doorbell,
+    sequencer: Sequencer,
+    subscribers: Vec<Client>,
+}
+
+const SUBSCRIBERS: usize = 10_000;
+
+impl Crowd {
+    fn gather() -> Self {
+        let net = SimNet::new(1, Faults::default());
+        let shape = Shape {
+            records: 4096,
+            track_bytes: vec![tickwire::limits::TRACK_BYTES_MIN],
+            readers: 1,
+        };
+        let (writer, mut tapes) = tape::new(&shape).unwrap();
+        let ring = net.ring();
+        let bell = ring.doorbell();
+        let census: Arc<Census> = Arc::default();
+        let (size, site) = (Size::feed(SUBSCRIBERS + 8, 1), Site::new(0, "epoch".into()));
+        let shard = Shard::new(
+            ring,
+            tapes.remove(0),
+            size,
+            site,
+            Arc::clone(&census),
+            Arc::default(),
+        );
+        let mut crowd = Self {
+            net,
+            shard,
+            census,
+            bell,
+            sequencer: Sequencer::new(writer),
+            subscribers: Vec::new(),
+        };
+        crowd.publish();
+        crowd.rest();
+        // Not all at once: they would be owed more replies than there is room for.
+        for number in 0..SUBSCRIBERS {
+            let client = crowd.connect("?ch=note:X");
+            crowd.subscribers.push(client);
+            if number % 1000 == 999 {
+                crowd.rest();
+            }
+        }
+        for client in &mut crowd.subscribers {
+            let mut greeting = Vec::new();
+            client.read(&mut greeting);
+            assert!(greeting.starts_with(b"HTTP/1.1 101") && greeting.ends_with(b"}"));
+        }
+        crowd
+    }
+
+    fn publish(&mut self) {
+        let event = Event {
+            channel: "note:X",
+            ts_ns: 1,
+            tick: Tick::Message("1"),
+        };
+        let now = Now {
+            mono_ns: 1,
+            wall_ns: 1,
+        };
+        self.sequencer.publish(&event, now).unwrap();
+        self.sequencer.settle().unwrap();
+        let bell = &self.bell;
+        self.sequencer.wake_readers(|_| bell.ring());
+    }
+
+    fn connect(&self, query: &str) -> Client {
+        let mut client = self.net.connect(0);
+        let head = format!(
+            "GET /v1/ws{query} HTTP/1.1\r\nHost: sim\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+             Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n"
+        );
+        assert_eq!(client.write(head.as_bytes()), head.len());
+        client
+    }
+
+    /// One turn; it makes no more sends of ticks than a turn may.
+    fn turn(&mut self) {
+        let before = self.census.sends.read();
+        self.shard.turn().unwrap();
+        self.shard.invariants();
+        assert!(self.census.sends.read() - before <= TURN_SENDS as u64);
+    }
+
+    fn rest(&mut self) {
+        while !(self.net.is_idle() && self.shard.is_idle(self.net.now())) {
+            self.shard.turn().unwrap();
+        }
+    }
+
+    /// How many have been sent the tick.
+    fn served(&mut self) -> usize {
+        let mut bytes = Vec::new();
+        let served = |client: &mut Client| client.read(&mut bytes) > 0;
+        self.subscribers
+            .iter_mut()
+            .map(served)
+            .filter(|served| *served)
+            .count()
+    }
+}
+
+fn read(client: &mut Client) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    client.read(&mut bytes);
+    bytes
+}
+
+fn ping(client: &mut Client) {
+    let frame = frames::masked(1, br#"{"op":"ping","id":7}"#, [1, 2, 3, 4]);
+    assert_eq!(client.write(&frame), frame.len());
+}
+
+#[test]
+fn whoever_asks_or_connects_while_thousands_are_sent_a_tick_waits_for_a_slice_of_them() {
+    let mut crowd = Crowd::gather();
+    let mut bystander = crowd.connect("");
+    crowd.rest();
+    assert!(read(&mut bystander).starts_with(b"HTTP/1.1 101"));
+    crowd.publish();
+    crowd.turn();
+    ping(&mut bystander);
+    let mut newcomer = crowd.connect("");
+    crowd.turn();
+    assert!(
+        read(&mut bystander).ends_with(b"}"),
+        "a command is answered in the turn in which it arrives"
+    );
+    crowd.turn();
+    assert!(
+        read(&mut newcomer).starts_with(b"HTTP/1.1 101"),
+        "and a newcomer in the turn after"
+    );
+    let served = crowd.served();
+    assert_eq!(served, 3 * TURN_SENDS, "while most of the others still wait");
+    crowd.rest();
+    assert_eq!(served + crowd.served(), SUBSCRIBERS);
+}
+
+#[test]
+fn a_subscriber_is_sent_its_tick_before_the_reply_to_what_it_asked_meanwhile() {
+    let mut crowd = Crowd::gather();
+    crowd.publish();
+    crowd.turn();
+    let (mut first, mut last) = (crowd.subscribers.remove(0), crowd.subscribers.pop().unwrap());
+    if read(&mut first).is_empty() {
+        std::mem::swap(&mut first, &mut last);
+    }
+    ping(&mut first);
+    ping(&mut last);
+    crowd.turn();
+    assert!(
+        text(&read(&mut first)).contains(r#""t":"pong""#),
+        "who has its tick is answered at once"
+    );
+    assert!(read(&mut last).is_empty(), "who waits for it waits for both");
+    crowd.rest();
+    let got = text(&read(&mut last));
+    let [tick, pong] = [r#""t":"msg""#, r#""t":"pong""#].map(|message| got.find(message));
+    assert!(tick.is_some() && tick < pong, "{got}");
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}

@@ -330,10 +330,13 @@ pub const LOAD_SCOUT_MS: u64 = 15_000;
 pub const LOAD_TICK_LATE_MS: u64 = 10_000;
 /// See the former.
 pub const LOAD_TICK_LATE_NS_EACH: u64 = 50_000;
-/// Connections that a thread closes in one turn.
-pub const LOAD_CLOSES_PER_TURN: usize = 1024;
-/// From our close frames to the server's. Beyond: connections are dropped, and as long after that, forgotten.
+/// Connections of a thread whose close frames wait for the server's at once when a run ends. Beyond: the others wait.
+pub const LOAD_CLOSING_MAX: usize = 256;
+/// From the end of a run to that of its last connection, and as much as the next for each that a thread has. Beyond:
+/// connections are dropped, and as long after that, forgotten.
 pub const LOAD_CLOSE_MS: u64 = 5_000;
+/// See the former.
+pub const LOAD_CLOSE_NS_EACH: u64 = 1_000_000;
 /// From asking the server that was started to end to its end. Beyond: it is killed.
 pub const LOAD_SERVER_STOP_MS: u64 = 15_000;
 /// A thread looks at least so often whether there is something new to do.

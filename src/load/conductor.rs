@@ -14,7 +14,9 @@ use super::scout::{Astray, Scout};
 use super::subject::{Observation, Subject};
 use super::tally::{Outcome, Phase, Shared};
 use super::windows::{Latencies, Row};
-use crate::limits::{LOAD_CLOSE_MS, LOAD_SCOUT_MS, LOAD_TICK_LATE_MS, LOAD_TICK_LATE_NS_EACH, LOAD_WINDOWS};
+use crate::limits::{
+    LOAD_CLOSE_MS, LOAD_CLOSE_NS_EACH, LOAD_SCOUT_MS, LOAD_TICK_LATE_MS, LOAD_TICK_LATE_NS_EACH, LOAD_WINDOWS,
+};
 use crate::ring::{Capabilities, probe};
 use hdrhistogram::Histogram;
 use std::fs::OpenOptions;
@@ -239,11 +241,13 @@ impl<'a> Conductor<'a> {
         now_ns
     }
 
-    /// A window begins now. Gives when, and what was seen.
-    pub(super) fn open_window(&self, window: usize) -> Observation {
-        let observation = self.observe();
-        self.shared.windows.open(window, observation.at_ns);
-        observation
+    /// A window begins in a moment, which is waited for: so every thread knows of it before there can be a message that
+    /// belongs to it. Gives what was seen then.
+    pub(super) fn open_window(&mut self, window: usize) -> Result<Observation, LoadError> {
+        let start_ns = self.clock.now_ns() + NOTICE_NS;
+        self.shared.windows.open(window, start_ns);
+        self.clock.wait_until(start_ns)?;
+        Ok(self.observe())
     }
 
     pub(super) fn observe(&self) -> Observation {
@@ -349,7 +353,8 @@ impl<'a> Conductor<'a> {
         let now_ns = self.clock.now_ns();
         self.ticks.give_up(&self.shared, now_ns);
         self.tell(Phase::Close);
-        let give_up_ns = now_ns + 4 * LOAD_CLOSE_MS * NS_PER_MS;
+        let each_ns = u64::from(self.plan.connections) * LOAD_CLOSE_NS_EACH;
+        let give_up_ns = now_ns + 4 * LOAD_CLOSE_MS * NS_PER_MS + each_ns;
         while let Some(generator) = &self.generator {
             if generator.have_all_ended() || self.clock.now_ns() >= give_up_ns {
                 break;
@@ -440,6 +445,8 @@ fn nanos(span: Duration) -> u64 {
 }
 
 const NS_PER_MS: u64 = 1_000_000;
+/// From the announcement of a window to its beginning.
+const NOTICE_NS: u64 = 2_000_000;
 /// How often the run is attended to.
 const STEP_MS: u64 = 20;
 /// How often it is shown.

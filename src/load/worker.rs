@@ -13,7 +13,7 @@ use super::tally::{Outcome, Phase, Setback, Shared, Tally, adjust};
 use super::target::Target;
 use super::windows::Row;
 use crate::base::{Key, Slab};
-use crate::limits::{LOAD_CLOSE_MS, LOAD_CLOSES_PER_TURN, LOAD_TURN_MS};
+use crate::limits::{LOAD_CLOSE_MS, LOAD_CLOSE_NS_EACH, LOAD_CLOSING_MAX, LOAD_TURN_MS};
 use crate::ring::{Completion, Errno, Interest, Ring as _};
 use crate::wire::{CloseCode, CloseFrame};
 use std::sync::Arc;
@@ -40,6 +40,8 @@ pub(super) struct Worker<P: Part> {
     due_ns: Option<u64>,
     /// Who is still to be told that we part.
     parting: Vec<Key>,
+    /// How many have been told, and have not answered.
+    closing: usize,
     /// When parting is over, whoever is left.
     part_by_ns: u64,
 }
@@ -104,6 +106,7 @@ impl<P: Part> Worker<P> {
             broken: Vec::new(),
             due_ns: None,
             parting: Vec::new(),
+            closing: 0,
             part_by_ns: u64::MAX,
         }
     }
@@ -133,7 +136,8 @@ impl<P: Part> Worker<P> {
     }
 
     fn deadline_ns(&self) -> u64 {
-        if self.intake.is_waiting() || !self.parting.is_empty() {
+        let may_part = !self.parting.is_empty() && self.closing < LOAD_CLOSING_MAX;
+        if self.intake.is_waiting() || may_part {
             return 0;
         }
         let dues = [self.due_ns, self.opening_due_ns(), Some(self.part_by_ns)];
@@ -153,6 +157,7 @@ impl<P: Part> Worker<P> {
         let phase = self.shared.phase();
         if phase == self.phase {
             if self.now_ns >= self.part_by_ns {
+                self.parting.clear();
                 self.each(|worker, key| worker.end(key, End::Dropped));
             }
             return;
@@ -168,7 +173,8 @@ impl<P: Part> Worker<P> {
             Phase::Close => {
                 self.each(Self::take_stock);
                 self.parting = self.peers.keys().collect();
-                self.part_by_ns = self.now_ns.saturating_add(LOAD_CLOSE_MS * NS_PER_MS);
+                let each_ns = self.parting.len() as u64 * LOAD_CLOSE_NS_EACH;
+                self.part_by_ns = self.now_ns.saturating_add(LOAD_CLOSE_MS * NS_PER_MS + each_ns);
             }
         }
     }
@@ -212,8 +218,10 @@ impl<P: Part> Worker<P> {
 
     /// Says goodbye to some of those to whom it is still to be said.
     fn tell_parting(&mut self) {
-        let rest = self.parting.len().saturating_sub(LOAD_CLOSES_PER_TURN);
-        for key in self.parting.split_off(rest) {
+        while self.closing < LOAD_CLOSING_MAX {
+            let Some(key) = self.parting.pop() else {
+                break;
+            };
             let Some(Peer { session, line, .. }) = self.peers.get_mut(key) else {
                 continue;
             };
@@ -222,6 +230,7 @@ impl<P: Part> Worker<P> {
                 continue;
             }
             line.stage = Stage::Closing;
+            self.closing += usize::from(!P::CHURNS);
             adjust(&self.tally.ready[line.group.index()], -1);
             let mask = self.out.mask();
             let close = Some(CloseFrame::new(CloseCode::NORMAL, ""));
@@ -303,8 +312,10 @@ impl<P: Part> Worker<P> {
         let (socket, group, armed) = (line.socket, line.group, line.is_armed());
         let (since_ns, intended_ns) = (line.since_ns, line.intended_ns);
         self.opening.left(group, stage, &self.tally);
-        if stage == Stage::Ready {
-            adjust(&self.tally.ready[group.index()], -1);
+        match stage {
+            Stage::Ready => adjust(&self.tally.ready[group.index()], -1),
+            Stage::Closing if !P::CHURNS => self.closing -= 1,
+            Stage::Connecting | Stage::Greeting | Stage::Preparing | Stage::Closing | Stage::Ended => {}
         }
         match end {
             End::Setback(setback) => self.set_back(setback),

@@ -38,9 +38,9 @@ impl Churn {
         run.tell(Phase::Run);
         run.pass(self.warmup, "warming up")?;
         let finished = |run: &Conductor<'_>| run.sum(|tally| tally.finished.read());
-        let (from, before) = (run.open_window(MEASURED), finished(&run));
+        let (from, before) = (run.open_window(MEASURED)?, finished(&run));
         run.pass(self.duration, "measuring")?;
-        let (to, after) = (run.open_window(MEASURED + 1), finished(&run));
+        let (to, after) = (run.open_window(MEASURED + 1)?, finished(&run));
         let (outcome, run) = run.finish()?;
 
         let mut ends = connections(&run, &outcome);

@@ -45,9 +45,9 @@ impl Echo {
         run.tell(Phase::Run);
         run.pass(self.warmup, "warming up")?;
         let delivered = |run: &Conductor<'_>| run.sum(|tally| tally.delivered.read());
-        let (from, before) = (run.open_window(MEASURED), delivered(&run));
+        let (from, before) = (run.open_window(MEASURED)?, delivered(&run));
         run.pass(self.duration, "measuring")?;
-        let (to, after) = (run.open_window(MEASURED + 1), delivered(&run));
+        let (to, after) = (run.open_window(MEASURED + 1)?, delivered(&run));
         // Nothing new is said; what was said is still answered.
         run.tell(Phase::Resume);
         run.pass(ANSWERS, "waiting for the last answers")?;

@@ -34,9 +34,9 @@ impl Fanout {
         run.begin_stream(Rate { per_second, burst })?;
         run.pass(self.warmup, "warming up")?;
         let delivered = |run: &Conductor<'_>| run.sum(|tally| tally.delivered.read());
-        let (from, before) = (run.open_window(MEASURED), delivered(&run));
+        let (from, before) = (run.open_window(MEASURED)?, delivered(&run));
         run.pass(self.duration, "measuring")?;
-        let (to, after) = (run.open_window(MEASURED + 1), delivered(&run));
+        let (to, after) = (run.open_window(MEASURED + 1)?, delivered(&run));
         run.end_stream()?;
         let (outcome, run) = run.finish()?;
 

@@ -32,7 +32,7 @@ impl Idle {
         run.pass(SETTLE, "settling")?;
         let full = run.observe();
         run.pass(self.hold, "holding")?;
-        let held = run.open_window(HELD);
+        let held = run.open_window(HELD)?;
         if self.tick {
             let expected = run.ready(Group::Steady);
             run.publish(1, expected)?;

@@ -40,12 +40,12 @@ impl Slow {
         run.begin_stream(Rate { per_second, burst })?;
         run.pass(self.warmup, "warming up")?;
         let delivered = |run: &Conductor<'_>| run.sum(|tally| tally.delivered.read());
-        let (all_read, from) = (run.open_window(ALL_READ), delivered(&run));
+        let (all_read, from) = (run.open_window(ALL_READ)?, delivered(&run));
         run.pass(self.duration, "everyone reads")?;
-        let (stopped, until) = (run.open_window(STOPPED), delivered(&run));
+        let (stopped, until) = (run.open_window(STOPPED)?, delivered(&run));
         run.tell(Phase::Stall);
         run.pass(self.duration, "some do not read")?;
-        let (end, last) = (run.open_window(RESUMED), delivered(&run));
+        let (end, last) = (run.open_window(RESUMED)?, delivered(&run));
         let still_open = run.ready(Group::Wayward);
         if let Some(resume) = self.resume {
             run.tell(Phase::Resume);

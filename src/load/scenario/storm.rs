@@ -36,9 +36,9 @@ impl Storm {
         let per_second = self.per_second;
         run.begin_stream(Rate { per_second, burst: 1 })?;
         run.pass(self.warmup, "warming up")?;
-        run.open_window(CALM);
+        run.open_window(CALM)?;
         run.pass(self.calm, "calm")?;
-        let from = run.open_window(STORM);
+        let from = run.open_window(STORM)?;
         let begin_ns = run.begin_storm();
         let give_up_ns = begin_ns + u64::try_from(self.patience.as_nanos()).unwrap_or(u64::MAX);
         let served = |run: &Conductor<'_>| run.sum(|tally| tally.served.read());
@@ -46,7 +46,7 @@ impl Storm {
             let doing = format!("{} of {dropped} are served again", served(&run));
             run.pass(LOOK, &doing)?;
         }
-        let to = run.open_window(AFTER);
+        let to = run.open_window(AFTER)?;
         let again = served(&run);
         run.pass(self.calm, "calm again")?;
         run.end_stream()?;

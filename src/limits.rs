@@ -120,6 +120,8 @@ pub const OUTBOX_BYTES_PAUSE: usize = 16 * 1024;
 /// Bytes of one reply, which is at most an acknowledgement of [`REQUEST_CHANNELS_MAX`] channels.
 pub const REPLY_BYTES_MAX: usize = REQUEST_CHANNELS_MAX * 256;
 
+/// Bytes of memory that an idle connection with one subscription may cost. Beyond: the build fails.
+pub const IDLE_CONNECTION_BYTES_MAX: usize = 320;
 /// Connections of one shard unless the command line says how many all have together. Beyond: 503 with `Retry-After`.
 pub const CONNECTIONS_PER_SHARD_DEFAULT: usize = 16 * 1024;
 /// The kernel spreads connections over shards by a hash, some more here, some more there. Each shard has room for its
@@ -196,6 +198,12 @@ pub const LINGER_BYTES_MAX: u32 = 64 * 1024 * 1024;
 pub const EXPIRED_PER_TURN: usize = 128;
 /// Before accepting again after the kernel refused a descriptor.
 pub const ACCEPT_PAUSE_MS: u64 = 50;
+/// Receptions from one connection within [`PING_INTERVAL_MS`] that make it hot: its poll lasts, which spares arming one
+/// for each. It pays for the search by which that poll is ended. Below: one-shot polls again, from the next ping on.
+pub const HOT_RECEPTIONS: u8 = 255;
+/// Hot connections of a shard times its connections. The kernel keeps polls in 256 lists and searches one to end a lasting
+/// poll, so this bounds what it takes to end all of them. Beyond: one-shot polls.
+pub const HOT_SEARCH_MAX: usize = 64 * 1024 * 1024;
 /// Completions that the shard's memory is made for; more in one turn are taken all the same.
 pub const COMPLETIONS_PER_TURN: usize = 4096;
 /// Connections whose input is received in one batch.
@@ -304,8 +312,11 @@ pub const LOAD_OPENING_MS: u64 = 10_000;
 pub const LOAD_RETRY_MS: u64 = 50;
 /// From the start of a run to the first connection that does what is expected. Beyond: there is no run.
 pub const LOAD_SCOUT_MS: u64 = 15_000;
-/// From the time of a tick to its last subscriber. Beyond: the tick counts as incomplete.
+/// From the time of a tick to its last subscriber, and as much as the next for each of them. Beyond: the tick counts as
+/// incomplete.
 pub const LOAD_TICK_LATE_MS: u64 = 10_000;
+/// See the former.
+pub const LOAD_TICK_LATE_NS_EACH: u64 = 50_000;
 /// Connections that a thread closes in one turn.
 pub const LOAD_CLOSES_PER_TURN: usize = 1024;
 /// From our close frames to the server's. Beyond: connections are dropped, and as long after that, forgotten.

@@ -41,6 +41,11 @@ pub struct Connection {
     pub stage: Stage,
     /// The polls that the kernel holds for it.
     pub armed: Armed,
+    /// Whether the last reception took everything that had arrived by then. While its poll is a lasting one, whoever is
+    /// read from is drained or waits to be heard.
+    pub drained: bool,
+    /// How often it was received from since its pulse was last looked at, as far as eight bits can count.
+    pub receptions: u8,
     /// What its input waits for, unread.
     pub pause: Pause,
     /// Whether it waits in the shard's list of those that have something to say.
@@ -66,11 +71,14 @@ const _: () = assert!(
     "with the slab's 8 bytes a slot is at most 128"
 );
 
-/// The one-shot polls that the kernel holds for a connection. Its slot is not free before both have reported.
+/// The polls that the kernel holds for a connection. Its slot is not free before both have ended: a one-shot poll does by
+/// reporting, a lasting one when it is told to.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Armed {
     /// One that reports something to read.
     pub read: bool,
+    /// Whether that is a lasting one, which reports again and again, but only what is new.
+    pub lasting: bool,
     /// One that reports room to write. A connection that has one is *blocked*: its socket took less than it was
     /// given, and nothing is sent before the poll reports.
     pub write: bool,
@@ -109,6 +117,8 @@ impl Default for Connection {
             socket: Socket::default(),
             stage: Stage::default(),
             armed: Armed::default(),
+            drained: false,
+            receptions: 0,
             pause: Pause::default(),
             waiting: false,
             queued: false,

@@ -29,10 +29,15 @@ struct Subscriber {
 }
 
 impl Topic {
-    /// Bytes that a subscription costs.
-    pub(super) const BYTES_PER_SUBSCRIPTION: usize = size_of::<Subscriber>();
+    /// Bytes that a subscription costs, in a list that has just grown.
+    pub(super) const BYTES_PER_SUBSCRIPTION: usize =
+        size_of::<Subscriber>() + size_of::<Subscriber>().div_ceil(GROWTH_DIVISOR);
 
     pub(super) fn push(&mut self, key: Key, subscription: Index) {
+        if self.subscribers.len() == self.subscribers.capacity() {
+            let more = self.subscribers.len() / GROWTH_DIVISOR;
+            self.subscribers.reserve_exact(more.max(GROWTH_MIN));
+        }
         self.subscribers.push(Subscriber { key, subscription });
     }
 
@@ -63,3 +68,8 @@ impl Topic {
         self.subscribers.len()
     }
 }
+
+/// A list grows by one in so many of what it holds: that costs a few copies more than doubling, and far less memory.
+const GROWTH_DIVISOR: usize = 8;
+/// And by so many at least.
+const GROWTH_MIN: usize = 4;

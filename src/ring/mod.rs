@@ -9,8 +9,9 @@
 //!
 //! The life of a socket: [`Completion::Accepted`] → any number of [`Ring::arm`], [`Completion::Ready`], receives and
 //! sends → [`Ring::finish`], where the last words matter, and receiving to the peer's end, for closing with bytes
-//! unread resets the connection → [`Ring::shutdown`] → every armed poll reports → [`Ring::close`]. Closing earlier would neither send a
-//! FIN nor free the socket, because the armed poll still holds it.
+//! unread resets the connection → [`Ring::shutdown`] → every armed poll reports, and a lasting one, which must be told
+//! ([`Ring::disarm`]), has ended ([`Completion::Disarmed`]) → [`Ring::close`]. Closing earlier would neither send a FIN nor free the socket,
+//! because the armed poll still holds it.
 
 pub mod batch;
 #[cfg(test)]
@@ -62,10 +63,14 @@ pub trait Ring {
     /// ongoing [`Ring::accept`] reports [`Completion::AcceptStopped`]. Harmless when repeated.
     fn stop_listening(&mut self);
 
-    /// Arms a one-shot poll. A key may have one poll that watches for reading and one that watches for writing
-    /// ([`Interest::ReadWrite`] is both), so that a client whose send was cut can be watched for room while its
-    /// read poll stays armed.
+    /// Arms a poll: a lasting one for [`Interest::Arrivals`], else a one-shot one. A key may have one poll that
+    /// watches for reading and one that watches for writing ([`Interest::ReadWrite`] is both), so that a client whose
+    /// send was cut can be watched for room while its read poll stays armed.
     fn arm(&mut self, key: Key, socket: Socket, interest: Interest);
+
+    /// Ends the lasting poll of a key: [`Completion::Disarmed`] says when. Harmless when it has none, or has been told.
+    /// Dear where many polls are armed, because the kernel searches for it.
+    fn disarm(&mut self, key: Key);
 
     /// Receives from `sockets[i]`, without waiting, into `buffer[i * lane_bytes..][..lane_bytes]`. `received` is
     /// cleared and gets one entry a socket, in order: `Ok(0)` is the end of the stream, an
@@ -116,7 +121,7 @@ pub fn terminate(pid: u32) {
     }
 }
 
-/// What a one-shot poll watches for. Hangups and errors are always reported.
+/// What a poll watches for. Hangups and errors are always reported.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Interest {
     /// Bytes to receive, or the end of the peer's stream.
@@ -125,13 +130,18 @@ pub enum Interest {
     ReadWrite,
     /// Room to send.
     Write,
+    /// Each arrival of something to receive: a lasting poll. It reports what is there when it is armed, and then
+    /// whatever comes, not that something is still there. So whoever has received less than there was room for has
+    /// everything (epoll(7), Q9), unless the end of the stream was reported: that comes behind the last bytes without a report of
+    /// its own.
+    Arrivals,
 }
 
 impl Interest {
     /// Whether it watches for something to receive.
     #[must_use]
     pub const fn reads(self) -> bool {
-        matches!(self, Self::Read | Self::ReadWrite)
+        matches!(self, Self::Read | Self::ReadWrite | Self::Arrivals)
     }
 
     /// Whether it watches for room to send.
@@ -146,6 +156,8 @@ impl Interest {
 pub struct Readiness {
     /// Something to receive: bytes or the end of the stream.
     pub read: bool,
+    /// The peer's stream ends behind what can be received.
+    pub end: bool,
     /// Room to send.
     pub write: bool,
     /// The connection is over in both directions, or failed, or cannot be watched.
@@ -166,7 +178,7 @@ pub enum Completion {
         /// Why.
         errno: Errno,
     },
-    /// A poll fired and is no longer armed.
+    /// A poll fired. It is no longer armed, unless it is a lasting one.
     Ready {
         /// As given to [`Ring::arm`].
         key: Key,
@@ -174,6 +186,12 @@ pub enum Completion {
         interest: Interest,
         /// What it saw.
         readiness: Readiness,
+    },
+    /// A lasting poll has ended: it was told to, or the kernel could not go on with it. What came meanwhile may not
+    /// have been reported. Nothing follows it.
+    Disarmed {
+        /// As given to [`Ring::arm`].
+        key: Key,
     },
     /// Somebody rang.
     Doorbell,

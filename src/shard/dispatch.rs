@@ -2,7 +2,7 @@
 
 use super::{Life, Shard, after_ms};
 use crate::base::{Key, Now};
-use crate::connection::{Connection, Pause, Stage};
+use crate::connection::{Connection, Stage};
 use crate::limits;
 use crate::ring::{Completion, Errno, Interest, Ring, Socket};
 
@@ -14,7 +14,13 @@ impl<R: Ring> Shard<R> {
             match completion {
                 Completion::Accepted { socket } => self.admit(socket, now),
                 Completion::AcceptStopped { errno } => self.accept_stopped(errno, now),
+                Completion::Ready {
+                    key,
+                    interest: Interest::Arrivals,
+                    readiness,
+                } => self.arrived(key, readiness),
                 Completion::Ready { key, interest, .. } => self.ready(key, interest, now),
+                Completion::Disarmed { key } => self.disarmed(key),
                 Completion::Doorbell => self.obey(now),
             }
         }
@@ -68,7 +74,7 @@ impl<R: Ring> Shard<R> {
         };
     }
 
-    /// A poll has fired. A stale key belongs to nobody.
+    /// A one-shot poll has fired. A stale key belongs to nobody.
     fn ready(&mut self, key: Key, interest: Interest, now: Now) {
         let Some(connection) = self.connections.slots.get_mut(key) else {
             return;
@@ -93,17 +99,6 @@ impl<R: Ring> Shard<R> {
             self.heard(key, now);
             self.owe(key);
             self.queue_if_behind(key);
-        }
-    }
-
-    /// Arms the read poll of a connection that is to be read from and is not watched.
-    pub(super) fn watch(&mut self, key: Key) {
-        let Some(connection) = self.connections.slots.get_mut(key) else {
-            return;
-        };
-        if connection.stage.reads() && !connection.armed.read && connection.pause == Pause::None {
-            connection.armed.read = true;
-            self.ring.arm(key, connection.socket, Interest::Read);
         }
     }
 

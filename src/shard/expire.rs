@@ -33,6 +33,7 @@ impl<R: Ring> Shard<R> {
 
     /// Pings an open connection, or closes it when its peer has been silent for too long.
     fn check_pulse(&mut self, key: Key, now: Now) {
+        self.cool(key);
         let Some(connection) = self.connections.slots.get_mut(key) else {
             return;
         };

@@ -76,15 +76,19 @@ impl<R: Ring> Shard<R> {
         }
         let before = std::mem::replace(&mut connection.stage, Stage::Down);
         self.site.open -= usize::from(before == Stage::Open);
-        let (socket, idle) = (connection.socket, connection.armed.is_none());
+        let (socket, armed) = (connection.socket, connection.armed);
         self.connections.inboxes.clear(&mut connection.inbox);
         self.connections.outboxes.clear(&mut connection.outbox);
         self.hub.leave(key);
         self.timers.cancel(key.slot());
         self.connections.lines.leave(key.slot());
         self.connections.debts.leave(key.slot());
+        if armed.lasting {
+            // It would outlast the shutdown.
+            self.ring.disarm(key);
+        }
         self.ring.shutdown(socket);
-        if idle {
+        if armed.is_none() {
             self.free(key);
         }
     }

@@ -9,7 +9,7 @@
 //! |---|---|---|
 //! | 1 | | wait for the kernel or the doorbell; the only clock reading |
 //! | 2 | `broadcast` | pin the tape; each new record → hub → ranges → one send per live client |
-//! | 3 | `dispatch`, `receive`, `admission`, `converse` | completions → connections → commands → hub → replies |
+//! | 3 | `dispatch`, `hot`, `receive`, `admission`, `converse` | completions → connections → commands → hub → replies |
 //! | 4 | `expire` | handshakes, messages, pings, closes that are due |
 //! | 5 | `flush`, `catch_up` | replies go out; clients that are behind get their next slice; let go of the tape |
 //!
@@ -31,6 +31,7 @@ mod expire;
 pub mod fan_out;
 mod farewell;
 mod flush;
+mod hot;
 mod outgoing;
 mod plan;
 mod receive;
@@ -42,7 +43,7 @@ pub mod site;
 use std::sync::Arc;
 
 use crate::base::{Census, Now, Orders, SlotQueue};
-use crate::connection::{Connections, Stage};
+use crate::connection::{Connections, Pause, Stage};
 use crate::hub::Hub;
 use crate::limits;
 use crate::ring::{Completion, Errno, Ring};
@@ -51,6 +52,7 @@ use crate::wire::Inflater;
 use catch_up::CatchUp;
 use fan_out::FanOut;
 use flush::Pushed;
+use hot::Hot;
 use outgoing::Outgoing;
 pub use plan::{IDLE_CONNECTION_BYTES, SLOT_BYTES, Size};
 use receive::Intake;
@@ -71,6 +73,7 @@ pub struct Shard<R: Ring> {
     completions: Vec<Completion>,
     expired: Vec<u32>,
     intake: Intake,
+    hot: Hot,
     fan_out: FanOut,
     outgoing: Outgoing,
     /// Connections that are owed something and can be sent it.
@@ -132,6 +135,7 @@ impl<R: Ring> Shard<R> {
             completions: Vec::with_capacity(limits::COMPLETIONS_PER_TURN),
             expired: Vec::with_capacity(limits::EXPIRED_PER_TURN),
             intake: Intake::new(slots),
+            hot: Hot::new(size.hot_receptions),
             fan_out: FanOut::with_capacity(slots),
             outgoing: Outgoing::new(),
             owing: SlotQueue::with_capacity(slots),
@@ -201,7 +205,7 @@ impl<R: Ring> Shard<R> {
     /// When it does not hold.
     pub fn invariants(&self) {
         self.hub.invariants(self.connections.slots.keys());
-        let mut open = 0;
+        let (mut open, mut lasting) = (0, 0);
         for key in self.connections.slots.keys() {
             let Some(connection) = self.connections.slots.get(key) else {
                 continue;
@@ -225,9 +229,18 @@ impl<R: Ring> Shard<R> {
                 self.connections.debts.of(key.slot()).is_none() || !connection.outbox.is_empty(),
                 "whoever stands in a line of debts is owed something"
             );
+            assert!(
+                !connection.stage.reads()
+                    || connection.pause != Pause::None
+                    || connection.waiting
+                    || connection.armed.read && (connection.drained || !connection.armed.lasting),
+                "whoever is read from is watched, or waits to be heard"
+            );
             open += usize::from(connection.stage == Stage::Open);
+            lasting += usize::from(connection.armed.lasting);
         }
         assert_eq!(self.site.open, open, "who is open is counted");
+        assert_eq!(self.hot.polls(), lasting, "lasting polls are counted");
     }
 
     /// When the next turn must begin at the latest.

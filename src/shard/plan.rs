@@ -26,6 +26,8 @@ pub struct Size {
     pub pools: Pools,
     /// What one connection may take of them.
     pub bounds: Bounds,
+    /// Receptions from one connection, between two looks at its pulse, that make it a hot one.
+    pub hot_receptions: u8,
 }
 
 impl Size {
@@ -37,6 +39,7 @@ impl Size {
             subscriptions: connections.saturating_mul(subscriptions_each),
             pools: Pools::default(),
             bounds: Bounds::default(),
+            hot_receptions: limits::HOT_RECEPTIONS,
         }
     }
 
@@ -48,6 +51,7 @@ impl Size {
             subscriptions: 0,
             pools: Pools::echo(message_bytes_max),
             bounds: Bounds::echo(message_bytes_max),
+            hot_receptions: limits::HOT_RECEPTIONS,
         }
     }
 
@@ -78,7 +82,7 @@ impl Size {
     }
 
     /// What a shard works in, however many it serves.
-    fn working(&self) -> [Cost; 5] {
+    fn working(&self) -> [Cost; 6] {
         let cost = |what, count, bytes_each| Cost::new(Part::Working, what, count, bytes_each);
         let inflater_bytes = Inflater::bytes_max(self.bounds.message_bytes);
         [
@@ -87,6 +91,12 @@ impl Size {
             cost("slices of those who catch up", 1, CatchUp::BYTES),
             cost("replies being written", 2, SCRATCH_BYTES),
             cost("inflater", 1, inflater_bytes),
+            // All of them may be of one channel, whose list is copied when it grows.
+            cost(
+                "a list of subscribers that moves",
+                self.subscriptions,
+                Hub::TOPIC_BYTES_PER_SUBSCRIPTION,
+            ),
         ]
     }
 }
@@ -95,6 +105,8 @@ impl Size {
 pub const SLOT_BYTES: usize = sum(&PER_SLOT);
 /// Bytes of user memory that an idle connection with one subscription costs, at most.
 pub const IDLE_CONNECTION_BYTES: usize = SLOT_BYTES + sum(&PER_SUBSCRIPTION);
+
+const _: () = assert!(IDLE_CONNECTION_BYTES <= limits::IDLE_CONNECTION_BYTES_MAX);
 
 /// What each slot has, and its bytes.
 const PER_SLOT: [(&str, usize); 6] = [

@@ -7,6 +7,7 @@
 use super::Shard;
 use super::converse::{Desk, Verdict};
 use super::dispatch::wrapped_ms;
+use super::hot::note_drained;
 use crate::base::{Key, Now, SlotQueue, Socket};
 use crate::connection::inbox::InboxesFull;
 use crate::connection::{Connection, Inbox, Inboxes, Pause, Stage};
@@ -109,7 +110,11 @@ impl<R: Ring> Shard<R> {
         sockets.clear();
         for index in 0..self.intake.batch.len() {
             let key = self.intake.batch[index];
-            match self.intake.received[index] {
+            let outcome = self.intake.received[index];
+            if let Some(connection) = self.connections.slots.get_mut(key) {
+                note_drained(connection, outcome, lane);
+            }
+            match outcome {
                 Ok(0) => self.hang_up(key),
                 Ok(bytes) => {
                     self.heard(key, now);
@@ -152,8 +157,10 @@ impl<R: Ring> Shard<R> {
         let room = &mut lanes[lifted..];
         self.ring
             .recv_batch(&[connection.socket], room, limits::RECV_BYTES, received);
-        let (held, verdict) = match received.first() {
-            Some(&Ok(arrived @ 1..)) => {
+        let outcome = received.first().copied().unwrap_or(Ok(0));
+        note_drained(connection, outcome, limits::RECV_BYTES);
+        let (held, verdict) = match outcome {
+            Ok(arrived @ 1..) => {
                 connection.heard_ms = wrapped_ms(now);
                 let mut desk = Desk {
                     hub: &mut self.hub,
@@ -163,8 +170,8 @@ impl<R: Ring> Shard<R> {
                 };
                 desk.hear(key, connection, &mut lanes[..lifted + arrived])
             }
-            Some(Err(errno)) if errno.would_block() => (lifted, Verdict::GoOn),
-            Some(_) | None => return self.hang_up(key),
+            Err(errno) if errno.would_block() => (lifted, Verdict::GoOn),
+            Ok(0) | Err(_) => return self.hang_up(key),
         };
         let kept = self.lend(key, now, |inboxes, connection, lanes| {
             inboxes.keep(&mut connection.inbox, &lanes[..held])
@@ -180,25 +187,27 @@ impl<R: Ring> Shard<R> {
         if has_room.is_err() {
             return self.conclude(key, Verdict::GoOn, has_room, now);
         }
-        let Some(Connection { inbox, socket, .. }) = self.connections.slots.get_mut(key) else {
+        let Some(connection) = self.connections.slots.get_mut(key) else {
             return;
         };
-        let Some((bytes, held)) = self.connections.inboxes.block_mut(inbox) else {
+        let Some((bytes, held)) = self.connections.inboxes.block_mut(&mut connection.inbox) else {
             return;
         };
         let room = &mut bytes[held..];
         let lane = room.len().min(limits::RECV_BYTES);
         if lane > 0 {
             self.ring
-                .recv_batch(&[*socket], room, lane, &mut self.intake.received);
-            match self.intake.received.first() {
-                Some(Ok(0)) | None => return self.hang_up(key),
-                Some(&Ok(bytes)) => {
+                .recv_batch(&[connection.socket], room, lane, &mut self.intake.received);
+            let outcome = self.intake.received.first().copied().unwrap_or(Ok(0));
+            note_drained(connection, outcome, lane);
+            match outcome {
+                Ok(0) => return self.hang_up(key),
+                Ok(bytes) => {
                     self.heard(key, now);
                     return self.hear_block(key, bytes, now);
                 }
-                Some(Err(errno)) if errno.would_block() => return self.watch(key),
-                Some(Err(_)) => return self.hang_up(key),
+                Err(errno) if errno.would_block() => return self.watch(key),
+                Err(_) => return self.hang_up(key),
             }
         }
         self.hear_block(key, 0, now);

@@ -5,6 +5,7 @@ use std::sync::{Arc, mpsc};
 
 mod echo;
 mod flood;
+mod hot;
 mod room;
 
 use super::*;
@@ -34,6 +35,7 @@ impl Stage {
             subscriptions: 16,
             pools,
             bounds: Bounds::default(),
+            hot_receptions: limits::HOT_RECEPTIONS,
         };
         Self::sized(site, size)
     }

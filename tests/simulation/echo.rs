@@ -9,7 +9,7 @@ use tickwire::ring::{Bell as _, Client as Socket, ClientState, Faults, Ring as _
 use tickwire::shard::{Shard, Site, Size};
 use tickwire::tape::{self, Shape};
 
-use super::frames;
+use super::{frames, hot_receptions};
 
 pub struct Echo {
     prng: Prng,
@@ -44,7 +44,10 @@ impl Echo {
         let shard = Shard::new(
             net.ring(),
             tapes.remove(0),
-            Size::echo(8, MESSAGE_BYTES_MAX),
+            Size {
+                hot_receptions: hot_receptions(&mut prng),
+                ..Size::echo(8, MESSAGE_BYTES_MAX)
+            },
             Site::echo(0),
             Arc::default(),
             Arc::clone(&orders),

@@ -21,6 +21,7 @@ mod oracle;
 mod world;
 
 use echo::Echo;
+use tickwire::base::Prng;
 use tickwire::ring::Faults;
 use world::World;
 
@@ -31,6 +32,15 @@ fn seeds() -> Vec<u64> {
     let count = std::env::var("TICKWIRE_SEEDS").ok();
     let count = count.map_or(60, |count| count.parse().expect("TICKWIRE_SEEDS is a number"));
     (0..count).collect()
+}
+
+/// Most runs have connections that turn hot and cold all the time, some none.
+fn hot_receptions(prng: &mut Prng) -> u8 {
+    if prng.chance(1, 4) {
+        u8::MAX
+    } else {
+        1 + prng.below(8) as u8
+    }
 }
 
 /// Runs every seed with these faults, and names the one that fails.

@@ -13,6 +13,7 @@ use tickwire::writer::sequencer::NATIVE_JSON_DEFLATED;
 use tickwire::writer::source::{Event, Market};
 
 use super::client::Client;
+use super::hot_receptions;
 use super::oracle::Oracle;
 
 pub struct World {
@@ -59,6 +60,7 @@ impl World {
             subscriptions: 200,
             pools,
             bounds: Bounds::default(),
+            hot_receptions: hot_receptions(&mut prng),
         };
         let rings: Vec<SimRing> = (0..readers).map(|_| net.ring()).collect();
         let bells = rings.iter().map(|ring| ring.doorbell()).collect();

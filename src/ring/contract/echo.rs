@@ -70,6 +70,7 @@ impl<R: Ring> Echo<R> {
                         readable.push(key);
                     }
                 }
+                Completion::Disarmed { key } => panic!("{key:?} had no lasting poll"),
                 Completion::Doorbell => {}
             }
         }
@@ -87,7 +88,7 @@ impl<R: Ring> Echo<R> {
         match interest {
             Interest::Read => guest.reading = false,
             Interest::Write => guest.writing = false,
-            Interest::ReadWrite => panic!("nobody asked for {interest:?}"),
+            Interest::ReadWrite | Interest::Arrivals => panic!("nobody asked for {interest:?}"),
         }
         // A hangup may come with last words: receiving finds out.
         (readiness.read || readiness.hangup) && !guest.leaving && !guest.ended

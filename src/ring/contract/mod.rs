@@ -4,6 +4,7 @@
 //! loopback, with sockets that are the process's descriptors and with sockets that are the ring's own, which print why
 //! when they have to be skipped, and the simulator without faults.
 
+mod arrivals;
 mod cases;
 mod echo;
 mod stage;
@@ -85,6 +86,12 @@ held_by_every_ring! {
     a_vectored_short_send_says_exactly_how_much_went_out,
     a_blocked_socket_is_watched_for_both_directions,
     one_poll_may_watch_both_directions,
+    a_lasting_poll_reports_each_arrival_and_nothing_twice,
+    a_lasting_poll_reports_what_is_there_when_it_is_armed,
+    a_lasting_poll_reports_the_end_of_a_stream,
+    a_lasting_poll_ends_once_and_gives_way_to_another,
+    whatever_a_lasting_poll_reports_comes_before_its_end,
+    a_lasting_poll_outlives_a_shutdown_until_it_is_disarmed,
     a_reset_hangs_up_and_breaks_sends,
     shutdown_makes_armed_polls_report_and_the_peer_see_the_end,
     what_was_sent_before_a_shutdown_still_arrives,

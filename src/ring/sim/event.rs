@@ -33,6 +33,33 @@ pub(super) struct Posted {
     pub(super) poll: Option<(usize, u64)>,
 }
 
+impl Completion {
+    /// What the fingerprint takes of it.
+    pub(super) fn words(self) -> [u64; 4] {
+        match self {
+            Self::Accepted { socket } => [0, u64::from(socket.raw()), 0, 0],
+            Self::AcceptStopped { errno } => [1, u64::from(errno.0.unsigned_abs()), 0, 0],
+            Self::Ready {
+                key,
+                interest,
+                readiness,
+            } => {
+                let bits = u64::from(readiness.read)
+                    | u64::from(readiness.write) << 1
+                    | u64::from(readiness.hangup) << 2
+                    | u64::from(readiness.end) << 3;
+                let [slot, generation] = [key.slot(), key.generation()].map(u64::from);
+                [2 | (interest as u64) << 8, slot, generation, bits]
+            }
+            Self::Doorbell => [3, 0, 0, 0],
+            Self::Disarmed { key } => {
+                let [slot, generation] = [key.slot(), key.generation()].map(u64::from);
+                [4, slot, generation, 0]
+            }
+        }
+    }
+}
+
 impl Ord for Event {
     fn cmp(&self, other: &Self) -> Ordering {
         (self.at_ns, self.number).cmp(&(other.at_ns, other.number))

@@ -4,7 +4,7 @@
 /// of [`Ring`](crate::ring::Ring): whatever a fault does, a kernel may do.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Faults {
-    /// A receive gives fewer bytes than have arrived. Per receive.
+    /// A receive gives fewer bytes than have arrived, as if the rest came a moment later. Per receive.
     pub short_receive: u16,
     /// A send is cut at any byte though there is room for all. Per send.
     pub short_send: u16,
@@ -12,6 +12,8 @@ pub struct Faults {
     pub refused_send: u16,
     /// A poll fires though nothing is ready. Per armed poll.
     pub spurious_readiness: u16,
+    /// A lasting poll ends by itself. Per report.
+    pub lasting_poll_ends: u16,
     /// Accepting stops with [`Errno::NO_BUFFERS`](crate::ring::Errno::NO_BUFFERS). Per connection.
     pub accept_no_buffers: u16,
     /// Accepting stops with [`Errno::NO_DESCRIPTORS`](crate::ring::Errno::NO_DESCRIPTORS). Per connection.
@@ -42,6 +44,7 @@ impl Faults {
             short_send: 100,
             refused_send: 50,
             spurious_readiness: 100,
+            lasting_poll_ends: 20,
             accept_no_buffers: 30,
             accept_no_descriptors: 30,
             accept_overflow: 50,

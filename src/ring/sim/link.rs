@@ -33,13 +33,31 @@ pub(super) enum Life {
     Closed,
 }
 
-/// An armed poll. Once fired it waits to be delivered, and counts as armed until then.
+/// An armed poll. Once fired it waits to be delivered, and counts as armed until then; a lasting one also afterwards.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Arm {
     pub(super) key: Key,
     pub(super) interest: Interest,
     pub(super) number: u64,
     pub(super) fired: bool,
+    /// It is a lasting poll that was told to end.
+    pub(super) ending: bool,
+    /// What a lasting poll has reported.
+    pub(super) seen: News,
+}
+
+/// Everything that has ever come to the server on a link.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct News {
+    landed: u64,
+    ended: bool,
+    hangup: bool,
+}
+
+impl Arm {
+    pub(super) fn is_lasting(&self) -> bool {
+        self.interest == Interest::Arrivals
+    }
 }
 
 impl Link {
@@ -101,8 +119,47 @@ impl Link {
     pub(super) fn readiness(&self, now_ns: u64) -> Readiness {
         Readiness {
             read: self.to_server.arrived() > 0 || self.to_server.has_ended(now_ns),
+            end: self.to_server.has_ended(now_ns),
             write: self.to_client.is_writable(),
             hangup: self.broken || self.shut,
+        }
+    }
+
+    pub(super) fn news(&self, now_ns: u64) -> News {
+        News {
+            landed: self.to_server.landed(),
+            ended: self.to_server.has_ended(now_ns),
+            hangup: self.broken || self.shut,
+        }
+    }
+}
+
+impl Interest {
+    /// What a poll that watches for this reports of it.
+    pub(super) fn of(self, readiness: Readiness) -> Readiness {
+        let Readiness {
+            read,
+            end,
+            write,
+            hangup,
+        } = readiness;
+        Readiness {
+            read: hangup || read && self.reads(),
+            end: hangup || end && self.reads(),
+            write: hangup || write && self.writes(),
+            hangup,
+        }
+    }
+}
+
+impl Readiness {
+    /// Both of what two reports say.
+    pub(super) fn and(self, other: Self) -> Self {
+        Self {
+            read: self.read || other.read,
+            end: self.end || other.end,
+            write: self.write || other.write,
+            hangup: self.hangup || other.hangup,
         }
     }
 }

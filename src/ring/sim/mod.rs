@@ -23,6 +23,7 @@ mod event;
 mod faults;
 mod link;
 mod pipe;
+mod polls;
 #[cfg(test)]
 mod tests;
 mod trace;
@@ -155,6 +156,10 @@ impl Ring for SimRing {
         self.world.borrow_mut().arm(self.station, key, socket, interest);
     }
 
+    fn disarm(&mut self, key: Key) {
+        self.world.borrow_mut().disarm(self.station, key);
+    }
+
     fn recv_batch(
         &mut self,
         sockets: &[Socket],
@@ -223,10 +228,16 @@ impl SimRing {
         }
         let now_ns = world.now_ns;
         let mut most = world.links[link].receivable(now_ns)?.min(lane.len());
-        if most > 1 && world.strikes(short) {
+        let is_cut = most > 1 && world.strikes(short);
+        if is_cut {
             most = world.some_of(most - 1);
         }
         let count = world.links[link].to_server.read(&mut lane[..most]);
+        if is_cut {
+            // The rest comes a moment later, or a lasting poll would never tell of it.
+            world.links[link].to_server.renew();
+            world.poke(link);
+        }
         if count > 0 && world.links[link].to_server.is_empty() {
             let capacity = world.buffer_bytes();
             world.links[link].to_server.resize(capacity);

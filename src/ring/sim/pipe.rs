@@ -10,6 +10,8 @@ use std::collections::VecDeque;
 pub(super) struct Pipe {
     bytes: VecDeque<u8>,
     arrived: usize,
+    /// Grows with whatever arrives.
+    landed: u64,
     flights: VecDeque<Flight>,
     capacity: usize,
     end_at_ns: Option<u64>,
@@ -27,6 +29,7 @@ impl Pipe {
         Self {
             bytes: VecDeque::new(),
             arrived: 0,
+            landed: 0,
             flights: VecDeque::new(),
             capacity,
             end_at_ns: None,
@@ -63,6 +66,7 @@ impl Pipe {
     pub(super) fn settle(&mut self, now_ns: u64) {
         while let Some(flight) = self.flights.pop_front_if(|flight| flight.at_ns <= now_ns) {
             self.arrived += flight.bytes;
+            self.landed += flight.bytes as u64;
         }
         self.invariants();
     }
@@ -104,6 +108,16 @@ impl Pipe {
     /// Bytes that can be read.
     pub(super) fn arrived(&self) -> usize {
         self.arrived
+    }
+
+    /// What has arrived counts as having arrived just now.
+    pub(super) fn renew(&mut self) {
+        self.landed += 1;
+    }
+
+    /// Grows with whatever arrives.
+    pub(super) fn landed(&self) -> u64 {
+        self.landed
     }
 
     /// Whether the end of the stream has arrived; bytes before it may still be unread.

@@ -140,6 +140,7 @@ fn a_client_that_stops_reading_fills_the_servers_buffer_until_it_reads_again() {
     client.read(&mut heard);
     let room = Readiness {
         read: false,
+        end: false,
         write: true,
         hangup: false,
     };

@@ -13,6 +13,7 @@ pub(super) enum Mark {
     Accept,
     Stop,
     Arm,
+    Disarm,
     Receive,
     Send,
     Shutdown,

@@ -6,10 +6,10 @@
 
 use super::event::{Event, Posted, What};
 use super::faults::Faults;
-use super::link::{Arm, Life, Link};
+use super::link::{Life, Link};
 use super::trace::{Mark, Trace};
 use crate::base::{Key, Prng};
-use crate::ring::{Completion, Errno, Interest, Readiness, Socket};
+use crate::ring::{Completion, Errno, Readiness, Socket};
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap, VecDeque};
 use std::sync::Arc;
@@ -38,8 +38,8 @@ pub(super) struct Station {
     listening: bool,
     accepting: bool,
     queue: VecDeque<usize>,
-    ready: Vec<Posted>,
-    armed: BTreeMap<Key, usize>,
+    pub(super) ready: Vec<Posted>,
+    pub(super) armed: BTreeMap<Key, usize>,
 }
 
 impl World {
@@ -102,12 +102,12 @@ impl World {
                 let arm = self.links[link]
                     .arms
                     .iter()
-                    .find(|arm| arm.number == number && !arm.fired);
+                    .find(|arm| arm.number == number && !arm.fired && !arm.ending);
                 if let Some(&arm) = arm {
                     let lie = Readiness {
                         read: arm.interest.reads(),
                         write: arm.interest.writes(),
-                        hangup: false,
+                        ..Readiness::default()
                     };
                     self.fire(link, arm, lie);
                 }
@@ -115,12 +115,12 @@ impl World {
         }
     }
 
-    fn schedule(&mut self, at_ns: u64, what: What) {
+    pub(super) fn schedule(&mut self, at_ns: u64, what: What) {
         let number = self.next_number();
         self.events.push(Reverse(Event { at_ns, number, what }));
     }
 
-    fn next_number(&mut self) -> u64 {
+    pub(super) fn next_number(&mut self) -> u64 {
         self.made += 1;
         self.made
     }
@@ -141,7 +141,7 @@ impl World {
         self.now_ns + delay_ns
     }
 
-    fn some_delay(&mut self) -> u64 {
+    pub(super) fn some_delay(&mut self) -> u64 {
         1 + self.prng.below(self.faults.delay_ns_max.max(1))
     }
 
@@ -244,94 +244,6 @@ impl World {
         });
     }
 
-    // ---- polls --------------------------------------------------------------------------------------
-
-    pub(super) fn arm(&mut self, station: usize, key: Key, socket: Socket, interest: Interest) {
-        let words = [key.slot(), key.generation(), socket.raw(), interest as u32].map(u64::from);
-        self.trace.note(Mark::Arm, &words);
-        let link = self.usable(station, socket, "armed");
-        let holder = self.stations[station].armed.get(&key);
-        assert!(
-            holder.is_none_or(|holder| *holder == link),
-            "{key:?} is armed on another socket"
-        );
-        let arms = &self.links[link].arms;
-        assert!(
-            arms.iter().all(|arm| arm.key == key),
-            "{socket:?} is armed under another key"
-        );
-        let clash = |arm: &Arm| {
-            arm.interest.reads() && interest.reads() || arm.interest.writes() && interest.writes()
-        };
-        assert!(
-            !arms.iter().any(clash),
-            "{socket:?} is armed twice for {interest:?}"
-        );
-        let number = self.next_number();
-        self.stations[station].armed.insert(key, link);
-        self.links[link].arms.push(Arm {
-            key,
-            interest,
-            number,
-            fired: false,
-        });
-        if self.strikes(self.faults.spurious_readiness) {
-            let at_ns = self.now_ns + self.some_delay();
-            self.schedule(at_ns, What::Spurious(link, number));
-        }
-        self.poke(link);
-    }
-
-    /// Lands what is due on a link, and fires the polls whose condition holds.
-    pub(super) fn poke(&mut self, link: usize) {
-        let now_ns = self.now_ns;
-        self.links[link].settle(now_ns);
-        let readiness = self.links[link].readiness(now_ns);
-        let arms: Vec<Arm> = self.links[link]
-            .arms
-            .iter()
-            .filter(|arm| !arm.fired)
-            .copied()
-            .collect();
-        for arm in arms {
-            let seen = Readiness {
-                read: readiness.hangup || readiness.read && arm.interest.reads(),
-                write: readiness.hangup || readiness.write && arm.interest.writes(),
-                hangup: readiness.hangup,
-            };
-            if seen != Readiness::default() {
-                self.fire(link, arm, seen);
-            }
-        }
-    }
-
-    fn fire(&mut self, link: usize, arm: Arm, readiness: Readiness) {
-        for armed in &mut self.links[link].arms {
-            armed.fired |= armed.number == arm.number;
-        }
-        let station = self.links[link].station;
-        let Arm {
-            key,
-            interest,
-            number,
-            ..
-        } = arm;
-        let posted = Posted {
-            completion: Completion::Ready {
-                key,
-                interest,
-                readiness,
-            },
-            poll: Some((link, number)),
-        };
-        let at_ns = self.later();
-        if at_ns > self.now_ns {
-            self.schedule(at_ns, What::Delivery(station, posted));
-        } else {
-            self.stations[station].ready.push(posted);
-        }
-    }
-
     // ---- waiting ------------------------------------------------------------------------------------
 
     /// Takes the time one step on if nobody has work, and delivers to one station.
@@ -376,15 +288,14 @@ impl World {
             self.shuffle(&mut ready);
         }
         for Posted { completion, poll } in ready {
-            if let Some((link, number)) = poll {
-                let arms = &mut self.links[link].arms;
-                arms.retain(|arm| arm.number != number);
-                if let (Completion::Ready { key, .. }, true) = (completion, arms.is_empty()) {
-                    self.stations[station].armed.remove(&key);
-                }
+            let first = completions.len();
+            match poll {
+                Some((link, number)) => self.deliver_poll(link, number, completion, completions),
+                None => completions.push(completion),
             }
-            self.trace.note(Mark::Delivered, &words_of(completion));
-            completions.push(completion);
+            for completion in &completions[first..] {
+                self.trace.note(Mark::Delivered, &completion.words());
+            }
         }
     }
 
@@ -501,25 +412,6 @@ impl Station {
 
 fn socket_of(link: usize) -> Socket {
     u32::try_from(link).map_or_else(|_| Socket::default(), Socket::new)
-}
-
-fn words_of(completion: Completion) -> [u64; 4] {
-    match completion {
-        Completion::Accepted { socket } => [0, u64::from(socket.raw()), 0, 0],
-        Completion::AcceptStopped { errno } => [1, u64::from(errno.0.unsigned_abs()), 0, 0],
-        Completion::Ready {
-            key,
-            interest,
-            readiness,
-        } => {
-            let bits = u64::from(readiness.read)
-                | u64::from(readiness.write) << 1
-                | u64::from(readiness.hangup) << 2;
-            let [slot, generation] = [key.slot(), key.generation()].map(u64::from);
-            [2 | (interest as u64) << 8, slot, generation, bits]
-        }
-        Completion::Doorbell => [3, 0, 0, 0],
-    }
 }
 
 /// A simulation does not begin at 0, so that a time of 0 stands out.

@@ -82,9 +82,10 @@ impl Queue {
             .map_err(|error| Errno::of(&error))
     }
 
-    /// Queues a one-shot poll of a client's socket. A broken ring ignores it: its next wait says so.
-    pub(super) fn poll(&mut self, socket: Socket, events: u32, token: Token) {
+    /// Queues a poll of a client's socket. A broken ring ignores it: its next wait says so.
+    pub(super) fn poll(&mut self, socket: Socket, events: u32, multishot: bool, token: Token) {
         let entry = opcode::PollAdd::new(types::Fd(socket.fd()), events)
+            .multi(multishot)
             .build()
             .flags(self.socket_flags);
         // SAFETY: a poll points at no memory.
@@ -96,6 +97,16 @@ impl Queue {
         let entry = opcode::PollAdd::new(types::Fd(fd), events).multi(true).build();
         // SAFETY: a poll points at no memory.
         let _broken = unsafe { self.push(&entry.user_data(token.to_user_data())) };
+    }
+
+    /// Queues the end of the operation that goes by `token`, which is not to be reported. A broken ring ignores it:
+    /// its next wait says so.
+    pub(super) fn cancel(&mut self, token: Token, by: Token) {
+        let entry = opcode::AsyncCancel::new(token.to_user_data())
+            .build()
+            .flags(squeue::Flags::SKIP_SUCCESS);
+        // SAFETY: what is to be cancelled is named by its token; no memory is pointed at.
+        let _broken = unsafe { self.push(&entry.user_data(by.to_user_data())) };
     }
 
     /// Queues a multishot accept. A broken ring ignores it: its next wait says so.

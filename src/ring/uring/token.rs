@@ -12,7 +12,7 @@ pub(super) enum Token {
     Accept,
     /// The multishot poll of the doorbell.
     Doorbell,
-    /// A one-shot poll.
+    /// A poll of a client's socket.
     Poll(Key, Interest),
     /// A send: the number of its batch (24 bits), and its index therein.
     Send(Place),
@@ -24,6 +24,8 @@ pub(super) enum Token {
     Lend,
     /// A registered socket ended or closed; reports only what was so already.
     Part,
+    /// The end of a lasting poll; reports only that the poll had ended already.
+    Disarm,
 }
 
 /// A place in a batch: what a transfer's token holds instead of a key's generation and slot.
@@ -41,11 +43,13 @@ impl Token {
             Self::Poll(key, Interest::Read) => (KIND_POLL_READ, key),
             Self::Poll(key, Interest::ReadWrite) => (KIND_POLL_READ_WRITE, key),
             Self::Poll(key, Interest::Write) => (KIND_POLL_WRITE, key),
+            Self::Poll(key, Interest::Arrivals) => (KIND_POLL_ARRIVALS, key),
             Self::Send(place) => (KIND_SEND, Key::new(place.index, place.batch)),
             Self::Receive(place) => (KIND_RECEIVE, Key::new(place.index, place.batch)),
             Self::Insert => (KIND_INSERT, Key::new(0, 0)),
             Self::Lend => (KIND_LEND, Key::new(0, 0)),
             Self::Part => (KIND_PART, Key::new(0, 0)),
+            Self::Disarm => (KIND_DISARM, Key::new(0, 0)),
         };
         kind << KIND_SHIFT | u64::from(key.generation()) << GENERATION_SHIFT | u64::from(key.slot())
     }
@@ -72,6 +76,8 @@ impl Token {
             KIND_INSERT => Some(Self::Insert),
             KIND_LEND => Some(Self::Lend),
             KIND_PART => Some(Self::Part),
+            KIND_POLL_ARRIVALS => Some(Self::Poll(key, Interest::Arrivals)),
+            KIND_DISARM => Some(Self::Disarm),
             _ => None,
         }
     }
@@ -92,6 +98,8 @@ const KIND_RECEIVE: u64 = 7;
 const KIND_INSERT: u64 = 8;
 const KIND_LEND: u64 = 9;
 const KIND_PART: u64 = 10;
+const KIND_POLL_ARRIVALS: u64 = 11;
+const KIND_DISARM: u64 = 12;
 
 #[cfg(test)]
 mod tests {
@@ -114,6 +122,8 @@ mod tests {
                 Token::Insert,
                 Token::Lend,
                 Token::Part,
+                Token::Poll(key, Interest::Arrivals),
+                Token::Disarm,
             ] {
                 prop_assert_eq!(Token::from_user_data(token.to_user_data()), Some(token));
             }
@@ -121,7 +131,7 @@ mod tests {
 
         #[test]
         fn an_unknown_kind_is_nobodys(word: u64) {
-            let known = (1..=10).contains(&(word >> 56));
+            let known = (1..=12).contains(&(word >> 56));
             prop_assert_eq!(Token::from_user_data(word).is_some(), known);
         }
     }

@@ -100,6 +100,7 @@ fn features(queue: &Queue) -> Result<(), Unavailable> {
 fn operations(queue: &Queue) -> Result<(), Unavailable> {
     let needed = [
         (opcode::PollAdd::CODE, "IORING_OP_POLL_ADD"),
+        (opcode::AsyncCancel::CODE, "IORING_OP_ASYNC_CANCEL"),
         (opcode::AcceptMulti::CODE, "IORING_OP_ACCEPT"),
         (opcode::Send::CODE, "IORING_OP_SEND"),
         (opcode::SendMsg::CODE, "IORING_OP_SENDMSG"),

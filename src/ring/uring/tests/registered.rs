@@ -186,6 +186,7 @@ fn a_full_table_stops_accepting_and_a_slot_that_was_given_back_is_taken_again() 
         until_ready(&mut ring, first, Interest::Read),
         Readiness {
             read: true,
+            end: false,
             write: false,
             hangup: false
         }
@@ -277,6 +278,7 @@ fn an_adopted_socket_says_when_it_is_connected_and_lives_like_an_accepted_one() 
         let socket = ring.adopt(connecting(listener.local_addr().unwrap())).unwrap();
         let room = Readiness {
             read: false,
+            end: false,
             write: true,
             hangup: false,
         };

@@ -120,6 +120,8 @@ pub const OUTBOX_BYTES_PAUSE: usize = 16 * 1024;
 /// Bytes of one reply, which is at most an acknowledgement of [`REQUEST_CHANNELS_MAX`] channels.
 pub const REPLY_BYTES_MAX: usize = REQUEST_CHANNELS_MAX * 256;
 
+/// Bytes of memory that an idle connection with one subscription may cost. Beyond: the build fails.
+pub const IDLE_CONNECTION_BYTES_MAX: usize = 320;
 /// Connections of one shard unless the command line says how many all have together. Beyond: 503 with `Retry-After`.
 pub const CONNECTIONS_PER_SHARD_DEFAULT: usize = 16 * 1024;
 /// The kernel spreads connections over shards by a hash, some more here, some more there. Each shard has room for its
@@ -310,8 +312,11 @@ pub const LOAD_OPENING_MS: u64 = 10_000;
 pub const LOAD_RETRY_MS: u64 = 50;
 /// From the start of a run to the first connection that does what is expected. Beyond: there is no run.
 pub const LOAD_SCOUT_MS: u64 = 15_000;
-/// From the time of a tick to its last subscriber. Beyond: the tick counts as incomplete.
+/// From the time of a tick to its last subscriber, and as much as the next for each of them. Beyond: the tick counts as
+/// incomplete.
 pub const LOAD_TICK_LATE_MS: u64 = 10_000;
+/// See the former.
+pub const LOAD_TICK_LATE_NS_EACH: u64 = 50_000;
 /// Connections that a thread closes in one turn.
 pub const LOAD_CLOSES_PER_TURN: usize = 1024;
 /// From our close frames to the server's. Beyond: connections are dropped, and as long after that, forgotten.

@@ -1,14 +1,15 @@
 //! How fast one client talks: what it may do within a second, and for how long it may ask for more.
 //!
-//! It counts in whole seconds of the shard's clock, in eight bytes and a few bits, whatever the client does.
+//! It counts in whole seconds of the shard's clock, in eight bytes, whatever the client does.
 
 use crate::limits;
 
 /// What one client has sent lately.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Rate {
-    /// The second that is counted.
-    second: u32,
+    /// The second that is counted, as far as sixteen bits tell seconds apart: whoever comes back after eighteen hours to the
+    /// second finds its last second going on.
+    second: u16,
     /// Commands within it.
     commands: u16,
     /// Frames, less what each second since has made good.
@@ -52,12 +53,11 @@ impl Rate {
 
     /// Begins to count the second of `now_ms`, if it is another one.
     fn turn_to(&mut self, now_ms: u64) {
-        let second = u32::try_from((now_ms / 1000) & u64::from(u32::MAX)).unwrap_or(0);
+        let second = u16::try_from((now_ms / 1000) & u64::from(u16::MAX)).unwrap_or(0);
         let passed = second.wrapping_sub(self.second);
         if passed == 0 {
             return;
         }
-        let passed = u16::try_from(passed).unwrap_or(u16::MAX);
         let quiet = u8::try_from(passed - u16::from(self.refused)).unwrap_or(u8::MAX);
         *self = Self {
             second,
@@ -73,6 +73,8 @@ impl Rate {
         };
     }
 }
+
+const _: () = assert!(size_of::<Rate>() == 8);
 
 #[cfg(test)]
 mod tests {

@@ -61,8 +61,8 @@ impl Hub {
     pub const BYTES_PER_SLOT: usize = size_of::<Client>();
     /// Bytes that a subscription costs at its client's end.
     pub const BYTES_PER_SUBSCRIPTION: usize = Pool::BYTES_PER_SUBSCRIPTION;
-    /// Bytes that a subscription costs at its topic's end, whose list may have grown to twice its length.
-    pub const TOPIC_BYTES_PER_SUBSCRIPTION: usize = 2 * Topic::BYTES_PER_SUBSCRIPTION;
+    /// Bytes that a subscription costs at its topic's end.
+    pub const TOPIC_BYTES_PER_SUBSCRIPTION: usize = Topic::BYTES_PER_SUBSCRIPTION;
 
     /// A hub for clients in `slots` slots with at most `subscriptions_max` subscriptions in all, which knows
     /// `kinds` beforehand, so that a client may subscribe to `trade:*` before the first trade.

@@ -29,7 +29,7 @@ struct Subscriber {
 }
 
 impl Topic {
-    /// Bytes that a subscription costs.
+    /// Bytes that a subscription costs. A list that has grown has room for more, which nothing has touched.
     pub(super) const BYTES_PER_SUBSCRIPTION: usize = size_of::<Subscriber>();
 
     pub(super) fn push(&mut self, key: Key, subscription: Index) {

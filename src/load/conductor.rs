@@ -14,7 +14,7 @@ use super::scout::{Astray, Scout};
 use super::subject::{Observation, Subject};
 use super::tally::{Outcome, Phase, Shared};
 use super::windows::{Latencies, Row};
-use crate::limits::{LOAD_CLOSE_MS, LOAD_SCOUT_MS, LOAD_TICK_LATE_MS, LOAD_WINDOWS};
+use crate::limits::{LOAD_CLOSE_MS, LOAD_SCOUT_MS, LOAD_TICK_LATE_MS, LOAD_TICK_LATE_NS_EACH, LOAD_WINDOWS};
 use crate::ring::{Capabilities, probe};
 use hdrhistogram::Histogram;
 use std::fs::OpenOptions;
@@ -69,6 +69,8 @@ pub(super) struct Ticks {
     pub(super) latencies: Latencies,
     /// How late ticks were handed to the server.
     pub(super) handed_over: Option<Histogram<u64>>,
+    /// How long after its time a tick may still reach its last subscriber.
+    late_ns: u64,
     /// The number of the next tick to be looked at.
     next: u32,
 }
@@ -88,7 +90,7 @@ impl<'a> Conductor<'a> {
             plan: Arc::new(plan.clone()),
             clock,
             shared: Arc::new(Shared::new()),
-            ticks: Ticks::new(),
+            ticks: Ticks::new(late_ns(plan.connections)),
             start: Observation::default(),
             opened_ns: 0,
             layout,
@@ -281,7 +283,7 @@ impl<'a> Conductor<'a> {
         if let Some(stream) = &self.stream {
             stream.stop();
         }
-        let give_up_ns = self.clock.now_ns() + LOAD_TICK_LATE_MS * NS_PER_MS;
+        let give_up_ns = self.clock.now_ns() + self.ticks.late_ns;
         while self.clock.now_ns() < give_up_ns {
             if self.stream.as_ref().is_some_and(Stream::is_over)
                 && let Some(stream) = self.stream.take()
@@ -373,12 +375,13 @@ fn ready(scout: &mut Scout, plan: &Plan) -> Result<(), Astray> {
 }
 
 impl Ticks {
-    fn new() -> Self {
+    fn new(late_ns: u64) -> Self {
         Self {
             complete: [0; LOAD_WINDOWS],
             incomplete: [0; LOAD_WINDOWS],
             latencies: Latencies::new(),
             handed_over: None,
+            late_ns,
             next: 0,
         }
     }
@@ -387,7 +390,7 @@ impl Ticks {
     fn follow(&mut self, shared: &Shared, now_ns: u64) {
         while self.next != shared.board.begun() {
             if let Some(delivery) = shared.board.look(self.next) {
-                let is_late = now_ns >= delivery.at_ns.saturating_add(LOAD_TICK_LATE_MS * NS_PER_MS);
+                let is_late = now_ns >= delivery.at_ns.saturating_add(self.late_ns);
                 if !delivery.is_complete() && !is_late {
                     return;
                 }
@@ -427,6 +430,11 @@ impl Ticks {
     }
 }
 
+/// How long a tick may take to so many.
+fn late_ns(connections: u32) -> u64 {
+    LOAD_TICK_LATE_MS * NS_PER_MS + u64::from(connections) * LOAD_TICK_LATE_NS_EACH
+}
+
 fn nanos(span: Duration) -> u64 {
     u64::try_from(span.as_nanos()).unwrap_or(u64::MAX)
 }
@@ -447,9 +455,11 @@ const SCOUT_PATIENCE: Duration = Duration::from_millis(500);
 mod tests {
     use super::*;
 
+    const LATE_NS: u64 = 5_000;
+
     #[test]
     fn ticks_are_told_in_order_and_a_late_one_is_incomplete() {
-        let (shared, mut ticks) = (Shared::new(), Ticks::new());
+        let (shared, mut ticks) = (Shared::new(), Ticks::new(LATE_NS));
         shared.windows.open(1, 0);
         let numbers = [100, 200, 300].map(|at_ns| shared.board.begin(at_ns, 2));
         shared.board.note(numbers[1], 2, 250);
@@ -459,10 +469,9 @@ mod tests {
             (0, 0),
             "the first may still come"
         );
-        let late_ns = 100 + LOAD_TICK_LATE_MS * NS_PER_MS;
-        ticks.follow(&shared, late_ns);
+        ticks.follow(&shared, 100 + LATE_NS);
         assert_eq!((ticks.next, ticks.complete[1], ticks.incomplete[1]), (2, 1, 1));
-        ticks.give_up(&shared, late_ns);
+        ticks.give_up(&shared, 100 + LATE_NS);
         assert_eq!((ticks.complete[1], ticks.incomplete[1]), (1, 2));
         let last = ticks.latencies.of(Row::Last, 1).unwrap();
         assert_eq!((last.len(), last.max()), (1, 50));
@@ -470,7 +479,7 @@ mod tests {
 
     #[test]
     fn a_tick_that_is_for_nobody_is_not_counted() {
-        let (shared, mut ticks) = (Shared::new(), Ticks::new());
+        let (shared, mut ticks) = (Shared::new(), Ticks::new(LATE_NS));
         shared.board.begin(100, 0);
         ticks.follow(&shared, 200);
         assert_eq!((ticks.next, ticks.complete[0], ticks.incomplete[0]), (1, 0, 0));

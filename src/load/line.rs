@@ -44,7 +44,7 @@ pub(super) struct Line {
     pub(super) stalled: bool,
     /// Whether a mark has come that was due.
     pub(super) begun: bool,
-    /// Whether a mark has come since a storm.
+    /// Whether a mark has come, if it was begun in a storm.
     pub(super) served: bool,
 }
 

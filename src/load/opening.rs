@@ -273,7 +273,11 @@ pub(super) fn make_ready<P: Part>(talk: &mut Talk<'_>, desk: &mut Desk<'_>, part
     adjust(&desk.tally.half_open, -1);
     desk.tally.ready[line.group.index()].add(1);
     desk.tally.opened.add(1);
-    if let Some(storm_ns) = desk.shared.storm_ns().filter(|_| line.group == Group::Wayward) {
+    if let Some(storm_ns) = desk
+        .shared
+        .storm_ns()
+        .filter(|storm_ns| line.group == Group::Wayward && line.intended_ns >= *storm_ns)
+    {
         desk.record(Row::ReadyAgain, storm_ns);
     }
     part.ready(talk, desk);

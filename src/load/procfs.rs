@@ -38,7 +38,13 @@ impl Memory {
     }
 }
 
-/// Nanoseconds of processor time that a process has had, user's and kernel's, from `/proc/PID/stat`.
+/// Nanoseconds that a thread has run, from `/proc/PID/task/TID/schedstat`.
+pub(super) fn thread_cpu_ns(schedstat: &str) -> Option<u64> {
+    schedstat.split_whitespace().next()?.parse().ok()
+}
+
+/// Nanoseconds of processor time that a process has had, user's and kernel's, to within a hundredth of a second, from
+/// `/proc/PID/stat`.
 pub(super) fn cpu_ns(stat: &str) -> Option<u64> {
     // The name of the program stands in parentheses and may have any character in it.
     let (_, fields) = stat.rsplit_once(')')?;
@@ -98,6 +104,12 @@ mod tests {
         let stat = "42 (a) b (c) R 1 42 42 0 -1 4194560 100 0 0 0 150 50 7 7 20 0 1 0 99 1 1";
         assert_eq!(cpu_ns(stat), Some(2_000_000_000));
         assert_eq!(cpu_ns("42 (x) R 1"), None);
+    }
+
+    #[test]
+    fn a_threads_time_is_the_first_of_its_numbers() {
+        assert_eq!(thread_cpu_ns("1234567 89 10\n"), Some(1_234_567));
+        assert_eq!(thread_cpu_ns(""), None);
     }
 
     #[test]

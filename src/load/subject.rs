@@ -84,9 +84,23 @@ impl Subject {
         Observation {
             at_ns: now_ns,
             memory: rollup.or_else(status),
-            cpu_ns: read("stat").and_then(|text| procfs::cpu_ns(&text)),
+            cpu_ns: self
+                .cpu_ns()
+                .or_else(|| read("stat").and_then(|text| procfs::cpu_ns(&text))),
             slabs: procfs::slabs(&slabinfo),
         }
+    }
+
+    /// What all threads of the process have run, where the kernel counts it. Threads that have ended are not in it: those
+    /// of a server that matter do not.
+    fn cpu_ns(&self) -> Option<u64> {
+        let threads = fs::read_dir(format!("/proc/{}/task", self.pid?)).ok()?;
+        threads
+            .map(|thread| {
+                let text = fs::read_to_string(thread.ok()?.path().join("schedstat")).ok()?;
+                procfs::thread_cpu_ns(&text)
+            })
+            .sum()
     }
 
     /// Asks the server that was started to end, waits for that, and does not wait for ever.

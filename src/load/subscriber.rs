@@ -104,7 +104,10 @@ fn follows(line: &mut Line, n: u32, desk: &mut Desk<'_>) -> bool {
     line.next = n.wrapping_add(1);
     if line.group == Group::Wayward
         && !line.served
-        && let Some(storm_ns) = desk.shared.storm_ns()
+        && let Some(storm_ns) = desk
+            .shared
+            .storm_ns()
+            .filter(|storm_ns| line.intended_ns >= *storm_ns)
     {
         line.served = true;
         desk.tally.served.add(1);
@@ -234,5 +237,22 @@ mod tests {
         assert_eq!(bench.shared.board.look(n).map(|tick| tick.count), Some(0));
         bench.receive(160, [&mut Line::default()], &text(&[n]));
         assert_eq!(bench.shared.board.look(n).map(|tick| tick.last_ns), Some(60));
+    }
+
+    #[test]
+    fn only_connections_that_were_begun_in_the_storm_are_served_again() {
+        let mut bench = Bench::new();
+        bench.shared.begin_storm(1_000);
+        for (intended_ns, served) in [(900, 0), (1_000, 1), (1_100, 2)] {
+            let mut line = Line {
+                group: Group::Wayward,
+                intended_ns,
+                ..Line::default()
+            };
+            bench.receive(1_500, [&mut line], &text(&[0, 1]));
+            assert_eq!(bench.tally.served.read(), served);
+        }
+        let again = bench.outcome.latencies.of(Row::ServedAgain, 0).unwrap();
+        assert_eq!((again.len(), again.max()), (2, 500));
     }
 }

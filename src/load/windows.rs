@@ -57,7 +57,7 @@ pub(super) enum Row {
     Prepare,
     /// A message there and back, on a connection made for it.
     Message,
-    /// From our close frame to the end of the server's stream.
+    /// From our close frame to the server's, or to the end of its stream.
     Close,
     /// From when a connection was meant to begin to its end.
     Whole,

@@ -82,7 +82,7 @@ impl Size {
     }
 
     /// What a shard works in, however many it serves.
-    fn working(&self) -> [Cost; 5] {
+    fn working(&self) -> [Cost; 6] {
         let cost = |what, count, bytes_each| Cost::new(Part::Working, what, count, bytes_each);
         let inflater_bytes = Inflater::bytes_max(self.bounds.message_bytes);
         [
@@ -91,6 +91,13 @@ impl Size {
             cost("slices of those who catch up", 1, CatchUp::BYTES),
             cost("replies being written", 2, SCRATCH_BYTES),
             cost("inflater", 1, inflater_bytes),
+            // All of them may be of one channel, whose list is copied when it has doubled; what it left behind is no longer
+            // than it is.
+            cost(
+                "lists of subscribers left behind",
+                self.subscriptions,
+                Hub::TOPIC_BYTES_PER_SUBSCRIPTION,
+            ),
         ]
     }
 }
@@ -99,6 +106,8 @@ impl Size {
 pub const SLOT_BYTES: usize = sum(&PER_SLOT);
 /// Bytes of user memory that an idle connection with one subscription costs, at most.
 pub const IDLE_CONNECTION_BYTES: usize = SLOT_BYTES + sum(&PER_SUBSCRIPTION);
+
+const _: () = assert!(IDLE_CONNECTION_BYTES <= limits::IDLE_CONNECTION_BYTES_MAX);
 
 /// What each slot has, and its bytes.
 const PER_SLOT: [(&str, usize); 6] = [

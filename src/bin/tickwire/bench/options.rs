@@ -90,8 +90,8 @@ enum Command {
     Storm {
         #[command(flatten)]
         common: Common,
-        /// Ticks a second.
-        #[arg(long, default_value = "100", value_name = "N", value_parser = positive)]
+        /// Ticks a second, each for all connections.
+        #[arg(long, default_value = "5", value_name = "N", value_parser = positive)]
         rate: f64,
         #[command(flatten)]
         window: Window,
@@ -131,9 +131,9 @@ struct Common {
     /// Bytes of each socket's receive buffer [default: what the kernel thinks best].
     #[arg(long, value_name = "N")]
     receive_buffer: Option<u32>,
-    /// How long it may take until all connections are ready.
-    #[arg(long, default_value = "120", value_name = "SECONDS", value_parser = seconds)]
-    open_within: Duration,
+    /// How long it may take until all connections are ready [default: 60, and one more for every 2,000].
+    #[arg(long, value_name = "SECONDS", value_parser = seconds)]
+    open_within: Option<Duration>,
     /// A subprotocol to ask for.
     #[arg(long, value_name = "NAME")]
     protocol: Option<String>,
@@ -342,10 +342,15 @@ impl Common {
             server: self.server.clone(),
             pid: self.pid,
             publish,
-            open_within: self.open_within,
+            open_within: self.open_within.unwrap_or(open_within(self.connections)),
             ..Plan::new(target, self.connections, tick)
         })
     }
+}
+
+/// How long so many connections may take.
+fn open_within(connections: u32) -> Duration {
+    Duration::from_secs(60 + u64::from(connections / 2_000))
 }
 
 fn message(bytes: usize) -> Result<Template, BenchError> {
@@ -392,3 +397,88 @@ const GRANTED: &str = r#""ok":[{"#;
 const SECONDS_MAX: Duration = Duration::from_secs(24 * 3600);
 /// More than can be asked for of one machine.
 const RATE_MAX: f64 = 1e8;
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser as _;
+
+    use super::*;
+
+    #[derive(Debug, clap::Parser)]
+    struct Typed {
+        #[command(flatten)]
+        args: Args,
+    }
+
+    fn typed(line: &str) -> Result<Typed, clap::Error> {
+        Typed::try_parse_from(std::iter::once("bench").chain(line.split_whitespace()))
+    }
+
+    fn plan(line: &str) -> Plan {
+        typed(line).unwrap().args.resolve().unwrap().plan
+    }
+
+    #[test]
+    fn defaults_are_for_a_tickwire_whoever_publishes() {
+        let published = plan("fanout --server x");
+        assert!(matches!(published.publish, Publish::Stdin));
+        assert_eq!(published.target.to_string(), URL_ROOMS);
+        assert_eq!(published.target.expect.as_deref(), Some(GRANTED));
+        let silent = plan("idle");
+        assert!(matches!(silent.publish, Publish::Nowhere));
+        assert_eq!(silent.target.to_string(), URL_TRADES);
+        let echo = plan("echo --server x");
+        assert!(matches!(echo.publish, Publish::Nowhere));
+        assert_eq!(
+            (echo.target.to_string().as_str(), echo.target.expect),
+            (URL_ECHO, None)
+        );
+    }
+
+    #[test]
+    fn only_an_address_that_subscribes_is_expected_to_be_granted_something() {
+        assert_eq!(plan("idle --url ws://127.0.0.1:1/").target.expect, None);
+        assert!(
+            plan("idle --url ws://127.0.0.1:1/v1/ws?ch=a:b")
+                .target
+                .expect
+                .is_some()
+        );
+        let said = plan("idle --url ws://127.0.0.1:1/?ch=a:b --expect hello --send hi");
+        assert_eq!(said.target.expect.as_deref(), Some("hello"));
+        assert_eq!(said.target.send.as_deref(), Some("hi"));
+    }
+
+    #[test]
+    fn what_contradicts_itself_is_refused() {
+        for line in [
+            "",
+            "idle -n 0",
+            "echo --rate 10 --depth 2",
+            "echo --rate 0",
+            "fanout --publish ws",
+            "fanout --server x --pid 1",
+            "slow --slow-share 2",
+            "storm --duration -1",
+        ] {
+            assert!(typed(line).is_err(), "{line}");
+        }
+        let short = typed("echo --bytes 8")
+            .unwrap()
+            .args
+            .resolve()
+            .unwrap_err()
+            .to_string();
+        assert!(short.contains("--bytes") && short.contains("24"), "{short}");
+    }
+
+    #[test]
+    fn more_connections_may_take_longer_to_open() {
+        assert_eq!(plan("idle -n 1000").open_within, Duration::from_secs(60));
+        assert_eq!(plan("idle -n 1000000").open_within, Duration::from_secs(560));
+        assert_eq!(
+            plan("idle -n 1000000 --open-within 5").open_within,
+            Duration::from_secs(5)
+        );
+    }
+}

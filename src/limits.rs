@@ -201,7 +201,7 @@ pub const EXPIRED_PER_TURN: usize = 128;
 pub const ACCEPT_PAUSE_MS: u64 = 50;
 /// Receptions from one connection within [`PING_INTERVAL_MS`] that make it hot: its poll lasts, which spares arming one
 /// for each. It pays for the search by which that poll is ended. Below: one-shot polls again, from the next ping on.
-pub const HOT_RECEPTIONS: u8 = 255;
+pub const HOT_RECEPTIONS: u8 = 64;
 /// Hot connections of a shard times its connections. The kernel keeps polls in 256 lists and searches one to end a lasting
 /// poll, so this bounds what it takes to end all of them. Beyond: one-shot polls.
 pub const HOT_SEARCH_MAX: usize = 64 * 1024 * 1024;

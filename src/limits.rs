@@ -118,6 +118,10 @@ pub const RANGE_BYTES_MAX: u32 = 256 * 1024 * 1024;
 pub const OUTBOX_BYTES_MAX: usize = FRAME_BYTES_MAX + 2 * REPLY_BYTES_MAX;
 /// Bytes of unsent private replies at which a connection's input is no longer read until it reads ours.
 pub const OUTBOX_BYTES_PAUSE: usize = 16 * 1024;
+/// Bytes of replies for which a shard of a feed has memory. Beyond: whoever has been owed much for longest is dropped.
+pub const OUTBOX_POOL_BYTES: usize = 16 * 1024 * 1024;
+/// Bytes of one block of it: most replies are shorter, and each takes a block until it is sent.
+pub const OUTBOX_BLOCK_BYTES: usize = 1024;
 /// Bytes of one reply, which is at most an acknowledgement of [`REQUEST_CHANNELS_MAX`] channels.
 pub const REPLY_BYTES_MAX: usize = REQUEST_CHANNELS_MAX * 256;
 
@@ -349,6 +353,7 @@ pub const LOAD_PORTS_PER_SOURCE: u32 = 20_000;
 const _: () = assert!(CLOSE_REASON_BYTES_MAX == 123);
 const _: () = assert!(HEAD_BYTES_MAX > TARGET_BYTES_MAX);
 const _: () = assert!(OUTBOX_BYTES_MAX > OUTBOX_BYTES_PAUSE + REPLY_BYTES_MAX);
+const _: () = assert!(OUTBOX_POOL_BYTES > OUTBOX_BYTES_MAX && OUTBOX_BYTES_PAUSE > OUTBOX_BLOCK_BYTES);
 const _: () = assert!(ECHO_MESSAGE_BYTES_DEFAULT <= ECHO_MESSAGE_BYTES_MOST);
 // Whoever sends a message that is too long, all of it before it reads, is told so.
 const _: () = assert!(LINGER_BYTES_MAX >= ECHO_MESSAGE_BYTES_MOST);

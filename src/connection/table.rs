@@ -153,8 +153,8 @@ impl Default for Pools {
             inbox_medium: 0,
             inbox_large: 128,
             heads: 1024,
-            outbox: 4096,
-            outbox_block_bytes: 4096,
+            outbox: limits::OUTBOX_POOL_BYTES / limits::OUTBOX_BLOCK_BYTES,
+            outbox_block_bytes: limits::OUTBOX_BLOCK_BYTES,
         }
     }
 }

@@ -45,7 +45,14 @@ impl Topic {
     pub(super) const BYTES_PER_SUBSCRIPTION: usize = size_of::<Subscriber>();
 
     /// Adds a subscriber who is not live.
+    ///
+    /// A list that has become long gets room for many more at once: what nobody touches costs nothing, and each growth
+    /// leaves memory behind that something else would have to need.
     pub(super) fn push(&mut self, subscriber: Subscriber) {
+        let len = self.subscribers.len();
+        if len == self.subscribers.capacity() && len >= MANY {
+            self.subscribers.reserve_exact(MANY * GROWTH);
+        }
         self.subscribers.push(subscriber);
     }
 
@@ -97,3 +104,8 @@ impl Topic {
         self.subscribers.len()
     }
 }
+
+/// Subscribers from which a list is a long one.
+const MANY: usize = 1024;
+/// So many times as many are given room for then.
+const GROWTH: usize = 32;

@@ -244,7 +244,7 @@ fn those_who_ask_for_much_and_read_nothing_go_before_those_who_read() {
         Site::new(0, "epoch".into()),
         Pools {
             // Some more than for all that one connection may be owed: of each answer, 36 KiB wait.
-            outbox: limits::OUTBOX_BYTES_MAX / 4096 + 30,
+            outbox: limits::OUTBOX_BYTES_MAX / limits::OUTBOX_BLOCK_BYTES + 120,
             ..Pools::default()
         },
         20,

@@ -150,10 +150,11 @@ fn connection_tracking(resolved: &Resolved, machine: &Machine<'_>) -> Finding {
     let need = tracked.unwrap_or(0).saturating_add(sockets(resolved));
     at_least("net.netfilter.nf_conntrack_max", Some(most), need, || {
         format!(
-            "sysctl -w net.netfilter.nf_conntrack_max={need}, or do not track them: nft add table ip raw; nft add chain \
-             ip raw prerouting '{{ type filter hook prerouting priority raw; }}'; nft add rule ip raw prerouting tcp dport \
-             {} notrack",
-            resolved.listen.port()
+            "sysctl -w net.netfilter.nf_conntrack_max={need}, or track neither what comes nor what goes: nft add table inet \
+             raw; nft add chain inet raw prerouting '{{ type filter hook prerouting priority raw; }}'; nft add rule inet raw \
+             prerouting tcp dport {port} notrack; nft add chain inet raw output '{{ type filter hook output priority raw; \
+             }}'; nft add rule inet raw output tcp sport {port} notrack",
+            port = resolved.listen.port()
         )
     })
 }

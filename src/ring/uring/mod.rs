@@ -356,7 +356,7 @@ impl UringRing {
         // No operation of the ring's ends a connection within its submission, so a system call does.
         match table::lend(&mut self.queue, socket) {
             Ok(lent) => kernel::end(lent.as_raw_fd(), direction),
-            Err(_) => table::end_later(&mut self.queue, socket, direction),
+            Err(_) => table::end_by_worker(&mut self.queue, socket, direction),
         }
     }
 

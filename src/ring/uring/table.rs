@@ -11,7 +11,7 @@
 )]
 
 use super::kernel::Direction;
-use super::queue::Queue;
+use super::queue::{Patience, Queue};
 use super::token::Token;
 use crate::ring::{Errno, Socket};
 use io_uring::{opcode, squeue, types};
@@ -44,11 +44,17 @@ pub(super) fn lend(queue: &mut Queue, socket: Socket) -> Result<OwnedFd, Errno> 
     Ok(unsafe { OwnedFd::from_raw_fd(fd) })
 }
 
-/// Queues the end of one or both directions, which a worker of the kernel's carries out soon after the submission. For
-/// when nothing can be lent. A broken ring ignores it: its next wait says so.
-pub(super) fn end_later(queue: &mut Queue, socket: Socket, direction: Direction) {
-    let entry = opcode::Shutdown::new(slot(socket), direction.how());
-    push_silent(queue, entry.build());
+/// Ends one or both directions by a worker of the kernel's, and waits until it has: the worker looks the socket up by its
+/// slot, which must not have become another's by then. For when nothing can be lent, which is rare. A broken ring ignores
+/// it: its next wait says so.
+pub(super) fn end_by_worker(queue: &mut Queue, socket: Socket, direction: Direction) {
+    let entry = opcode::Shutdown::new(slot(socket), direction.how()).build();
+    // SAFETY: the entry points at no memory.
+    let pushed = unsafe { queue.push(&entry.user_data(Token::Lend.to_user_data())) };
+    let mut waited = pushed.and_then(|()| queue.submit());
+    while waited.is_ok() && queue.take_posted(Token::Lend).is_none() {
+        waited = queue.wait(Patience::Forever);
+    }
 }
 
 /// Queues the giving back of a slot; submitted, it closes the socket. A broken ring ignores it: its next wait says so,

@@ -174,6 +174,8 @@ impl Hub {
         }
         wanted.positions.sort_unstable();
         wanted.positions.dedup();
+        // Overlapping subscriptions find a position more than once, and not all of it may have been kept.
+        wanted.positions.retain(|at| *at < rest);
         result.map(|()| rest)
     }
 

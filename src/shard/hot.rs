@@ -75,12 +75,16 @@ impl<R: Ring> Shard<R> {
         if connection.stage == Stage::Down {
             return;
         }
+        let is_read = connection.pause == Pause::None;
         if readiness.end {
             // Nothing reports that its last bytes have been received, and it has little more to say.
             connection.receptions = 0;
             self.ring.disarm(key);
         }
-        self.hear_soon(key);
+        // Who is paused is heard when it is woken.
+        if is_read {
+            self.hear_soon(key);
+        }
     }
 
     /// A lasting poll has ended.

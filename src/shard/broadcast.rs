@@ -24,7 +24,8 @@ impl<R: Ring> Shard<R> {
             }
             self.hub.begin_round(&self.tape);
         }
-        if self.hub.route(&self.tape, self.pace.records, self.pace.notes) {
+        self.routed = self.hub.route(&self.tape, self.pace.records, self.pace.notes);
+        if self.routed {
             self.send_shares();
         }
     }
@@ -105,9 +106,18 @@ impl<R: Ring> Shard<R> {
                 return;
             };
             match self.connections.slots.key_at(slot) {
-                Some(key) if self.hub.fan_out().is_pending(key) => self.held.push(slot),
-                Some(_) | None => self.owing.push(slot),
-            };
+                Some(key) if self.hub.fan_out().is_pending(key) => {
+                    self.held.push(slot);
+                }
+                Some(key) => {
+                    self.owing.push(slot);
+                    // In this very turn: the next one may begin another round, whose shares go first.
+                    self.wake(key);
+                }
+                None => {
+                    self.owing.push(slot);
+                }
+            }
         }
     }
 

@@ -49,7 +49,9 @@ impl<R: Ring> Shard<R> {
             records: usize::MAX,
         };
         self.send_replies(&mut left);
-        self.catch_up(now);
+        if self.routed {
+            self.catch_up(now);
+        }
         // Catching up may have ended in farewells.
         self.send_replies(&mut left);
         self.count();

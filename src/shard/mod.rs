@@ -82,6 +82,9 @@ pub struct Shard<R: Ring> {
     catch_up: CatchUp,
     catching_up: SlotQueue,
     life: Life,
+    /// Whether all records of the round have been routed. Before that those who are behind wait: those who are live have
+    /// not been sent anything yet.
+    routed: bool,
     /// Whether the round was not over when the last turn ended, or the tape had news.
     busy: bool,
 }
@@ -144,6 +147,7 @@ impl<R: Ring> Shard<R> {
             catch_up: CatchUp::new(),
             catching_up: SlotQueue::with_capacity(slots),
             life: Life::Open,
+            routed: true,
             busy: false,
         }
     }

@@ -24,6 +24,8 @@ struct Crowd {
 }
 
 const SUBSCRIBERS: usize = 10_000;
+/// Enough to be heard, sent what one owes, and heard again.
+const ROUNDS: usize = 4;
 
 impl Crowd {
     fn gather() -> Self {
@@ -182,6 +184,26 @@ fn a_subscriber_is_sent_its_tick_before_the_reply_to_what_it_asked_meanwhile() {
     let got = text(&read(&mut last));
     let [tick, pong] = [r#""t":"msg""#, r#""t":"pong""#].map(|message| got.find(message));
     assert!(tick.is_some() && tick < pong, "{got}");
+}
+
+#[test]
+fn a_subscriber_whose_share_comes_last_is_heard_although_there_is_always_another_tick() {
+    let mut crowd = Crowd::gather();
+    crowd.publish();
+    crowd.turn();
+    let (mut first, mut last) = (crowd.subscribers.remove(0), crowd.subscribers.pop().unwrap());
+    if read(&mut first).is_empty() {
+        std::mem::swap(&mut first, &mut last);
+    }
+    let command = frames::masked(1, br#"{"op":"sub","id":9,"ch":["trade:*"]}"#, [1, 2, 3, 4]);
+    assert_eq!(last.write(&command), command.len());
+    let mut got = String::new();
+    for _ in 0..ROUNDS * SUBSCRIBERS.div_ceil(TURN_SENDS) {
+        crowd.publish();
+        crowd.turn();
+        got.push_str(&text(&read(&mut last)));
+    }
+    assert!(got.contains(r#""t":"ack","id":9"#), "{got}");
 }
 
 fn text(bytes: &[u8]) -> String {

@@ -428,17 +428,12 @@ fn either_signal_closes_every_client_and_ends_with_success() {
             }
             process.signal(signal);
             for mut socket in sockets {
-                let closed = loop {
-                    if let Err(closed) = socket.next().await {
-                        break closed;
-                    }
-                };
+                let closed = socket.last_words().await;
                 let expected = Closed {
                     code: 1001,
                     reason: "server is shutting down".to_owned(),
                 };
                 assert_eq!(closed, expected);
-                socket.ended().await;
             }
         });
         let ended = process.wait();

@@ -50,17 +50,12 @@ fn a_server_serves_more_clients_than_it_may_hold_descriptors_and_parts_with_each
         }
         process.signal("TERM");
         for mut socket in sockets {
-            let closed = loop {
-                if let Err(closed) = socket.next().await {
-                    break closed;
-                }
-            };
+            let closed = socket.last_words().await;
             let expected = Closed {
                 code: 1001,
                 reason: "server is shutting down".to_owned(),
             };
             assert_eq!(closed, expected);
-            socket.ended().await;
         }
     });
     let ended = process.wait();

@@ -187,11 +187,7 @@ fn a_stop_closes_every_client_with_going_away_and_answers_are_waited_for() {
         }
         served.server().stop();
         for mut socket in sockets {
-            let closed = loop {
-                if let Err(closed) = socket.next().await {
-                    break closed;
-                }
-            };
+            let closed = socket.last_words().await;
             assert_eq!(
                 closed,
                 Closed {
@@ -199,7 +195,6 @@ fn a_stop_closes_every_client_with_going_away_and_answers_are_waited_for() {
                     reason: "server is shutting down".to_owned()
                 }
             );
-            socket.ended().await;
         }
         while served.server_mut().news().await.is_some() {}
     });

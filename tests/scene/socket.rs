@@ -95,6 +95,11 @@ impl Socket {
             reason: reason.into(),
         };
         self.send_message(Message::Close(Some(frame))).await;
+        self.last_words().await
+    }
+
+    /// Reads until the server's close frame and the end of the stream have come.
+    pub(crate) async fn last_words(&mut self) -> Closed {
         let closed = loop {
             if let Err(closed) = self.next().await {
                 break closed;

@@ -108,6 +108,18 @@ impl Crowd {
         assert!(self.census.sends.read() - before <= TURN_SENDS as u64);
     }
 
+    /// Publishes a tick and makes one turn: gives a subscriber that has been sent it, and one that is among the last.
+    fn amid_a_round(&mut self) -> (Client, Client) {
+        self.publish();
+        self.turn();
+        let (mut first, last) = (self.subscribers.remove(0), self.subscribers.pop().unwrap());
+        if read(&mut first).is_empty() {
+            (last, first)
+        } else {
+            (first, last)
+        }
+    }
+
     fn rest(&mut self) {
         while !(self.net.is_idle() && self.shard.is_idle(self.net.now())) {
             self.shard.turn().unwrap();
@@ -166,12 +178,7 @@ fn whoever_asks_or_connects_while_thousands_are_sent_a_tick_waits_for_a_slice_of
 #[test]
 fn a_subscriber_is_sent_its_tick_before_the_reply_to_what_it_asked_meanwhile() {
     let mut crowd = Crowd::gather();
-    crowd.publish();
-    crowd.turn();
-    let (mut first, mut last) = (crowd.subscribers.remove(0), crowd.subscribers.pop().unwrap());
-    if read(&mut first).is_empty() {
-        std::mem::swap(&mut first, &mut last);
-    }
+    let (mut first, mut last) = crowd.amid_a_round();
     ping(&mut first);
     ping(&mut last);
     crowd.turn();
@@ -189,12 +196,7 @@ fn a_subscriber_is_sent_its_tick_before_the_reply_to_what_it_asked_meanwhile() {
 #[test]
 fn a_subscriber_whose_share_comes_last_is_heard_although_there_is_always_another_tick() {
     let mut crowd = Crowd::gather();
-    crowd.publish();
-    crowd.turn();
-    let (mut first, mut last) = (crowd.subscribers.remove(0), crowd.subscribers.pop().unwrap());
-    if read(&mut first).is_empty() {
-        std::mem::swap(&mut first, &mut last);
-    }
+    let (_, mut last) = crowd.amid_a_round();
     let command = frames::masked(1, br#"{"op":"sub","id":9,"ch":["trade:*"]}"#, [1, 2, 3, 4]);
     assert_eq!(last.write(&command), command.len());
     let mut got = String::new();

@@ -286,6 +286,28 @@ impl ReadEnd {
     /// Takes everything on the tape into view.
     pub(super) fn pin(&mut self) {
         self.view = self.shared.pins.pin(self.reader);
+        self.measure();
+    }
+
+    /// Takes what was written since into view as well; says how far the writer has announced to go.
+    pub(super) fn extend(&mut self) -> Position {
+        let (tail, view) = self.shared.pins.extend(self.reader, self.view());
+        self.view = view;
+        self.measure();
+        tail
+    }
+
+    /// Drops what is before `tail` from the view.
+    pub(super) fn release(&mut self, tail: Position) {
+        let View { tail: before, head, .. } = self.view();
+        assert!(before <= tail && tail <= head, "what is let go of was in the view");
+        self.view.tail = tail;
+        self.measure();
+        self.shared.pins.release(self.reader, tail);
+    }
+
+    /// Finds out which bytes the view has.
+    fn measure(&mut self) {
         let View { tail, head, .. } = self.view;
         debug_assert!(tail <= head, "the words are loaded in order");
         for (track, range) in self.ranges.iter_mut().enumerate().take(self.shared.lanes.len()) {
@@ -302,13 +324,23 @@ impl ReadEnd {
         }
     }
 
-    /// Drops the view, and sleeps if nothing is on the tape from `next` on.
-    pub(super) fn park(&mut self, next: Position) -> Parked {
-        self.view = View {
-            channels: self.view.channels,
-            ..UNPINNED
-        };
-        self.shared.pins.park(self.reader, next)
+    /// Sleeps if nothing is on the tape from `next` on, and then drops the view, unless it is to be held on to.
+    pub(super) fn park(&mut self, next: Position, holds: bool) -> Parked {
+        if holds {
+            self.check_pinned();
+        }
+        let parked = self.shared.pins.park(self.reader, next, holds);
+        if parked == Parked::Idle && !holds {
+            self.view = View {
+                channels: self.view.channels,
+                ..UNPINNED
+            };
+        }
+        parked
+    }
+
+    pub(super) fn is_pinned(&self) -> bool {
+        !self.view.head.is_none()
     }
 
     pub(super) fn view(&self) -> View {
@@ -379,7 +411,7 @@ impl ReadEnd {
     }
 
     fn check_pinned(&self) {
-        assert!(!self.view.head.is_none(), "a reader reads only while pinned");
+        assert!(self.is_pinned(), "a reader reads only while pinned");
     }
 }
 

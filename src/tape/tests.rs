@@ -302,8 +302,34 @@ fn nothing_is_readable_while_parked() {
     let channel = writer.declare("a:b", Class::Append).unwrap();
     let position = writer.append(entry(channel, 1), &[b"1"]).unwrap();
     readers[0].pin();
-    let _busy = readers[0].park(position);
+    let _idle = readers[0].park(position.next());
     let _ = readers[0].frame(TRACK, position);
+}
+
+#[test]
+fn a_reader_that_does_not_get_to_sleep_or_holds_on_goes_on_reading() {
+    let (mut writer, mut readers) = tape(2, 1, 1);
+    let channel = writer.declare("a:b", Class::Append).unwrap();
+    let first = writer.append(entry(channel, 1), &[b"1"]).unwrap();
+    readers[0].pin();
+    assert_eq!(readers[0].park(first), Parked::Busy);
+    assert_eq!(readers[0].frame(TRACK, first), b"1");
+    assert_eq!(readers[0].park_holding(first.next()), Parked::Idle);
+    let second = writer.append(entry(channel, 2), &[b"2"]).unwrap();
+    assert_eq!(readers[0].frame(TRACK, first), b"1");
+    writer.retire_oldest();
+    assert_eq!(
+        writer.append(entry(channel, 3), &[b"3"]),
+        Err(Full::Pinned { reader: 0 })
+    );
+    assert_eq!(readers[0].extend(), second);
+    assert_eq!(
+        [first, second].map(|at| readers[0].frame(TRACK, at)),
+        [b"1", b"2"],
+        "it has lost nothing"
+    );
+    readers[0].release(second);
+    writer.append(entry(channel, 3), &[b"3"]).unwrap();
 }
 
 #[test]

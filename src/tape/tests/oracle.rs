@@ -34,6 +34,8 @@ enum Step {
     },
     Retire,
     Pin(u8),
+    /// A reader that is pinned takes in what is new, and perhaps lets go of what is announced.
+    Extend(u8),
     Park(u8),
 }
 
@@ -231,6 +233,7 @@ fn step() -> impl Strategy<Value = Step> {
         24 => append.prop_map(|(channel, kind, bytes, retire)| Step::Append { channel, kind, bytes, retire }),
         2 => Just(Step::Retire),
         6 => any::<u8>().prop_map(Step::Pin),
+        4 => any::<u8>().prop_map(Step::Extend),
         2 => any::<u8>().prop_map(Step::Park),
     ]
 }
@@ -291,6 +294,23 @@ impl Pair {
                 self.oracle.pins[reader] = Some((self.oracle.tail, self.oracle.head()));
                 self.oracle.check_reader(&self.readers[reader], &mut self.prng);
             }
+            Step::Extend(number) => {
+                let reader = usize::from(number) % self.readers.len();
+                let Some((tail, _)) = self.oracle.pins[reader] else {
+                    return;
+                };
+                assert_eq!(self.readers[reader].extend().number(), self.oracle.tail);
+                let tail = if number & 2 == 0 { tail } else { self.oracle.tail };
+                if number & 2 != 0 {
+                    self.readers[reader].release(Position::new(tail));
+                }
+                let head = self.oracle.head();
+                self.oracle.pins[reader] = Some((tail, head));
+                assert_eq!(
+                    (self.readers[reader].tail(), self.readers[reader].head()),
+                    (Position::new(tail), Position::new(head))
+                );
+            }
             Step::Park(number) => {
                 let reader = usize::from(number) % self.readers.len();
                 let next = Position::new(self.oracle.head() - u64::from(number & 1));
@@ -299,8 +319,17 @@ impl Pair {
                 } else {
                     Parked::Busy
                 };
-                assert_eq!(self.readers[reader].park(next), expected);
-                self.oracle.pins[reader] = None;
+                let holds = self.oracle.pins[reader].is_some() && number & 2 == 0;
+                let parked = if holds {
+                    self.readers[reader].park_holding(next)
+                } else {
+                    self.readers[reader].park(next)
+                };
+                assert_eq!(parked, expected);
+                if parked == Parked::Idle && !holds {
+                    self.oracle.pins[reader] = None;
+                }
+                assert_eq!(self.readers[reader].is_pinned(), self.oracle.pins[reader].is_some());
             }
         }
         self.oracle.check_pins(&self.readers);

@@ -68,8 +68,10 @@ pub const CHANNELS_MAX: usize = 64 * 1024;
 pub const KINDS_MAX: usize = 256;
 /// Records that the index holds unless the command line says otherwise; a power of two.
 pub const TAPE_RECORDS_DEFAULT: usize = 256 * 1024;
-/// The least that may be. Less: refused at start.
+/// The least and the most that may be. Beyond: refused at start.
 pub const TAPE_RECORDS_MIN: usize = 64;
+/// See the former.
+pub const TAPE_RECORDS_MAX: usize = 1 << 28;
 /// Bytes of a track unless the command line says otherwise; a power of two.
 pub const TRACK_BYTES_DEFAULT: usize = 64 * 1024 * 1024;
 /// The least a track may be: what follows from [`FRAME_BYTES_MAX`]. Less: refused at start.
@@ -244,6 +246,14 @@ pub const CATCH_UP_BYTES: usize = 256 * 1024;
 /// Bytes that all connections of a shard together are caught up by in one turn, so that the tape's writer and the
 /// live connections do not wait long.
 pub const CATCH_UP_TURN_BYTES: usize = 8 * 1024 * 1024;
+
+/// A client that is behind by more milliseconds than this skips what is out of date, unless the command line says otherwise.
+pub const BEHIND_MS: u64 = 500;
+/// The same in bytes of its track: what is sent to it in one go is sent as it is.
+pub const BEHIND_BYTES: u64 = CATCH_UP_BYTES as u64;
+
+/// Gaps that a client is told of at once. Beyond: close 4008.
+pub const GAPS_MAX: usize = 1024;
 
 // ---- ring: the kernel boundary of one shard -----------------------------------------------------
 

@@ -9,21 +9,24 @@
 //! - `topic`: the dense list of everyone subscribed to one thing;
 //! - `subscription`: the 16 bytes that tie one client to one topic;
 //! - `client`: a client's place on the tape;
-//! - `catch_up`: which records a client that is not live still wants, in tape order.
+//! - `catch_up`: which records a client that is not live still wants, in tape order;
+//! - `lapse`: who has not been sent what the tape is about to let go of.
 
 mod catch_up;
 mod channel;
 mod client;
 mod fan_out;
+mod lapse;
 mod range;
 mod selector;
 mod subscription;
 mod topic;
 
-pub use catch_up::{Caught, Lost, Wanted};
+pub use catch_up::Wanted;
 pub use channel::Channel;
-pub use client::Place;
+pub use client::{Lag, Place};
 pub use fan_out::{FanOut, Parcel};
+pub use lapse::{Gap, Lapse, Lapsed};
 pub use range::Range;
 pub use selector::Selector;
 pub use subscription::{SubscribeError, UnsubscribeError};
@@ -35,7 +38,7 @@ use crate::limits;
 use crate::tape::{ChannelId, Position, Reader};
 use client::Client;
 use fan_out::{RUN_RECORDS, ReaderOf};
-use subscription::Pool;
+use subscription::{Pool, Wish};
 use topic::{Subscriber, Topic, TopicId};
 
 /// Everything one shard knows of channels and of who subscribed to them.
@@ -52,6 +55,8 @@ pub struct Hub {
     subscribers: u32,
     cursor: Position,
     observed: Position,
+    /// Nobody who is behind wants what was before it.
+    oldest: Position,
 }
 
 /// What stands before the colon of a channel's name, and who wants everything of it.
@@ -86,6 +91,7 @@ impl Hub {
             subscribers: 0,
             cursor: Position::FIRST,
             observed: Position::FIRST,
+            oldest: Position::FIRST,
         };
         for kind in kinds {
             hub.kind_id(kind);
@@ -109,13 +115,12 @@ impl Hub {
     /// Begins a round with what the tape has from the [`cursor`](Self::cursor) on. The tape stays pinned until everyone
     /// has been sent its share: [`FanOut::is_over`].
     pub fn begin_round(&mut self, tape: &Reader) {
-        self.learn(tape);
-        self.observe(tape);
         self.fan_out.begin(tape, self.cursor);
     }
 
     /// Takes note of what is new on the tape, all of it: what a newcomer is to be sent first must still be there.
-    fn observe(&mut self, tape: &Reader) {
+    pub fn observe(&mut self, tape: &Reader) {
+        self.learn(tape);
         while self.observed < tape.head() {
             let record = tape.record(self.observed);
             self.channels[record.channel.index()].observe(self.observed, record);
@@ -168,8 +173,8 @@ impl Hub {
         notes
     }
 
-    /// The tape has let go of what was to be routed next, and everyone live has fallen behind: there is nobody to route
-    /// the rest to. What is known of channels is read again from the tail.
+    /// Nobody is live, so that there is nobody to route to what the tape has. What is known of channels is read again from
+    /// the tail if the tape has let go of more.
     pub fn skip(&mut self, tape: &Reader) {
         self.observed = self.observed.max(tape.tail());
         self.cursor = tape.head();
@@ -193,13 +198,15 @@ impl Hub {
                 self.may_subscribe(key),
                 "a join begins when the client has everything"
             );
-            if self.is_live(key) {
-                self.pool.settle(&mine);
-            }
+            let floor = self.observed;
             let subscription = self
                 .pool
-                .push(&mut mine, id, place)
+                .push(&mut mine, id, place, Wish::join(floor))
                 .ok_or(SubscribeError::Overloaded)?;
+            if self.is_live(key) {
+                let others = self.client(key).subscriptions;
+                self.pool.wish(&others, |_| Wish::from(floor));
+            }
             self.begin_join(key);
             let client = self.client_mut(key);
             client.subscriptions = mine;

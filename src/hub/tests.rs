@@ -168,6 +168,7 @@ impl World {
         let mut prng = crate::base::Prng::new(seed);
         if self.hub.fan_out().is_over() {
             self.reader.pin();
+            self.hub.observe(&self.reader);
             self.hub.begin_round(&self.reader);
         }
         let from = self.hub.cursor();
@@ -221,12 +222,10 @@ impl World {
             }
             let before = self.hub.place(key);
             let mut ranges = Vec::new();
-            let Caught { joined, .. } = self
-                .hub
-                .catch_up(key, &self.reader, &mut self.wanted, &mut ranges)
-                .expect("nothing falls off this tape");
+            self.hub
+                .catch_up(key, &self.reader, &mut self.wanted, &mut ranges);
             let sent = self.positions(&ranges);
-            let joined_sent = self.positions(&ranges[..joined]).len();
+            assert!(sent.is_sorted(), "a slice is in tape order");
             let cut = if !sent.is_empty() && prng.chance(u64::from(chance), 8) {
                 usize::try_from(prng.below(sent.len() as u64)).unwrap()
             } else {
@@ -234,12 +233,7 @@ impl World {
             };
             self.expected[slot].got.extend(&sent[..cut]);
             if let Some(&next) = sent.get(cut) {
-                let next = Position::new(next);
-                if cut < joined_sent {
-                    self.hub.resume_join(key, before, next);
-                } else {
-                    self.hub.resume_scan(key, next);
-                }
+                self.hub.resume(key, before, Position::new(next));
             } else {
                 self.hub.go_live(key);
             }
@@ -434,6 +428,7 @@ fn a_join_of_more_channels_than_a_slice_takes_goes_on_from_slice_to_slice() {
     }
     let route_all = |hub: &mut Hub, reader: &mut Reader| {
         reader.pin();
+        hub.observe(reader);
         while hub.cursor() < reader.head() {
             hub.begin_round(reader);
             while !hub.route(reader, 1000, 1000) {}
@@ -451,7 +446,7 @@ fn a_join_of_more_channels_than_a_slice_takes_goes_on_from_slice_to_slice() {
     let (mut wanted, mut got) = (Wanted::default(), Vec::new());
     while !hub.go_live(key) {
         let mut ranges = Vec::new();
-        hub.catch_up(key, &reader, &mut wanted, &mut ranges).unwrap();
+        hub.catch_up(key, &reader, &mut wanted, &mut ranges);
         for range in ranges {
             got.extend(
                 (range.start..range.end())

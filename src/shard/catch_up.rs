@@ -1,20 +1,20 @@
-//! Clients that are behind: each gets its next slice of the tape, in turn, until it is live again.
+//! Clients that are behind: each gets its next slice of the tape, in turn, until it is live again. Whoever is far behind
+//! is told so, and skips what is out of date.
 
 use super::Shard;
-use super::converse::close_code;
 use super::flush::Allowance;
 use super::outgoing::{Cut, cut};
 use crate::base::{Key, Now};
 use crate::connection::Stage;
-use crate::dialect::Code;
-use crate::hub::{Caught, Lost, Place, Range, Wanted};
+use crate::hub::{Lag, Lapse, Place, Range, Wanted};
 use crate::limits;
 use crate::ring::{Ring, Short, ShortCause};
 
 /// Memory for one submission of slices, used again by the next.
 #[derive(Debug)]
 pub(super) struct CatchUp {
-    wanted: Wanted,
+    pub(super) wanted: Wanted,
+    pub(super) lapse: Lapse,
     ranges: Vec<Range>,
     slices: Vec<Slice>,
 }
@@ -27,6 +27,7 @@ impl CatchUp {
     pub(super) fn new() -> Self {
         Self {
             wanted: Wanted::default(),
+            lapse: Lapse::default(),
             ranges: Vec::with_capacity(limits::SEND_BATCH_PARTS),
             slices: Vec::with_capacity(limits::SEND_BATCH),
         }
@@ -45,10 +46,9 @@ struct Slice {
     key: Key,
     /// Where it stood before.
     before: Place,
-    /// Its ranges, and how many of them are its join's.
+    /// Its ranges.
     first: usize,
     end: usize,
-    joined: usize,
 }
 
 impl<R: Ring> Shard<R> {
@@ -104,28 +104,28 @@ impl<R: Ring> Shard<R> {
             {
                 continue;
             }
+            if let Some(lag) = self.hub.lag(key, &self.tape)
+                && self.site.slack.is_exceeded(&lag, now)
+            {
+                self.skip_ahead(key, &lag, now);
+                continue;
+            }
             let before = self.hub.place(key);
             let first = self.catch_up.ranges.len();
             let CatchUp { wanted, ranges, .. } = &mut self.catch_up;
-            match self.hub.catch_up(key, &self.tape, wanted, ranges) {
-                Err(lost) => self.lose(key, &lost, now),
-                Ok(Caught { records, .. }) if ranges.len() == first => {
-                    left.look(records);
-                    self.advance(key);
-                }
-                Ok(Caught { joined, records }) => {
-                    let bytes = ranges[first..].iter().map(|range| range.bytes as usize);
-                    left.look(records);
-                    left.take(1, bytes.sum());
-                    let end = ranges.len();
-                    self.catch_up.slices.push(Slice {
-                        key,
-                        before,
-                        first,
-                        end,
-                        joined,
-                    });
-                }
+            left.look(self.hub.catch_up(key, &self.tape, wanted, ranges));
+            let end = ranges.len();
+            if end == first {
+                self.advance(key);
+            } else {
+                let bytes = ranges[first..].iter().map(|range| range.bytes as usize);
+                left.take(1, bytes.sum());
+                self.catch_up.slices.push(Slice {
+                    key,
+                    before,
+                    first,
+                    end,
+                });
             }
         }
         served
@@ -170,19 +170,10 @@ impl<R: Ring> Shard<R> {
         self.census.sends_short.add(1);
         let track = self.hub.track(slice.key);
         let ranges = &self.catch_up.ranges[slice.first..slice.end];
-        let Some(Cut {
-            range,
-            next,
-            remainder,
-        }) = cut(&self.tape, track, ranges, short.sent)
-        else {
+        let Some(Cut { next, remainder }) = cut(&self.tape, track, ranges, short.sent) else {
             return;
         };
-        if range < slice.joined {
-            self.hub.resume_join(slice.key, slice.before, next);
-        } else {
-            self.hub.resume_scan(slice.key, next);
-        }
+        self.hub.resume(slice.key, slice.before, next);
         self.owe_remainder(slice.key, track, remainder);
         self.block(slice.key);
     }
@@ -201,18 +192,13 @@ impl<R: Ring> Shard<R> {
         self.wake(key);
     }
 
-    /// Closes a client whose socket is full if the tape has let go of what it still wants.
-    pub(super) fn check_lost(&mut self, key: Key, now: Now) {
-        if !self.hub.is_live(key)
-            && let Err(lost) = self.hub.check_lost(key, &self.tape, &mut self.catch_up.wanted)
-        {
-            self.lose(key, &lost, now);
+    /// The client is told how far it is behind, and goes on with what is still up to date. It waits for the next turn:
+    /// what it is told goes first.
+    fn skip_ahead(&mut self, key: Key, lag: &Lag, now: Now) {
+        self.census.conflated.add(1);
+        if self.warn(key, lag, now) {
+            self.hub.conflate(key);
+            self.queue(key);
         }
-    }
-
-    fn lose(&mut self, key: Key, lost: &Lost, now: Now) {
-        self.census.lost.add(1);
-        let reason = format!("slow consumer: records of {} are gone", lost.channel);
-        self.close(key, close_code(Code::SlowConsumer), &reason, now);
     }
 }

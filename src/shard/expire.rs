@@ -50,9 +50,8 @@ impl<R: Ring> Shard<R> {
         }
         self.timers.set(key.slot(), after_ms(now, ping_interval_ms));
         if connection.is_blocked() {
-            // Its socket is full: a ping would only wait behind what it has not read. What it still wants may
-            // have left the tape meanwhile; then there is no point in waiting.
-            return self.check_lost(key, now);
+            // Its socket is full: a ping would only wait behind what it has not read.
+            return;
         }
         let (outboxes, frame) = (&mut self.connections.outboxes, &mut self.site.frame);
         frame.clear();

@@ -1,6 +1,7 @@
 //! What a shard offers to those who connect, what it tells them all, and where it answers.
 
 use super::deflaters::Deflaters;
+use super::lag::Slack;
 use crate::limits::{PING_INTERVAL_MS, REPLY_BYTES_MAX, TRACK_WINDOW_BITS};
 use crate::tape::Track;
 use crate::wire::{DeflatePolicy, Inflater};
@@ -46,6 +47,8 @@ pub struct Site {
     pub ping_interval_ms: u64,
     /// Sequence numbers count within this epoch; it changes when their continuity is lost.
     pub epoch: Box<str>,
+    /// How far a client may be behind before it skips what is out of date.
+    pub slack: Slack,
     /// The track of the native JSON language.
     pub track: Track,
     /// The same for those who agreed on permessage-deflate.
@@ -90,6 +93,12 @@ impl Site {
             }),
             ..self
         }
+    }
+
+    /// The same for clients that may be so far behind.
+    #[must_use]
+    pub fn with_slack(self, slack: Slack) -> Self {
+        Self { slack, ..self }
     }
 
     /// The same with so long between the pings of a connection.

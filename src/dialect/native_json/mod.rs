@@ -6,6 +6,7 @@ pub mod command;
 pub mod encode;
 pub mod input;
 pub mod message;
+pub mod notice;
 pub mod query;
 pub mod reply;
 
@@ -16,4 +17,5 @@ pub use command::{Command, CommandError};
 pub use encode::{Stamp, encode};
 pub use input::{Input, InputError};
 pub use message::{MessageError, ServerMessage};
+pub use notice::{GapCause, write_gap, write_warning};
 pub use reply::{Ack, Hello, HelloLimits, Pong};

@@ -217,7 +217,7 @@ fn write_optional<I: itoa::Integer>(out: &mut Vec<u8>, key: &str, value: Option<
     }
 }
 
-fn write_field<I: itoa::Integer>(out: &mut Vec<u8>, key: &str, value: I) {
+pub(super) fn write_field<I: itoa::Integer>(out: &mut Vec<u8>, key: &str, value: I) {
     out.extend_from_slice(b",\"");
     out.extend_from_slice(key.as_bytes());
     out.extend_from_slice(b"\":");

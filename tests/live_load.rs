@@ -112,6 +112,8 @@ fn every_tick_of_a_fanout_reaches_every_subscriber_once() {
     let report = run(&plan, &Scenario::Fanout(fanout)).expect("a report");
     let complete = count(&report, "ticks", "complete");
     assert!(complete > 0 && complete.is_multiple_of(3), "{report:#}");
+    let due = complete + count(&report, "ticks", "never_sent");
+    assert!(due >= 3 * 29, "every tick that was due is told: {report:#}");
     for figure in ["missing", "repeated", "ticks_unmeasured"] {
         assert_eq!(count(&report, "frames", figure), 0, "{figure}");
     }

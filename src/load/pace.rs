@@ -85,6 +85,11 @@ impl Pace {
         self.interval_ns == 0.0
     }
 
+    /// The same times but the first `taken`.
+    pub(super) const fn after(self, taken: u64) -> Self {
+        Self { taken, ..self }
+    }
+
     /// Goes on from `now_ns` at the same rate, forgetting what is overdue. For what paces itself to be kind, and does not
     /// measure.
     pub fn forgive(&mut self, now_ns: u64) {
@@ -167,6 +172,7 @@ mod tests {
         ) {
             let mut pace = Pace::new(per_second, start_ns);
             (0..taken).for_each(|_| assert!(pace.take(u64::MAX).is_some()));
+            prop_assert_eq!(pace.next_ns(), Pace::new(per_second, start_ns).after(taken as u64).next_ns());
             // Just before, at, and just after an intended time.
             let before_ns = (pace.due_ns((taken + ahead) as u64) + off_ns).saturating_sub(1);
             let overdue = pace.overdue(before_ns);

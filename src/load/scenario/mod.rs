@@ -124,6 +124,7 @@ fn ticks(name: &'static str, conductor: &Conductor<'_>, outcome: &Outcome, windo
     let ticks = &conductor.ticks;
     section.count("complete", ticks.complete[window]);
     section.count("incomplete", ticks.incomplete[window]);
+    section.count("never_sent", ticks.never_sent[window]);
     for (name, row) in [
         ("to_first", Row::First),
         ("to_median", Row::Median),

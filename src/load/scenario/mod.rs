@@ -24,6 +24,7 @@ use super::report::{Figure, Report, Section};
 use super::subject::Observation;
 use super::tally::Outcome;
 use super::windows::Row;
+use std::time::Duration;
 
 /// What a run is about.
 #[derive(Clone, Debug)]
@@ -188,3 +189,6 @@ fn ratio(part: u64, of: u64) -> f64 {
 fn whole(number: u64) -> f64 {
     number as f64
 }
+
+/// How long answers are waited for after the last message.
+const ANSWERS: Duration = Duration::from_millis(500);

@@ -20,8 +20,10 @@ use super::conductor::{Conductor, Watch};
 use super::error::LoadError;
 use super::line::Group;
 use super::plan::Plan;
+use super::publisher::Rate;
 use super::report::{Figure, Report, Section};
 use super::subject::Observation;
+use super::subscriber::Subscriber;
 use super::tally::Outcome;
 use super::windows::Row;
 use std::time::Duration;
@@ -56,6 +58,22 @@ pub fn run(plan: &Plan, scenario: &Scenario, watch: Watch<'_>) -> Result<Report,
         Scenario::Slow(slow) => slow.run(plan, watch),
         Scenario::Storm(storm) => storm.run(plan, watch),
     }
+}
+
+/// A run whose subscribers are all there, so many of each group, and have had ticks for as long as does not count.
+fn streaming<'a>(
+    plan: &Plan,
+    watch: Watch<'a>,
+    wanted: [u32; Group::COUNT],
+    rate: Rate,
+    warmup: Duration,
+) -> Result<Conductor<'a>, LoadError> {
+    let mut run = Conductor::prepare(plan, watch)?;
+    run.launch(wanted.map(|wanted| wanted as usize), |_| Subscriber::new())?;
+    run.open()?;
+    run.begin_stream(rate)?;
+    run.pass(warmup, "warming up")?;
+    Ok(run)
 }
 
 /// What there is to tell about the run itself.

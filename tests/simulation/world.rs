@@ -188,6 +188,11 @@ impl World {
         if self.prng.chance(1, 10) {
             self.net.advance(self.prng.below(10_000_000));
         }
+        if self.faults == Faults::default() && self.prng.chance(1, 200) {
+            // The machine stands still, whatever is under way, until every deadline of a client that is not heard has passed.
+            self.pump_all();
+            self.net.advance(100_000_000_000);
+        }
         if self.prng.chance(1, 150) {
             // Pings are due, and everybody is there to answer them.
             self.until_quiet();

@@ -129,7 +129,7 @@ pub(crate) struct Tuning {
     /// Connections that may wait to be accepted, on each shard's listener.
     #[arg(long, default_value_t = limits::LISTEN_BACKLOG, value_name = "N", help_heading = KERNEL)]
     pub(crate) backlog: u32,
-    /// Seconds between the pings of a connection; one that is silent for three times as long is closed [default: 20].
+    /// Seconds between the pings of a connection; one that leaves three in a row unanswered is closed [default: 20].
     #[arg(long, value_name = "SECONDS", help_heading = KERNEL)]
     pub(crate) ping_seconds: Option<u32>,
 }

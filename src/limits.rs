@@ -291,6 +291,9 @@ pub const DESCRIPTORS_PER_SHARD: u64 = 6;
 /// one wait may accept before the shard can turn any away. Beyond: accepting pauses for [`ACCEPT_PAUSE_MS`], and the
 /// one connection that found no slot is reset.
 pub const REGISTERED_AHEAD: usize = 512;
+/// Slots of a table of registered descriptors, whatever the process's limit is: the kernel's `IORING_MAX_FIXED_FILES`.
+/// Beyond: refused at start, with as many shards as have small enough ones.
+pub const REGISTERED_SLOTS_MAX: usize = 1 << 20;
 
 // ---- client: the subscriber's side ---------------------------------------------------------------
 
@@ -387,6 +390,11 @@ const _: () = assert!(0 < SLOTS_SPARE && SLOTS_SPARE < REFUSALS_PER_SHARD);
 const _: () = assert!(HEARD_PER_TURN <= EXPIRED_PER_TURN);
 const _: () =
     assert!(HANDSHAKE_MS <= MESSAGE_MS && MESSAGE_MS <= PINGS_UNANSWERED_MAX as u64 * PING_INTERVAL_MS);
+// Of as many connections as there are by default no shard has too many for its table.
+const _: () = assert!(
+    CONNECTIONS_PER_SHARD_DEFAULT + SPREAD_DEVIATIONS * (CONNECTIONS_PER_SHARD_DEFAULT.isqrt() + 1)
+        <= REGISTERED_SLOTS_MAX - REFUSALS_PER_SHARD - REGISTERED_AHEAD
+);
 const _: () = assert!(FRAME_BYTES_MAX >= SOURCE_LINE_BYTES_MAX);
 const _: () = assert!(SEND_PARTS_MAX > RANGES_PER_TURN);
 const _: () = assert!(0 < TURN_SENDS && TURN_SENDS <= SEND_BATCH);

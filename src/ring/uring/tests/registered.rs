@@ -2,6 +2,7 @@
 
 use super::{KEY, pair, socket_of, wait};
 use crate::base::Key;
+use crate::limits;
 use crate::ring::contract::available_with_table;
 use crate::ring::{
     Batch, Completion, Errno, Interest, ListenerOptions, Readiness, Ring, ShortCause, Socket, Unavailable,
@@ -370,7 +371,7 @@ fn a_ring_without_a_listener_does_not_accept() {
 
 #[test]
 fn a_table_beyond_any_limit_is_refused_with_the_cure() {
-    const TOO_MANY: u32 = (1 << 20) + 1;
+    const TOO_MANY: u32 = limits::REGISTERED_SLOTS_MAX as u32 + 1;
     let Some(capabilities) = available_with_table() else {
         return;
     };

@@ -58,7 +58,7 @@ pub(super) fn files(resolved: &Resolved, machine: &Machine<'_>) -> Vec<Finding> 
     let mut findings = vec![at_least("descriptors, hard limit", hard, needed, || {
         let instead = match resolved.registered(hard.unwrap_or(0)) {
             Registered::Never => String::new(),
-            registered => format!("{registered}, or "),
+            registered @ (Registered::AsItIs | Registered::WithShards(_)) => format!("{registered}, or "),
         };
         format!(
             "{instead}ulimit -Hn {needed} as root, before it starts (systemd: LimitNOFILE={needed}, docker run --ulimit \

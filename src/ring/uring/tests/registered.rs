@@ -371,12 +371,12 @@ fn a_ring_without_a_listener_does_not_accept() {
 
 #[test]
 fn a_table_beyond_any_limit_is_refused_with_the_cure() {
-    const TOO_MANY: u32 = limits::REGISTERED_SLOTS_MAX as u32 + 1;
     let Some(capabilities) = available_with_table() else {
         return;
     };
-    let refused = UringBuilder::without_listener(&capabilities, options(Some(TOO_MANY))).map(drop);
-    assert_eq!(refused, Err(Unavailable::TableTooLarge { slots: TOO_MANY }));
+    let slots = u32::try_from(limits::REGISTERED_SLOTS_MAX + 1).unwrap();
+    let refused = UringBuilder::without_listener(&capabilities, options(Some(slots))).map(drop);
+    assert_eq!(refused, Err(Unavailable::TableTooLarge { slots }));
 }
 
 #[test]

@@ -28,9 +28,9 @@ pub(crate) enum Command {
     /// Send every message back as it came, on every path: for conformance and benchmarks.
     Echo(Echo),
     /// Say what the memory of a server may come to, line by line, and start none.
-    Plan(Plan),
+    Plan(Examined),
     /// Check whether this machine has what a server needs, and say what mends it where it has not.
-    Doctor(Doctor),
+    Doctor(Examined),
     /// Subscribe to channels and print what comes.
     Sub(sub::Args),
     /// Put a WebSocket server under load.
@@ -134,17 +134,9 @@ pub(crate) struct Tuning {
     pub(crate) ping_seconds: Option<u32>,
 }
 
+/// A server that something is to be said about.
 #[derive(Debug, clap::Args)]
-pub(crate) struct Plan {
-    #[command(flatten)]
-    pub(crate) server: Server,
-    /// Print JSON.
-    #[arg(long)]
-    pub(crate) json: bool,
-}
-
-#[derive(Debug, clap::Args)]
-pub(crate) struct Doctor {
+pub(crate) struct Examined {
     #[command(flatten)]
     pub(crate) server: Server,
     /// Print JSON.

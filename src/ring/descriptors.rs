@@ -154,8 +154,10 @@ impl fmt::Display for DescriptorShortage {
         if let Some(errno) = errno {
             write!(f, " ({errno})")?;
         }
-        if *registered != Registered::Never {
-            write!(f, "; let each shard have its own: {registered}")?;
+        match registered {
+            Registered::Never => {}
+            Registered::AsItIs => write!(f, "; let each shard have its own: {registered}")?,
+            Registered::WithShards(_) => write!(f, "; let each of more shards have its own: {registered}")?,
         }
         write!(
             f,

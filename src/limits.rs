@@ -319,7 +319,7 @@ pub const LOAD_LANES: usize = 64;
 pub const LOAD_LANE_BYTES: usize = 16 * 1024 + 320;
 /// Bytes of frames that are collected before they are sent.
 pub const LOAD_SEND_BYTES: usize = 1024 * 1024;
-/// Bytes that a connection may have unsent. Beyond: what is to be said is not, and is counted as unsent.
+/// Bytes that a connection may have unsent. Beyond: what is to be said is not, and is counted as never sent.
 pub const LOAD_UNSENT_BYTES_MAX: usize = 1024 * 1024;
 /// Messages of an open loop that a thread sends in one turn. Beyond: they are late, and keep their intended time.
 pub const LOAD_MESSAGES_PER_TURN: usize = 1024;

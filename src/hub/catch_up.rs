@@ -53,23 +53,38 @@ struct Slice<'a> {
     bytes: usize,
 }
 
-/// The tape does not hold the beginning of a chain any more.
-#[derive(Debug)]
-struct Fallen;
+/// What a slice came to.
+#[derive(Clone, Copy, Debug)]
+pub struct Caught {
+    /// Where the client stood before: see [`Hub::resume`].
+    pub before: Place,
+    /// How many records were looked at.
+    pub records: usize,
+}
+
+/// The tape has let go of the state that a client that joins was being sent.
+#[derive(Clone, Copy, Debug)]
+pub struct Fallen {
+    /// When the oldest record was published that the client may not have been sent, in nanoseconds since the epoch.
+    pub since_ns: u64,
+}
 
 impl Hub {
-    /// Appends to `ranges` the next slice of what the client `key` wants of its track, moves its place behind it,
-    /// and says how many records were looked at.
+    /// Appends to `ranges` the next slice of what the client `key` wants of its track, and moves its place behind it.
     ///
     /// A slice ends after [`limits::CATCH_UP_RECORDS`] records, [`limits::CATCH_UP_BYTES`] bytes or
     /// [`limits::SEND_PARTS_MAX`] ranges, so that one client cannot keep the others waiting.
+    ///
+    /// # Errors
+    /// When the client was so slow to take the state that it joined with, that it is out of date and not on the tape any
+    /// more. It skips to the present one: call again.
     pub fn catch_up(
         &mut self,
         key: Key,
         tape: &Reader,
         wanted: &mut Wanted,
         ranges: &mut Vec<Range>,
-    ) -> usize {
+    ) -> Result<Caught, Fallen> {
         let Client {
             subscriptions: mine,
             mut place,
@@ -80,13 +95,12 @@ impl Hub {
         wanted.positions.clear();
         let mut rest = NEVER;
         if place.at < place.end {
-            rest = self.gather(&mine, &place, tape, wanted).unwrap_or_else(|Fallen| {
+            rest = self.gather(&mine, &place, tape, wanted).inspect_err(|_| {
                 // Behind the image that has fallen there is a newer one, if not before the end of the join.
-                place.end = self.observed;
-                self.gather(&mine, &place, tape, wanted).unwrap_or(NEVER)
-            });
+                self.client_mut(key).place.end = self.observed;
+            })?;
         }
-        let gathered = wanted.positions.len();
+        let (before, gathered) = (place, wanted.positions.len());
         let track = TrackView { tape, track };
         let mut slice = Slice::new(ranges);
         let scan_from = self.mark(&mine, &place, bounded, wanted);
@@ -97,7 +111,7 @@ impl Hub {
         }
         let records = gathered + limits::CATCH_UP_RECORDS - slice.records;
         self.client_mut(key).place = place;
-        records
+        Ok(Caught { before, records })
     }
 
     /// Fills the slice with what was gathered and what the scan finds, in tape order; says where it stopped. What was
@@ -347,7 +361,8 @@ fn chain(
     }
     while at >= place.at {
         if at < tape.tail() {
-            return Err(Fallen);
+            let since_ns = tape.record(tape.tail()).pt_ns;
+            return Err(Fallen { since_ns });
         }
         let record = tape.record(at);
         if at < place.end {

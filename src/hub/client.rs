@@ -81,7 +81,7 @@ impl Hub {
             end: self.observed,
         };
         self.leave_the_living(key, place, true);
-        self.oldest = self.oldest.min(self.observed);
+        self.oldest = self.oldest.min(self.cursor);
     }
 
     /// The send of the last slice, before which the client stood at `before`, was cut short: all of it before `next` went
@@ -149,19 +149,13 @@ impl Hub {
         !std::mem::replace(&mut self.client_mut(key).warned, true)
     }
 
-    /// Whether the client `key` may subscribe now: it has everything up to now that it wants, or its join has begun in this
-    /// very turn and takes in more.
+    /// Whether the client `key` may subscribe now: it is live and has been sent its share of the round, or its join has begun
+    /// in this very turn and takes in more.
     #[must_use]
     pub fn may_subscribe(&self, key: Key) -> bool {
-        let Client {
-            live,
-            place,
-            subscriptions: mine,
-            ..
-        } = self.client(key);
+        let Client { live, place, .. } = self.client(key);
         if *live {
-            let wants_nothing = mine.len() == 0 || self.cursor == self.observed;
-            return wants_nothing && !self.fan_out.is_pending(key);
+            return !self.fan_out.is_pending(key);
         }
         place.at == Position::FIRST && place.end == self.observed
     }

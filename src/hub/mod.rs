@@ -22,7 +22,7 @@ mod selector;
 mod subscription;
 mod topic;
 
-pub use catch_up::Wanted;
+pub use catch_up::{Caught, Fallen, Wanted};
 pub use channel::Channel;
 pub use client::{Lag, Place};
 pub use fan_out::{FanOut, Parcel};
@@ -204,8 +204,8 @@ impl Hub {
                 .push(&mut mine, id, place, Wish::join(floor))
                 .ok_or(SubscribeError::Overloaded)?;
             if self.is_live(key) {
-                let others = self.client(key).subscriptions;
-                self.pool.wish(&others, |_| Wish::from(floor));
+                let (others, cursor) = (self.client(key).subscriptions, self.cursor);
+                self.pool.wish(&others, |_| Wish::from(cursor));
             }
             self.begin_join(key);
             let client = self.client_mut(key);

@@ -6,7 +6,7 @@ use super::flush::Allowance;
 use super::outgoing::{Cut, cut};
 use crate::base::{Key, Now};
 use crate::connection::Stage;
-use crate::hub::{Lag, Lapse, Place, Range, Wanted};
+use crate::hub::{Caught, Fallen, Lapse, Place, Range, Wanted};
 use crate::limits;
 use crate::ring::{Ring, Short, ShortCause};
 
@@ -107,13 +107,22 @@ impl<R: Ring> Shard<R> {
             if let Some(lag) = self.hub.lag(key, &self.tape)
                 && self.site.slack.is_exceeded(&lag, now)
             {
-                self.skip_ahead(key, &lag, now);
+                self.census.conflated.add(1);
+                self.hub.conflate(key);
+                self.warn(key, lag.since_ns, now);
                 continue;
             }
-            let before = self.hub.place(key);
             let first = self.catch_up.ranges.len();
             let CatchUp { wanted, ranges, .. } = &mut self.catch_up;
-            left.look(self.hub.catch_up(key, &self.tape, wanted, ranges));
+            let Caught { before, records } = match self.hub.catch_up(key, &self.tape, wanted, ranges) {
+                Ok(caught) => caught,
+                Err(Fallen { since_ns }) => {
+                    self.census.conflated.add(1);
+                    self.warn(key, since_ns, now);
+                    continue;
+                }
+            };
+            left.look(records);
             let end = ranges.len();
             if end == first {
                 self.advance(key);
@@ -190,15 +199,5 @@ impl<R: Ring> Shard<R> {
             self.queue(key);
         }
         self.wake(key);
-    }
-
-    /// The client is told how far it is behind, and goes on with what is still up to date. It waits for the next turn:
-    /// what it is told goes first.
-    fn skip_ahead(&mut self, key: Key, lag: &Lag, now: Now) {
-        self.census.conflated.add(1);
-        if self.warn(key, lag, now) {
-            self.hub.conflate(key);
-            self.queue(key);
-        }
     }
 }

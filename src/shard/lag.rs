@@ -49,15 +49,15 @@ impl Default for Slack {
 }
 
 impl<R: Ring> Shard<R> {
-    /// Tells the client that it is behind, once until it is live again. Whoever cannot even be told that is closed; then
-    /// false.
-    pub(super) fn warn(&mut self, key: Key, lag: &Lag, now: Now) -> bool {
-        if !self.hub.warn(key) {
-            return true;
+    /// The client skips what is out of date, and is told so, once until it is live again. It goes on in its turn, when it has
+    /// been told.
+    pub(super) fn warn(&mut self, key: Key, since_ns: u64, now: Now) {
+        if self.hub.warn(key) {
+            self.site.frame.clear();
+            notice(&mut self.site, |text| write_warning(text, behind_ms(since_ns, now)));
+            self.tell(key, now);
         }
-        self.site.frame.clear();
-        notice(&mut self.site, |text| write_warning(text, behind_ms(lag.since_ns, now)));
-        self.tell(key, now)
+        self.queue(key);
     }
 
     /// The writer is about to overwrite what is before `tail`: who still wants some of it gives it up, and is told what.
@@ -100,19 +100,17 @@ impl<R: Ring> Shard<R> {
         }
     }
 
-    /// What stands in the scratch is what the client is told next.
-    fn tell(&mut self, key: Key, now: Now) -> bool {
+    /// What stands in the scratch is what the client is told next. Whoever cannot be told it is closed.
+    fn tell(&mut self, key: Key, now: Now) {
         let Some(connection) = self.connections.slots.get_mut(key) else {
-            return false;
+            return;
         };
         let outboxes = &mut self.connections.outboxes;
         if outboxes.append(&mut connection.outbox, &self.site.frame).is_err() {
-            self.lose(key, now);
-            return false;
+            return self.lose(key, now);
         }
         self.owe(key);
         self.note_debt(key);
-        true
     }
 
     /// There is no room for what the client must be told.

@@ -41,9 +41,10 @@ fn refusal(records: usize, track_bytes: &[usize], readers: usize) -> String {
 fn a_shape_that_cannot_be_is_refused_by_its_sin() {
     assert_eq!(
         refusal(3, &[PAGE], 1),
-        "the tape's index must hold a power of two of records, not 3"
+        "the tape's index must hold a power of two of records up to 268435456, not 3"
     );
-    assert_eq!(refusal(0, &[PAGE], 1), refusal(3, &[PAGE], 1).replace('3', "0"));
+    assert!(refusal(1 << 29, &[PAGE], 1).ends_with("not 536870912"));
+    assert!(refusal(0, &[PAGE], 1).ends_with("not 0"));
     assert!(refusal(4, &[], 1).contains("1 to 8 tracks, not 0"));
     assert!(refusal(4, &[PAGE; TRACKS_MAX + 1], 1).contains("not 9"));
     assert!(refusal(4, &[PAGE, PAGE + 1], 1).starts_with("track 1 must be a power of two of bytes"));
@@ -55,7 +56,6 @@ fn a_shape_that_cannot_be_is_refused_by_its_sin() {
 
 #[test]
 fn memory_that_is_not_there_is_an_error_and_no_abort() {
-    assert!(refusal(1 << 62, &[PAGE], 1).starts_with("cannot reserve"));
     assert!(refusal(4, &[1 << 61], 1).starts_with("cannot map a track"));
 }
 

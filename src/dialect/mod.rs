@@ -3,6 +3,10 @@
 //! Never decides: what a command does and who gets a tick is said elsewhere.
 
 pub mod code;
+pub mod native_binary;
 pub mod native_json;
 
+mod stamp;
+
 pub use code::Code;
+pub use stamp::Stamp;

@@ -6,7 +6,9 @@ pub mod code;
 pub mod native_binary;
 pub mod native_json;
 
+mod encoding;
 mod stamp;
 
 pub use code::Code;
+pub use encoding::Encoding;
 pub use stamp::Stamp;

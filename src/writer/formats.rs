@@ -1,0 +1,73 @@
+//! In which forms each message goes on the tape, and which track is whose.
+//!
+//! The one place that knows: the tape numbers its tracks, and everybody who makes, fills or reads one asks here.
+
+use crate::tape::Track;
+
+/// The forms in which a server writes every message. JSON is one always.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Formats {
+    /// Also JSON compressed, for clients that agreed on permessage-deflate: messages from so many bytes on, and others
+    /// as they are.
+    pub deflated: Option<usize>,
+    /// Also as `tickwire.v1.bin`.
+    pub binary: bool,
+}
+
+/// The track of the native JSON language.
+pub const NATIVE_JSON: Track = Track::new(0);
+/// So many tracks there are at most.
+pub(super) const TRACKS: usize = 3;
+
+impl Formats {
+    /// What each track holds, in their order.
+    #[must_use]
+    pub fn names(self) -> Vec<&'static str> {
+        let deflated = self.deflated.map(|_| "track of compressed JSON");
+        let binary = self.binary.then_some("track of binary");
+        ["track of JSON"]
+            .into_iter()
+            .chain(deflated)
+            .chain(binary)
+            .collect()
+    }
+
+    /// How many tracks that takes.
+    #[must_use]
+    pub fn tracks(self) -> usize {
+        1 + usize::from(self.deflated.is_some()) + usize::from(self.binary)
+    }
+
+    /// The track of compressed JSON.
+    #[must_use]
+    pub fn deflated_track(self) -> Option<Track> {
+        self.deflated.map(|_| Track::new(1))
+    }
+
+    /// The track of `tickwire.v1.bin`: the last one.
+    #[must_use]
+    pub fn binary_track(self) -> Option<Track> {
+        self.binary
+            .then(|| Track::new(if self.deflated.is_some() { 2 } else { 1 }))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_form_has_a_track_of_its_own() {
+        for deflated in [None, Some(0)] {
+            for binary in [false, true] {
+                let formats = Formats { deflated, binary };
+                let others = [formats.deflated_track(), formats.binary_track()];
+                let tracks = [Some(NATIVE_JSON)].into_iter().chain(others).flatten();
+                let numbers: Vec<usize> = tracks.map(Track::index).collect();
+                assert_eq!(numbers, (0..formats.tracks()).collect::<Vec<_>>());
+                assert_eq!(formats.names().len(), formats.tracks());
+                assert!(formats.tracks() <= TRACKS);
+            }
+        }
+    }
+}

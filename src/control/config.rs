@@ -41,7 +41,7 @@ pub struct Config {
     pub compression: Option<usize>,
     /// Whether messages are also there for clients that would have them in binary.
     pub binary: bool,
-    /// Bytes of each of the tape's tracks; a power of two.
+    /// Bytes of the tape's track of JSON, a power of two, from which the others' follow.
     pub track_bytes: usize,
     /// Records of the tape's index; a power of two.
     pub records: usize,
@@ -149,7 +149,7 @@ impl Config {
         let shards = shards(self.shards);
         let shape = Shape {
             records: self.records,
-            track_bytes: vec![self.track_bytes; self.formats().tracks()],
+            track_bytes: self.formats().track_bytes(self.track_bytes),
             readers: shards,
         };
         shape.check().map_err(StartError::Tape)?;

@@ -2,6 +2,7 @@
 //!
 //! The one place that knows: the tape numbers its tracks, and everybody who makes, fills or reads one asks here.
 
+use crate::limits;
 use crate::tape::Track;
 
 /// The forms in which a server writes every message. JSON is one always.
@@ -38,6 +39,17 @@ impl Formats {
         1 + usize::from(self.deflated.is_some()) + usize::from(self.binary)
     }
 
+    /// How long each track is where that of JSON has so many bytes, a power of two. That of binary has half of them,
+    /// for that is how long its messages are; but no less than the sequencer needs, where JSON has as much.
+    #[must_use]
+    pub fn track_bytes(self, json: usize) -> Vec<usize> {
+        let mut track_bytes = vec![json; self.tracks()];
+        if let Some(track) = self.binary_track() {
+            track_bytes[track.index()] = (json / 2).max(limits::TRACK_BYTES_MIN).min(json);
+        }
+        track_bytes
+    }
+
     /// The track of compressed JSON.
     #[must_use]
     pub fn deflated_track(self) -> Option<Track> {
@@ -68,6 +80,23 @@ mod tests {
                 assert_eq!(formats.names().len(), formats.tracks());
                 assert!(formats.tracks() <= TRACKS);
             }
+        }
+    }
+
+    #[test]
+    fn the_track_of_binary_has_half_the_bytes_unless_that_would_be_too_few() {
+        let least = limits::TRACK_BYTES_MIN;
+        for (json, binary) in [(8 * least, 4 * least), (2 * least, least), (least, least), (1, 1)] {
+            let formats = Formats {
+                deflated: Some(0),
+                binary: true,
+            };
+            assert_eq!(formats.track_bytes(json), [json, json, binary]);
+            let formats = Formats {
+                binary: false,
+                ..formats
+            };
+            assert_eq!(formats.track_bytes(json), [json, json]);
         }
     }
 }

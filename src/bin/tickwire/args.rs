@@ -107,7 +107,7 @@ pub(crate) struct Feed {
     #[arg(long, default_value_t = limits::COMPRESSION_THRESHOLD_DEFAULT, value_name = "BYTES")]
     pub(crate) compression_threshold: usize,
     /// Serve tickwire.v1.bin too: each message once more in binary, for all clients that ask for it, on a track of its own
-    /// that takes as much memory as the first.
+    /// that takes half as much memory as the first.
     #[arg(long, default_value = "on", value_name = "off|on")]
     pub(crate) binary: Switch,
     /// Bytes of recent messages that the tape holds; a power of two.

@@ -18,7 +18,6 @@ use crate::ring::uring::UringBell;
 use crate::ring::{Bell, Errno, ListenError, UringBuilder, listen, probe};
 use crate::shard::{Shard, Site};
 use crate::tape::{self, Reader, Writer};
-use crate::writer::sequencer::NATIVE_JSON_DEFLATED;
 use crate::writer::source::{Progress, Source};
 use crate::writer::{Clock, Feed, FeedEnd, Sequencer, runtime};
 
@@ -198,10 +197,7 @@ impl Server {
                 let _ = opened.send(());
                 let feed = Feed {
                     source,
-                    sequencer: match config.compression {
-                        Some(threshold) => Sequencer::compressing(tape, threshold),
-                        None => Sequencer::new(tape),
-                    },
+                    sequencer: Sequencer::writing(tape, config.formats()),
                     bell: |reader: usize| bells[reader].ring(),
                     subscribers: || censuses.iter().map(|census| census.subscribers.read()).sum(),
                     wait_for: config.wait_for,
@@ -296,9 +292,13 @@ const OPENING: Duration = Duration::from_secs(2);
 fn site(resolved: &Resolved, shard: usize, epoch: &str) -> Site {
     let site = match &resolved.purpose {
         Purpose::Feed(config) => {
-            let site = Site::new(shard, epoch.into());
-            match config.compression {
-                Some(_) => site.compressing(NATIVE_JSON_DEFLATED),
+            let (site, formats) = (Site::new(shard, epoch.into()), config.formats());
+            let site = match formats.deflated_track() {
+                Some(track) => site.compressing(track),
+                None => site,
+            };
+            match formats.binary_track() {
+                Some(track) => site.speaking_binary(track),
                 None => site,
             }
         }

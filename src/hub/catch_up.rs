@@ -56,7 +56,7 @@ struct Slice<'a> {
 /// What a slice came to.
 #[derive(Clone, Copy, Debug)]
 pub struct Caught {
-    /// Where the client stood before: see [`Hub::resume`].
+    /// Where the client stood before: see [`Hub::step_back`].
     pub before: Place,
     /// How many records were looked at.
     pub records: usize,

@@ -171,6 +171,7 @@ impl<R: Ring> Shard<R> {
             return;
         };
         let mut desk = Desk {
+            tape: &self.tape,
             hub: &mut self.hub,
             outboxes: &mut self.connections.outboxes,
             site: &mut self.site,

@@ -10,7 +10,7 @@ use super::site::Site;
 use crate::base::now::NS_PER_MS;
 use crate::base::{Key, Now};
 use crate::dialect::Code;
-use crate::dialect::native_json::{GapCause, write_gap, write_warning};
+use crate::dialect::native_json::{GapCause, write_gap, write_live, write_warning};
 use crate::hub::Lag;
 use crate::limits::{BEHIND_BYTES, BEHIND_MS, GAPS_MAX};
 use crate::ring::Ring;
@@ -100,6 +100,18 @@ impl<R: Ring> Shard<R> {
         }
     }
 
+    /// The client is told of each replay that is over.
+    pub(super) fn end_replays(&mut self, key: Key, now: Now) {
+        let site = &mut self.site;
+        site.frame.clear();
+        self.hub.end_replays(key, &self.tape, |channel, seq| {
+            notice(site, |text| write_live(text, channel, seq));
+        });
+        if !self.site.frame.is_empty() {
+            self.tell(key, now);
+        }
+    }
+
     /// What stands in the scratch is what the client is told next. Whoever cannot be told it is closed.
     fn tell(&mut self, key: Key, now: Now) {
         let Some(connection) = self.connections.slots.get_mut(key) else {
@@ -122,7 +134,7 @@ impl<R: Ring> Shard<R> {
 }
 
 /// Adds a message to the frames in the scratch.
-fn notice(site: &mut Site, write: impl FnOnce(&mut Vec<u8>)) {
+pub(super) fn notice(site: &mut Site, write: impl FnOnce(&mut Vec<u8>)) {
     site.text.clear();
     write(&mut site.text);
     let header = server_header(Opcode::Text, site.text.len());

@@ -32,6 +32,8 @@ pub struct Client {
     standing: BTreeMap<String, Option<Bounds>>,
     /// Every data frame, in order, if it has been subscribed to everything from the start.
     pub full: Option<Vec<String>>,
+    /// Channels whose replay it was promised and which has not been said to be over.
+    replaying: BTreeSet<String>,
     /// Whether it was told that it is behind: from then on it need not get everything.
     pub warned: bool,
     pub closed: Option<(u16, String)>,
@@ -46,7 +48,12 @@ pub struct Client {
 
 /// A request that will be replied to.
 pub enum Request {
-    Subscribe { id: Option<u64>, channels: Vec<String> },
+    Subscribe {
+        id: Option<u64>,
+        channels: Vec<String>,
+        /// What it says that it has of some of them.
+        since: BTreeMap<String, u64>,
+    },
     Unsubscribe { id: u64, channels: Vec<String> },
     List { id: u64 },
     Ping { id: u64 },
@@ -105,6 +112,7 @@ impl Client {
             subscriptions: BTreeSet::new(),
             standing: BTreeMap::new(),
             full: everything.then(Vec::new),
+            replaying: BTreeSet::new(),
             warned: false,
             closed: None,
             close_sent: false,
@@ -118,7 +126,14 @@ impl Client {
             let channels = channels.split(',').map(str::to_owned).collect();
             client
                 .pending
-                .push_back((Request::Subscribe { id: None, channels }, BTreeMap::new()));
+                .push_back((
+                    Request::Subscribe {
+                        id: None,
+                        channels,
+                        since: BTreeMap::new(),
+                    },
+                    BTreeMap::new(),
+                ));
         } else if everything {
             client.subscribe(vec!["*".to_owned()], &Oracle::default());
         }
@@ -239,6 +254,7 @@ impl Client {
         assert!(self.upgraded && self.incoming.is_empty(), "no half frame is left");
         assert!(self.pending.is_empty(), "every request was answered");
         assert!(self.pings.is_empty(), "every ping was answered");
+        assert!(self.replaying.is_empty(), "every replay has ended: {:?}", self.replaying);
         for (channel, bounds) in &self.standing {
             let newest = oracle.newest(channel);
             match bounds {
@@ -343,6 +359,7 @@ impl Client {
                 self.warned = true;
             }
             "gap" => self.gap(&value, oracle),
+            "live" => self.live(&value),
             _ => {
                 assert!(!self.binary, "ticks come in binary frames");
                 self.data(text, oracle);
@@ -358,17 +375,22 @@ impl Client {
         }
         let (request, before) = self.pending.pop_front().expect("one request, one reply");
         match request {
-            Request::Subscribe { id, channels } => {
+            Request::Subscribe { id, channels, since } => {
                 assert_eq!((value["t"].as_str(), value["id"].as_u64()), (Some("ack"), id));
                 let entries = value["ok"].as_array().unwrap().len() + value["err"].as_array().unwrap().len();
                 assert_eq!(entries, channels.len());
                 for entry in value["ok"].as_array().unwrap() {
-                    self.subscribed(
-                        entry["ch"].as_str().unwrap(),
-                        entry["seq"].as_u64(),
-                        &before,
-                        oracle,
-                    );
+                    let channel = entry["ch"].as_str().unwrap();
+                    let seq = entry["seq"].as_u64();
+                    self.subscribed(channel, seq, &before, oracle);
+                    if entry.get("resume").is_some() {
+                        self.resumed(entry, channel, since[channel], seq.unwrap());
+                    }
+                }
+                for entry in value["err"].as_array().unwrap() {
+                    let channel = entry["ch"].as_str().unwrap();
+                    let is_ahead = since.get(channel).is_some_and(|seq| *seq > oracle.known(self.shard, channel));
+                    assert!(entry["code"] != 4010 || is_ahead || channel.ends_with('*'), "{entry}");
                 }
             }
             Request::Unsubscribe { id, channels } => {
@@ -438,7 +460,11 @@ impl Client {
     fn gap(&mut self, value: &Value, oracle: &Oracle) {
         let channel = value["ch"].as_str().unwrap();
         let (from, to) = (value["from"].as_u64().unwrap(), value["to"].as_u64().unwrap());
-        assert!(self.warned && self.covered(channel), "{value}");
+        assert!(self.covered(channel), "{value}");
+        match value["why"].as_str() {
+            Some("slow") => assert!(self.warned, "{value}"),
+            why => assert!(why == Some("expired") && self.replaying.contains(channel), "{value}"),
+        }
         assert!(!channel.starts_with("bbo:") && !channel.starts_with("book:"), "{value}");
         assert!(from <= to && to <= oracle.newest(channel), "{value}");
         self.follow(channel, from);
@@ -455,6 +481,33 @@ impl Client {
             }
             None => assert_eq!(seq, 1, "{channel}"),
             Some(None) => panic!("{channel} begins with an image, not with {seq}"),
+        }
+    }
+
+    /// From here on the channel goes on behind what the client said that it has.
+    fn resumed(&mut self, entry: &Value, channel: &str, since: u64, newest: u64) {
+        let why = entry["why"].as_str();
+        let (standing, replays) = match entry["resume"].as_str().unwrap() {
+            "replay" if channel.starts_with("bbo:") && since < newest => (None, true),
+            "replay" => (Some(Bounds::After(since)), true),
+            "gap" if why == Some("epoch") => (Some(Bounds::After(0)), true),
+            "gap" => (Some(Bounds::After(since)), true),
+            "snap" => (None, false),
+            how => panic!("{how}"),
+        };
+        self.standing.insert(channel.to_owned(), standing);
+        if replays {
+            self.replaying.insert(channel.to_owned());
+        }
+    }
+
+    /// A replay is over: everything up to that number is there.
+    fn live(&mut self, value: &Value) {
+        let channel = value["ch"].as_str().unwrap();
+        assert!(self.replaying.remove(channel), "{value}");
+        match self.standing.get(channel) {
+            Some(Some(Bounds::After(last))) => assert_eq!(value["seq"], *last, "{value}"),
+            _ => panic!("{value} without what was promised"),
         }
     }
 
@@ -485,7 +538,22 @@ impl Client {
 
     fn subscribe(&mut self, channels: Vec<String>, oracle: &Oracle) {
         let id = self.id();
-        self.request(json!({"op": "sub", "id": id, "ch": channels}));
+        let mut since = BTreeMap::new();
+        for channel in channels.iter().filter(|channel| oracle.channels.contains_key(*channel)) {
+            let newest = oracle.newest(channel);
+            if self.prng.chance(1, 2) {
+                let near = newest.saturating_sub(self.prng.below(20));
+                let seq = [self.prng.below(newest + 1), near, near, newest, newest + 1000];
+                since.insert(channel.clone(), seq[self.prng.below(5) as usize]);
+            }
+        }
+        let mut request = json!({"op": "sub", "id": id, "ch": channels});
+        if !since.is_empty() {
+            request["since"] = json!(since);
+            let epoch = if self.prng.chance(1, 8) { "another" } else { "epoch" };
+            request["since"]["epoch"] = json!(epoch);
+        }
+        self.request(request);
         let before = oracle
             .channels
             .keys()
@@ -494,6 +562,7 @@ impl Client {
             Request::Subscribe {
                 id: Some(id),
                 channels,
+                since,
             },
             before.collect(),
         ));

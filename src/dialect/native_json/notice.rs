@@ -1,4 +1,4 @@
-//! What the server says to one client without having been asked: that it is behind, and what it is not sent.
+//! What the server says to one client besides its replies: that it is behind, what it is not sent, that a replay is over.
 //!
 //! Invariant: one notice is one JSON object, and short, whatever it is about.
 
@@ -56,5 +56,21 @@ pub fn write_gap(out: &mut Vec<u8>, channel: &str, from: u64, to: u64, why: GapC
 pub fn write_warning(out: &mut Vec<u8>, behind_ms: u64) {
     out.extend_from_slice(b"{\"t\":\"warn\",\"code\":\"slow\"");
     write_field(out, "behind_ms", behind_ms);
+    out.push(b'}');
+}
+
+/// Appends the end of a replay: the client has all that it was to be sent again of `channel`, up to the number `seq`.
+///
+/// ```
+/// use tickwire::dialect::native_json::write_live;
+///
+/// let mut out = Vec::new();
+/// write_live(&mut out, "trade:BTC-USD", 5001);
+/// assert_eq!(out, br#"{"t":"live","ch":"trade:BTC-USD","seq":5001}"#);
+/// ```
+pub fn write_live(out: &mut Vec<u8>, channel: &str, seq: u64) {
+    out.extend_from_slice(b"{\"t\":\"live\",\"ch\":");
+    write_string(out, channel);
+    write_field(out, "seq", seq);
     out.push(b'}');
 }

@@ -195,8 +195,8 @@ impl<R: Ring> Shard<R> {
         if connection.stage != Stage::Open || connection.is_blocked() {
             return;
         }
-        self.end_replays(key, now);
-        if !self.hub.go_live(key) {
+        // It is told that a replay is over before it is sent anything newer.
+        if self.end_replays(key, now) || !self.hub.go_live(key) {
             self.queue(key);
         }
         self.wake(key);

@@ -100,16 +100,18 @@ impl<R: Ring> Shard<R> {
         }
     }
 
-    /// The client is told of each replay that is over.
-    pub(super) fn end_replays(&mut self, key: Key, now: Now) {
+    /// The client is told of each replay that is over, if one is.
+    pub(super) fn end_replays(&mut self, key: Key, now: Now) -> bool {
         let site = &mut self.site;
         site.frame.clear();
         self.hub.end_replays(key, &self.tape, |channel, seq| {
             notice(site, |text| write_live(text, channel, seq));
         });
-        if !self.site.frame.is_empty() {
+        let is_any = !self.site.frame.is_empty();
+        if is_any {
             self.tell(key, now);
         }
+        is_any
     }
 
     /// What stands in the scratch is what the client is told next. Whoever cannot be told it is closed.

@@ -21,4 +21,4 @@ pub mod source;
 
 pub use clock::Clock;
 pub use feed::{Feed, FeedEnd};
-pub use sequencer::{Pinned, PublishError, Sequencer};
+pub use sequencer::{PublishError, Sequencer, Unsettled};

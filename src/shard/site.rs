@@ -1,6 +1,9 @@
 //! What a shard offers to those who connect, what it tells them all, and where it answers.
 
+use std::sync::Arc;
+
 use super::deflaters::Deflaters;
+use crate::base::JournalCensus;
 use crate::limits::{PING_INTERVAL_MS, REPLY_BYTES_MAX, TRACK_WINDOW_BITS};
 use crate::tape::Track;
 use crate::wire::{DeflatePolicy, Inflater};
@@ -46,6 +49,8 @@ pub struct Site {
     pub ping_interval_ms: u64,
     /// Sequence numbers count within this epoch; it changes when their continuity is lost.
     pub epoch: Box<str>,
+    /// What the server's journal counts, where it has one.
+    pub journal: Option<Arc<JournalCensus>>,
     /// The track of the native JSON language.
     pub track: Track,
     /// The same for those who agreed on permessage-deflate.
@@ -98,6 +103,23 @@ impl Site {
         Self {
             ping_interval_ms,
             ..self
+        }
+    }
+
+    /// The same of a server that journals what it publishes.
+    #[must_use]
+    pub fn journaled(self, census: Arc<JournalCensus>) -> Self {
+        Self {
+            journal: Some(census),
+            ..self
+        }
+    }
+
+    /// What a load balancer is told. A feed that is not journaled, as it should be, is a feed still.
+    pub(super) fn health(&self) -> &'static str {
+        match &self.journal {
+            Some(journal) if journal.missing.read() > 0 => "ok, but not journaling\n",
+            Some(_) | None => "ok\n",
         }
     }
 

@@ -7,6 +7,7 @@
 //! - [`source`]: where events come from;
 //! - [`sequencer`]: numbers, encodes, appends, and keeps every channel's state on the tape;
 //! - `compression`: the second track, for clients that agreed on permessage-deflate;
+//! - [`journal`]: what was published, on disk before anyone sees it;
 //! - [`feed`]: drains the one into the other;
 //! - [`runtime`], [`clock`]: what the thread stands on.
 
@@ -15,10 +16,12 @@ pub mod clock;
 mod compression;
 pub mod feed;
 mod images;
+pub mod journal;
 pub mod runtime;
 pub mod sequencer;
 pub mod source;
 
 pub use clock::Clock;
 pub use feed::{Feed, FeedEnd};
+pub use journal::{Journal, JournalError, JournalSpec};
 pub use sequencer::{PublishError, Sequencer, Unsettled};

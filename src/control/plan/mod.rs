@@ -13,6 +13,7 @@ use super::{Bytes, Machine, Purpose, Resolved, StartError};
 use crate::base::cost::{self, Cost, Part};
 use crate::limits;
 use crate::shard;
+use crate::writer::journal;
 
 /// What a server's memory may come to.
 #[derive(Clone, Debug)]
@@ -49,6 +50,16 @@ impl Plan {
             Purpose::Echo { .. } => resolved.shards,
         };
         costs.push(Cost::new(Part::Stacks, "threads", threads, limits::STACK_BYTES));
+        if let Purpose::Feed(config) = &resolved.purpose
+            && config.journal.is_some()
+        {
+            costs.push(Cost::new(
+                Part::Working,
+                "journal's batch",
+                1,
+                journal::memory_bytes(),
+            ));
+        }
         costs.push(Cost::new(
             Part::Program,
             "process (allowance)",

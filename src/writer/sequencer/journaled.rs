@@ -71,6 +71,15 @@ impl Sequencer {
         self.channels.len()
     }
 
+    /// The name of a channel.
+    ///
+    /// # Panics
+    /// When there is no such channel.
+    #[must_use]
+    pub fn name(&self, channel: ChannelId) -> &str {
+        self.channels[channel.index()].name()
+    }
+
     /// The message that was accepted last, until it is settled.
     #[must_use]
     pub fn accepted(&self) -> Option<Journaled<'_>> {
@@ -188,11 +197,10 @@ impl Sequencer {
     }
 
     fn journaled<'a>(&'a self, entry: Entry, text: &'a [u8]) -> Journaled<'a> {
-        let channel = &self.channels[entry.channel.index()];
         Journaled {
             channel: entry.channel,
-            name: channel.name(),
-            class: channel.class,
+            name: self.name(entry.channel),
+            class: self.channels[entry.channel.index()].class,
             kind: entry.kind,
             seq: entry.seq,
             ts_ns: entry.ts_ns,

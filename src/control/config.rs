@@ -128,6 +128,7 @@ impl Config {
     /// # Errors
     /// When this machine cannot give what was asked for, or it takes more memory than was allowed.
     pub fn resolve(self) -> Result<Resolved, StartError> {
+        self.check_source()?;
         let asked = self.connections;
         self.draft()?.resolve(asked)
     }
@@ -163,23 +164,25 @@ impl Config {
 }
 
 impl Config {
-    /// A journal that is its own source would never end.
     fn check_journal(&self) -> Result<(), StartError> {
-        let segment_bytes = self.journal.as_ref().map(|journal| journal.segment_bytes);
         let (least, most) = (
             limits::JOURNAL_SEGMENT_BYTES_LEAST,
             limits::JOURNAL_SEGMENT_BYTES_MOST,
         );
-        if let Some(asked) =
-            segment_bytes.filter(|bytes| !(u64::from(least)..=u64::from(most)).contains(bytes))
-        {
-            return Err(StartError::OutOfRange {
+        let allowed = u64::from(least)..=u64::from(most);
+        match self.journal.as_ref().map(|journal| journal.segment_bytes) {
+            Some(asked) if !allowed.contains(&asked) => Err(StartError::OutOfRange {
                 option: "--journal-segment",
                 asked,
                 least,
                 most,
-            });
+            }),
+            Some(_) | None => Ok(()),
         }
+    }
+
+    /// A journal that is its own source would never end.
+    fn check_source(&self) -> Result<(), StartError> {
         let (Some(journal), SourceSpec::Journal { path }) = (&self.journal, &self.source) else {
             return Ok(());
         };

@@ -194,7 +194,15 @@ impl JournalReplay {
                 Scanned::Record(Record::Channel { number, name, .. }) => self.roll.call(number, name),
                 Scanned::Record(Record::Message(line) | Record::State(line)) => {
                     self.reporter.tally.lines += 1;
-                    if begins_or_follows(&mut self.begun, self.roll.name(line.channel), &line) {
+                    let Some(name) = self.roll.name(line.channel) else {
+                        continue;
+                    };
+                    let place = place(&mut self.begun, name, &line);
+                    if let Place::BehindGap { expected } = place {
+                        let lines = self.reporter.tally.lines;
+                        self.reporter.gap(now, lines, name, expected, line.seq);
+                    }
+                    if place != Place::Nowhere && line.kind != RecordKind::Mark {
                         self.ready = Some(Ready {
                             channel: line.channel,
                             seq: line.seq,
@@ -270,21 +278,36 @@ impl JournalReplay {
     }
 }
 
-/// Whether a line is the next of its channel, or one that it can begin with, and has something to say.
-fn begins_or_follows(begun: &mut HashMap<Box<str>, u64>, name: Option<&str>, line: &Line<'_>) -> bool {
-    let Some(name) = name else {
-        return false;
-    };
+/// What a line is to its channel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Place {
+    /// Known already, or nothing that it could add to.
+    Nowhere,
+    /// The next, or what the channel begins with.
+    Next,
+    /// A state that stands for more than what was there.
+    BehindGap {
+        /// The number that was not there.
+        expected: u64,
+    },
+}
+
+fn place(begun: &mut HashMap<Box<str>, u64>, name: &str, line: &Line<'_>) -> Place {
     let seq = begun.get(name).copied().unwrap_or(0);
     let stands_alone = line.kind.is_image() || line.kind == RecordKind::Mark;
-    if line.seq <= seq || !stands_alone && line.seq != seq + 1 {
-        return false;
+    let follows = seq.checked_add(1) == Some(line.seq);
+    if line.seq <= seq || !stands_alone && !follows {
+        return Place::Nowhere;
     }
     let room = begun.len() < CHANNELS_MAX;
     match begun.get_mut(name) {
         Some(seq) => *seq = line.seq,
         None if room => drop(begun.insert(name.into(), line.seq)),
-        None => return false,
+        None => return Place::Nowhere,
     }
-    line.kind != RecordKind::Mark
+    if seq == 0 || follows {
+        Place::Next
+    } else {
+        Place::BehindGap { expected: seq + 1 }
+    }
 }

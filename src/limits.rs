@@ -219,8 +219,9 @@ pub const CHANNELS_PER_COMMAND: usize = 32;
 pub const PING_INTERVAL_MS: u64 = 20_000;
 /// The most seconds that the command line may put between them. Beyond: refused at start.
 pub const PING_SECONDS_MOST: u32 = 3_600;
-/// So many times that interval without a byte from the peer. Beyond: close 4014.
-pub const PING_INTERVALS_SILENT: u64 = 3;
+/// Pings in a row without a sign of life since the first. When the next one is due: close 4014. Pings are counted, and not
+/// time, so that a shard that was late itself blames nobody.
+pub const PINGS_UNANSWERED_MAX: u8 = 3;
 /// From our close frame to the peer's. Beyond: the connection is dropped.
 pub const CLOSE_MS: u64 = 2_000;
 /// Bytes that the peer may still send when everything is said, because closing earlier would reset the connection and it
@@ -318,6 +319,9 @@ pub const DESCRIPTORS_PER_SHARD: u64 = 6;
 /// one wait may accept before the shard can turn any away. Beyond: accepting pauses for [`ACCEPT_PAUSE_MS`], and the
 /// one connection that found no slot is reset.
 pub const REGISTERED_AHEAD: usize = 512;
+/// Slots of a table of registered descriptors, whatever the process's limit is: the kernel's `IORING_MAX_FIXED_FILES`.
+/// Beyond: refused at start, with as many shards as have small enough ones.
+pub const REGISTERED_SLOTS_MAX: usize = 1 << 20;
 
 // ---- client: the subscriber's side ---------------------------------------------------------------
 
@@ -343,7 +347,7 @@ pub const LOAD_LANES: usize = 64;
 pub const LOAD_LANE_BYTES: usize = 16 * 1024 + 320;
 /// Bytes of frames that are collected before they are sent.
 pub const LOAD_SEND_BYTES: usize = 1024 * 1024;
-/// Bytes that a connection may have unsent. Beyond: what is to be said is not, and is counted as unsent.
+/// Bytes that a connection may have unsent. Beyond: what is to be said is not, and is counted as never sent.
 pub const LOAD_UNSENT_BYTES_MAX: usize = 1024 * 1024;
 /// Messages of an open loop that a thread sends in one turn. Beyond: they are late, and keep their intended time.
 pub const LOAD_MESSAGES_PER_TURN: usize = 1024;
@@ -390,9 +394,7 @@ const _: () =
     assert!(ECHO_POOL_BYTES >= 2 * (ECHO_MESSAGE_BYTES_MOST as usize / 8 * 9 + ECHO_OWED_BYTES_PAUSE));
 // What is received in one go and sent back is no reason to pause.
 const _: () = assert!(ECHO_OWED_BYTES_PAUSE > RECV_BYTES);
-const _: () = assert!(PING_INTERVALS_SILENT >= 2 && PING_INTERVAL_MS <= PING_SECONDS_MOST as u64 * 1000);
-// A peer's silence is counted in 32 bits of milliseconds.
-const _: () = assert!(PING_SECONDS_MOST as u64 * 1000 * (PING_INTERVALS_SILENT + 1) < u32::MAX as u64);
+const _: () = assert!(PINGS_UNANSWERED_MAX >= 2 && PING_INTERVAL_MS <= PING_SECONDS_MOST as u64 * 1000);
 const _: () = assert!(TRACK_BYTES_DEFAULT >= TRACK_BYTES_MIN);
 const _: () = assert!(TRACK_BYTES_DEFAULT.is_power_of_two() && TAPE_RECORDS_DEFAULT.is_power_of_two());
 const _: () = assert!(TRACK_WINDOW_BITS >= 8 && TRACK_WINDOW_BITS <= 15);
@@ -412,7 +414,15 @@ const _: () = assert!(
 const _: () = assert!(FRAMES_AHEAD_MAX as usize + RECV_BYTES / 6 < u16::MAX as usize);
 const _: () = assert!(HEARD_PER_TURN >= RECV_BATCH && HEARD_PER_TURN.is_multiple_of(RECV_BATCH));
 const _: () = assert!(0 < SLOTS_SPARE && SLOTS_SPARE < REFUSALS_PER_SHARD);
-const _: () = assert!(HANDSHAKE_MS <= MESSAGE_MS && MESSAGE_MS <= PING_INTERVALS_SILENT * PING_INTERVAL_MS);
+// Those who are heard in one turn can all be judged in it.
+const _: () = assert!(HEARD_PER_TURN <= EXPIRED_PER_TURN);
+const _: () =
+    assert!(HANDSHAKE_MS <= MESSAGE_MS && MESSAGE_MS <= PINGS_UNANSWERED_MAX as u64 * PING_INTERVAL_MS);
+// Of as many connections as there are by default no shard has too many for its table.
+const _: () = assert!(
+    CONNECTIONS_PER_SHARD_DEFAULT + SPREAD_DEVIATIONS * (CONNECTIONS_PER_SHARD_DEFAULT.isqrt() + 1)
+        <= REGISTERED_SLOTS_MAX - REFUSALS_PER_SHARD - REGISTERED_AHEAD
+);
 const _: () = assert!(FRAME_BYTES_MAX >= SOURCE_LINE_BYTES_MAX);
 const _: () = assert!(SEND_PARTS_MAX > RANGES_PER_TURN);
 const _: () = assert!(0 < TURN_SENDS && TURN_SENDS <= SEND_BATCH);

@@ -131,9 +131,9 @@ fn who_would_have_enough_descriptors_of_each_shards_own_is_told() {
     .wait();
     assert_eq!(ended.status.code(), Some(1));
     assert!(
-        ended
-            .stderr
-            .contains(&format!("the hard limit is {LIMIT}; serve fewer")),
+        ended.stderr.contains(&format!(
+            "the hard limit is {LIMIT}; let each of more shards have its own:"
+        )),
         "{ended:?}"
     );
 }

@@ -112,6 +112,8 @@ fn every_tick_of_a_fanout_reaches_every_subscriber_once() {
     let report = run(&plan, &Scenario::Fanout(fanout)).expect("a report");
     let complete = count(&report, "ticks", "complete");
     assert!(complete > 0 && complete.is_multiple_of(3), "{report:#}");
+    let due = complete + count(&report, "ticks", "never_sent");
+    assert!(due >= 3 * 29, "every tick that was due is told: {report:#}");
     for figure in ["missing", "repeated", "ticks_unmeasured"] {
         assert_eq!(count(&report, "frames", figure), 0, "{figure}");
     }
@@ -175,7 +177,7 @@ fn an_echo_answers_every_message_of_a_closed_and_of_an_open_loop() {
                 latency["count"].as_u64().is_some_and(|count| count > 0),
                 "{report:#}"
             );
-            for figure in ["unanswered", "never_sent", "out_of_order"] {
+            for figure in ["unanswered", "out_of_order"] {
                 assert_eq!(count(&report, "messages", figure), 0, "{figure}");
             }
         }
@@ -183,11 +185,27 @@ fn an_echo_answers_every_message_of_a_closed_and_of_an_open_loop() {
 }
 
 #[test]
+fn an_echo_at_a_rate_beyond_reach_tells_of_every_message_that_was_due() {
+    let Some(served) = scene::served::echo(ECHO_MESSAGE_BYTES_DEFAULT) else {
+        return;
+    };
+    let report = run(&talking_to(served.address(), 8), &echo(Asking::Rate(1e8))).expect("a report");
+    // Where nothing that was due in the window was sent there are no latencies.
+    let answered = report["messages"]["latency"]["count"]
+        .as_u64()
+        .unwrap_or_default();
+    let never = count(&report, "messages", "never_sent");
+    let due = answered + count(&report, "messages", "unanswered") + never;
+    assert!(never > 0 && due >= 29_000_000, "{report:#}");
+    assert_eq!(count(&report, "messages", "out_of_order"), 0);
+}
+
+#[test]
 fn a_server_that_others_wrote_is_put_under_load_like_ours() {
     if scene::cannot_serve() {
         return;
     }
-    let address = foreign_echo();
+    let address = foreign(true);
     let report = run(&talking_to(address, 5), &echo(Asking::Depth(2))).expect("a report");
     assert!(count(&report["messages"], "latency", "count") > 0, "{report:#}");
     assert_eq!(count(&report, "messages", "unanswered"), 0);
@@ -215,6 +233,36 @@ fn connections_that_come_and_go_end_in_order() {
         assert!(whole > 0, "{report:#}");
         assert_eq!(count(&report["lives"], "close", "count"), whole);
         assert_eq!(count(&report, "connections", "lost"), 0);
+    }
+}
+
+#[test]
+fn lives_that_nobody_answers_are_unfinished_and_those_that_they_hold_up_never_begun() {
+    if scene::cannot_serve() {
+        return;
+    }
+    let churn = Scenario::Churn(Churn {
+        message: message(),
+        warmup: SHORT,
+        duration: SHORT,
+    });
+    for (connections, held_up) in [(1, true), (1000, false)] {
+        let plan = Plan {
+            connect_per_second: 100.0,
+            ..talking_to(foreign(false), connections)
+        };
+        let report = run(&plan, &churn).expect("a report");
+        let lives = &report["lives"];
+        assert_eq!(lives["finished_per_s"], 0.0, "{report:#}");
+        for figure in ["message", "close", "whole"] {
+            assert!(lives[figure].is_null(), "{figure} of nobody in {report:#}");
+        }
+        let [unfinished, never] = ["unfinished", "never_begun"].map(|figure| count(&report, "lives", figure));
+        assert!(unfinished + never >= 29, "{report:#}");
+        assert!(
+            !held_up || unfinished == 0,
+            "the only one began before: {report:#}"
+        );
     }
 }
 
@@ -305,8 +353,8 @@ fn the_command_reports_in_json_or_in_words() {
     assert!(words.starts_with("echo\n") && words.contains("p99.9"), "{words}");
 }
 
-/// An echo of tokio-tungstenite's in a thread of its own, which ends with the test's process.
-fn foreign_echo() -> SocketAddr {
+/// A server of tokio-tungstenite's in a thread of its own, which ends with the test's process: an echo, if it `answers`.
+fn foreign(answers: bool) -> SocketAddr {
     let listener = TcpListener::bind(("127.0.0.1", 0)).expect("a port");
     let address = listener.local_addr().expect("bound");
     listener.set_nonblocking(true).expect("a socket can be");
@@ -319,7 +367,8 @@ fn foreign_echo() -> SocketAddr {
                         return;
                     };
                     while let Some(Ok(message)) = socket.next().await {
-                        if (message.is_text() || message.is_binary()) && socket.send(message).await.is_err() {
+                        let is_asked = message.is_text() || message.is_binary();
+                        if answers && is_asked && socket.send(message).await.is_err() {
                             break;
                         }
                     }

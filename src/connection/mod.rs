@@ -26,6 +26,7 @@ pub use rate::Rate;
 pub use table::{Bounds, Connections, Pools};
 
 use crate::base::Socket;
+use crate::limits;
 use crate::wire::{Deflate, HeadScan, ServerSession};
 
 /// One client's slot.
@@ -60,8 +61,10 @@ pub struct Connection {
     pub inbox: Inbox,
     /// What it is owed.
     pub outbox: Outbox,
-    /// When its peer was last heard of, in milliseconds of the shard's clock; wraps after 49 days.
-    pub heard_ms: u32,
+    /// Pings in a row that it was due, and has given no sign of life since.
+    pub unanswered: u8,
+    /// What it is judged for when it has been heard once more.
+    pub overdue: Overdue,
     /// How fast it talks.
     pub rate: Rate,
 }
@@ -84,6 +87,16 @@ pub struct Armed {
     pub write: bool,
 }
 
+/// Of which deadlines of a connection the time is up. It is not late before it has been heard once more: what would have
+/// met a deadline may have waited for the shard.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Overdue {
+    /// That of its handshake, its pongs or its close, whose timer is not set any more.
+    pub timer: bool,
+    /// That of its message.
+    pub message: bool,
+}
+
 /// What the rest of a connection's input waits for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Pause {
@@ -98,6 +111,14 @@ pub enum Pause {
     Live,
     /// That the client has what its newest subscriptions owe it, so that it can end some.
     Joined,
+}
+
+impl Overdue {
+    /// Whether it is of none.
+    #[must_use]
+    pub fn is_none(self) -> bool {
+        self == Self::default()
+    }
 }
 
 impl Armed {
@@ -126,7 +147,8 @@ impl Default for Connection {
             ended: false,
             inbox: Inbox::default(),
             outbox: Outbox::default(),
-            heard_ms: 0,
+            unanswered: 0,
+            overdue: Overdue::default(),
             rate: Rate::default(),
         }
     }
@@ -155,6 +177,18 @@ impl Connection {
             (Stage::Handshake { .. }, None) => Some(table::SILENT),
             (Stage::Closing | Stage::Flushing | Stage::Lingering { .. }, None) => Some(table::PARTING),
         }
+    }
+
+    /// Whether it has given no sign of life for as long as it may.
+    #[must_use]
+    pub fn is_silent(&self) -> bool {
+        self.unanswered >= limits::PINGS_UNANSWERED_MAX
+    }
+
+    /// Whether what it is owed waits for nothing but that the shard sends it.
+    #[must_use]
+    pub fn is_ours_to_send(&self) -> bool {
+        self.owing && !self.is_blocked()
     }
 
     /// Whether nothing can be sent to it before its socket reports room.

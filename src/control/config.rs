@@ -6,7 +6,7 @@ use std::thread;
 
 use super::{Bytes, Plan, StartError, Tuning};
 use crate::limits;
-use crate::ring::descriptors::{DescriptorShortage, raise_descriptor_limit};
+use crate::ring::descriptors::{DescriptorShortage, Registered, TableShortage, raise_descriptor_limit};
 use crate::ring::{Descriptors, ListenerOptions, UringOptions};
 use crate::shard::Size;
 use crate::tape::Shape;
@@ -265,10 +265,7 @@ impl Resolved {
     /// a hash and not evenly.
     #[must_use]
     pub fn connections_per_shard(&self) -> usize {
-        let even = self.connections.div_ceil(self.shards);
-        let deviation = even.isqrt() + 1;
-        let spread = even.saturating_add(limits::SPREAD_DEVIATIONS * deviation);
-        spread.min(self.connections)
+        per_shard(self.connections, self.shards)
     }
 
     /// What the process's limit of descriptors must be.
@@ -287,6 +284,36 @@ impl Resolved {
         }
     }
 
+    /// Whether registered descriptors would do where the process's limit is `limit`, and with how many shards.
+    #[must_use]
+    pub fn registered(&self, limit: u64) -> Registered {
+        let would_do = |shards: &usize| {
+            let connections = per_shard(self.connections, *shards);
+            let needed = Descriptors::Registered.needed(*shards as u64, connections as u64);
+            needed <= limit && Descriptors::Registered.excess_slots(connections).is_none()
+        };
+        match (self.shards..=limits::SHARDS_MAX).find(would_do) {
+            None => Registered::Never,
+            Some(shards) if shards == self.shards => Registered::AsItIs,
+            Some(shards) => Registered::WithShards(shards),
+        }
+    }
+
+    /// Checks that the kernel makes tables as large as each shard's, where it has one.
+    ///
+    /// # Errors
+    /// When no kernel does.
+    pub fn check_table(&self) -> Result<(), TableShortage> {
+        let Some(slots) = self.descriptors.excess_slots(self.connections_per_shard()) else {
+            return Ok(());
+        };
+        let shards = match self.registered(u64::MAX) {
+            Registered::WithShards(shards) => Some(shards),
+            Registered::AsItIs | Registered::Never => None,
+        };
+        Err(TableShortage { slots, shards })
+    }
+
     /// What its memory may come to.
     #[must_use]
     pub fn plan(&self) -> Plan {
@@ -302,26 +329,17 @@ impl Resolved {
         }
     }
 
-    /// The same with descriptors of the process's or of each shard's own.
-    #[must_use]
-    pub fn with_descriptors_of(&self, descriptors: Descriptors) -> Self {
-        Self {
-            descriptors,
-            ..self.clone()
-        }
-    }
-
     /// The same on this machine: with descriptors for all connections, or for as many as go where it was not said how
     /// many there are to be.
     fn resolve(self, asked: Option<NonZeroUsize>) -> Result<Self, StartError> {
+        // No limit that could be raised would help.
+        self.check_table().map_err(StartError::Table)?;
         let resolved = match raise_descriptor_limit(self.descriptors_needed()) {
             Ok(_) => self,
             Err(shortage) if asked.is_none() => self.with_descriptors(&shortage)?,
             Err(shortage) => {
-                let registered = self.with_descriptors_of(Descriptors::Registered);
                 return Err(StartError::Descriptors(DescriptorShortage {
-                    registered_would_do: self.descriptors == Descriptors::Process
-                        && registered.descriptors_needed() <= shortage.hard,
+                    registered: self.registered(shortage.hard),
                     ..shortage
                 }));
             }
@@ -355,6 +373,14 @@ pub(super) fn most(most: usize, fits: impl Fn(usize) -> bool) -> usize {
         }
     }
     fitting
+}
+
+/// How many of so many connections one of so many shards has room for.
+fn per_shard(connections: usize, shards: usize) -> usize {
+    let even = connections.div_ceil(shards);
+    let deviation = even.isqrt() + 1;
+    let spread = even.saturating_add(limits::SPREAD_DEVIATIONS * deviation);
+    spread.min(connections)
 }
 
 /// How many shards: as many as was asked for, or else one for each core.
@@ -405,6 +431,32 @@ mod tests {
         assert_eq!(per_shard(1_000_000, 2), 500_000 + 6 * 708);
         assert_eq!(per_shard(1_000_000, 50), 20_000 + 6 * 142);
         assert_eq!(per_shard(1, 256), 1);
+    }
+
+    #[test]
+    fn as_many_shards_are_named_as_keep_each_table_as_small_as_it_must_be() {
+        let many = resolved(1_200_000, 1);
+        assert_eq!(many.registered(u64::MAX), Registered::WithShards(2));
+        assert_eq!(many.registered(20_000), Registered::WithShards(65));
+        assert_eq!(
+            many.registered(1000),
+            Registered::Never,
+            "shards need some themselves"
+        );
+        assert_eq!(many.check_table(), Ok(()), "there is none");
+        let registered = |connections, shards| Resolved {
+            descriptors: Descriptors::Registered,
+            ..resolved(connections, shards)
+        };
+        let shortage = registered(1_200_000, 1).check_table().unwrap_err();
+        assert_eq!(shortage.shards, Some(2));
+        let more = registered(1_200_000, 2);
+        assert_eq!(
+            (more.check_table(), more.registered(u64::MAX)),
+            (Ok(()), Registered::AsItIs)
+        );
+        let hopeless = registered(usize::MAX, 256).check_table().unwrap_err();
+        assert_eq!(hopeless.shards, None);
     }
 
     #[test]

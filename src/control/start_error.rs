@@ -5,7 +5,7 @@ use std::io;
 
 use super::MemoryShortage;
 use crate::limits;
-use crate::ring::descriptors::DescriptorShortage;
+use crate::ring::descriptors::{DescriptorShortage, TableShortage};
 use crate::ring::{Errno, ListenError, Unavailable};
 use crate::tape::TapeError;
 use crate::writer::JournalError;
@@ -20,6 +20,8 @@ pub enum StartError {
     Listen(ListenError),
     /// The process may not hold enough descriptors.
     Descriptors(DescriptorShortage),
+    /// A shard's table of registered descriptors cannot be as large as it would have to be.
+    Table(TableShortage),
     /// The tape cannot be laid.
     Tape(TapeError),
     /// The tape would not hold what it must.
@@ -77,6 +79,7 @@ impl fmt::Display for StartError {
             Self::Ring(error) => error.fmt(f),
             Self::Listen(error) => error.fmt(f),
             Self::Descriptors(error) => error.fmt(f),
+            Self::Table(error) => error.fmt(f),
             Self::Tape(error) => error.fmt(f),
             Self::TapeTooSmall { what, asked, least } => {
                 write!(
@@ -120,6 +123,7 @@ impl std::error::Error for StartError {
             Self::Ring(error) => Some(error),
             Self::Listen(error) => Some(error),
             Self::Descriptors(error) => Some(error),
+            Self::Table(error) => Some(error),
             Self::Tape(error) => Some(error),
             Self::Source(error) => Some(error),
             Self::Journal(error) => Some(error),

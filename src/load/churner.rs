@@ -42,13 +42,12 @@ impl Part for Churner {
         let n = self.asked;
         self.asked = n.wrapping_add(1);
         talk.line.next = n;
-        match &mut self.question {
-            Question::Echo(template, _) => {
-                let at_ns = desk.now_ns;
-                talk.say(template.fill(Mark { n, at_ns }), desk);
-            }
-            Question::Text { ask, .. } => talk.say(ask, desk),
-        }
+        let at_ns = desk.now_ns;
+        let question = match &mut self.question {
+            Question::Echo(template, _) => template.fill(Mark { n, at_ns }),
+            Question::Text { ask, .. } => ask,
+        };
+        talk.say(question, at_ns, desk);
     }
 
     fn message(&mut self, talk: &mut Talk<'_>, text: &[u8], desk: &mut Desk<'_>) -> Verdict {

@@ -67,6 +67,8 @@ pub(super) struct Ticks {
     /// Ticks that everyone had, and those that somebody lacked, by window.
     pub(super) complete: [u64; LOAD_WINDOWS],
     pub(super) incomplete: [u64; LOAD_WINDOWS],
+    /// Ticks that were due before the publisher had to stop, and were never begun.
+    pub(super) never_sent: [u64; LOAD_WINDOWS],
     /// To the first, the median and the last, of complete ticks.
     pub(super) latencies: Latencies,
     /// How late ticks were handed to the server.
@@ -278,23 +280,29 @@ impl<'a> Conductor<'a> {
         let feed = self.feed.take().ok_or(LoadError::NoPublisher)?;
         let clock = Clock::builder(&self.capabilities)?;
         let expected = self.ready(Group::Steady);
+        let clock = (clock, self.clock.now_ns());
         self.stream = Some(feed.stream(rate, expected, Arc::clone(&self.shared), clock)?);
         Ok(())
     }
 
     /// Stops publishing, and waits until all ticks have arrived or are late.
     pub(super) fn end_stream(&mut self) -> Result<(), LoadError> {
-        if let Some(stream) = &self.stream {
-            stream.stop();
+        let now_ns = self.clock.now_ns();
+        if let Some(stream) = &mut self.stream {
+            stream.stop(now_ns);
         }
-        let give_up_ns = self.clock.now_ns() + self.ticks.late_ns;
+        let give_up_ns = now_ns + self.ticks.late_ns;
         while self.clock.now_ns() < give_up_ns {
-            if self.stream.as_ref().is_some_and(Stream::is_over)
-                && let Some(stream) = self.stream.take()
-            {
-                let (feed, handed_over) = stream.join()?;
-                self.feed = Some(feed);
-                self.ticks.handed_over = Some(handed_over);
+            if let Some(stream) = self.stream.take() {
+                let is_over = stream.is_over();
+                self.ticks.never_sent = stream.never_sent(&self.shared.windows);
+                if is_over {
+                    let (feed, handed_over) = stream.join()?;
+                    self.feed = Some(feed);
+                    self.ticks.handed_over = Some(handed_over);
+                } else {
+                    self.stream = Some(stream);
+                }
             }
             if self.stream.is_none() && self.ticks.next == self.shared.board.begun() {
                 break;
@@ -384,6 +392,7 @@ impl Ticks {
         Self {
             complete: [0; LOAD_WINDOWS],
             incomplete: [0; LOAD_WINDOWS],
+            never_sent: [0; LOAD_WINDOWS],
             latencies: Latencies::new(),
             handed_over: None,
             late_ns,

@@ -5,6 +5,7 @@
 
 use super::line::{Peer, Stage};
 use super::mark::{Mark, Scan};
+use super::outgoing::Said;
 use super::pace::Pace;
 use super::part::{Desk, Part, Talk, Verdict};
 use super::tally::Phase;
@@ -56,8 +57,10 @@ impl Echoer {
 
     fn ask(&mut self, talk: &mut Talk<'_>, at_ns: u64, desk: &mut Desk<'_>) {
         let n = talk.line.sent;
-        talk.line.sent = n.wrapping_add(1);
-        talk.say(self.template.fill(Mark { n, at_ns }), desk);
+        // What was not said has no number: the next answer would seem to be one too late.
+        if talk.say(self.template.fill(Mark { n, at_ns }), at_ns, desk) == Said::Queued {
+            talk.line.sent = n.wrapping_add(1);
+        }
     }
 
     fn begin(&mut self, peers: &mut Slab<Peer>, desk: &mut Desk<'_>) {
@@ -90,7 +93,7 @@ impl Echoer {
             }
             self.ready.swap_remove(self.turn);
         }
-        desk.outcome.unsent += 1;
+        desk.never_begin(at_ns);
     }
 }
 
@@ -124,6 +127,13 @@ impl Part for Echoer {
             self.ask(talk, desk.now_ns, desk);
         }
         Verdict::GoOn
+    }
+
+    fn finish(&mut self, desk: &mut Desk<'_>) {
+        if let Rhythm::Paced(pace) = &self.rhythm {
+            let overdue = desk.shared.windows.overdue(pace, desk.now_ns);
+            desk.outcome.never_begin(overdue);
+        }
     }
 
     fn turn(&mut self, phase: Phase, peers: &mut Slab<Peer>, desk: &mut Desk<'_>) -> Option<u64> {
@@ -162,10 +172,11 @@ fn talk_to(key: Key, peers: &mut Slab<Peer>) -> Option<Talk<'_>> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::line::Line;
+    use super::super::line::{Group, Line};
     use super::super::outgoing::Outgoing;
     use super::super::tally::{Outcome, Shared, Tally};
     use super::*;
+    use crate::limits::LOAD_UNSENT_BYTES_MAX;
 
     const MS: u64 = 1_000_000;
 
@@ -230,7 +241,18 @@ mod tests {
                 shared: &self.shared,
                 outcome: &mut self.outcome,
             };
-            self.part.turn(Phase::Run, &mut self.peers, &mut desk)
+            let phase = self.shared.phase();
+            self.part.turn(phase, &mut self.peers, &mut desk)
+        }
+
+        fn finish(&mut self, now_ns: u64) {
+            self.part.finish(&mut Desk {
+                now_ns,
+                out: &mut self.out,
+                tally: &self.tally,
+                shared: &self.shared,
+                outcome: &mut self.outcome,
+            });
         }
 
         fn answer(&mut self, now_ns: u64, mark: Mark) {
@@ -255,12 +277,12 @@ mod tests {
         assert_eq!(bench.tally.sent.read(), 2);
         bench.answer(3 * MS, Mark { n: 0, at_ns: MS });
         assert_eq!(bench.tally.sent.read(), 3);
-        bench.shared.set_phase(Phase::Resume);
+        bench.shared.set_phase(Phase::Drain);
         bench.answer(3 * MS, Mark { n: 1, at_ns: MS });
         assert_eq!(
             (
                 bench.tally.sent.read(),
-                bench.outcome.group(super::super::line::Group::Steady).missing
+                bench.outcome.group(Group::Steady).missing
             ),
             (3, 0)
         );
@@ -297,6 +319,47 @@ mod tests {
         let key = bench.peers.key_at(0).unwrap();
         bench.peers.remove(key);
         bench.turn(2 * MS);
-        assert_eq!((bench.tally.sent.read(), bench.outcome.unsent), (1, 2));
+        assert_eq!((bench.tally.sent.read(), bench.outcome.never_begun[0]), (1, 2));
+    }
+
+    #[test]
+    fn what_was_due_before_the_end_and_not_asked_is_counted_in_its_window() {
+        let rhythm = Rhythm::Rate {
+            per_second: 1_000.0,
+            offset_ns: 0,
+        };
+        let mut bench = Bench::new(rhythm, 1);
+        bench.turn(0);
+        bench.shared.windows.open(1, 2 * MS);
+        bench.turn(5 * MS);
+        bench.shared.windows.open(2, 9 * MS);
+        bench.shared.set_phase(Phase::Drain);
+        // From the sixth to the eighth millisecond the thread was held up; what was due then is not asked any more.
+        bench.turn(20 * MS);
+        bench.finish(20 * MS);
+        assert_eq!(bench.tally.sent.read(), 6);
+        assert_eq!(bench.outcome.never_begun[..2], [0, 3]);
+    }
+
+    #[test]
+    fn a_question_that_found_no_room_has_no_number() {
+        let rhythm = Rhythm::Rate {
+            per_second: 1_000.0,
+            offset_ns: 0,
+        };
+        let mut bench = Bench::new(rhythm, 1);
+        bench.turn(0);
+        let key = bench.peers.key_at(0).unwrap();
+        bench.peers.get_mut(key).unwrap().line.unsent = vec![0; LOAD_UNSENT_BYTES_MAX + 1];
+        bench.turn(3 * MS);
+        bench.peers.get_mut(key).unwrap().line.unsent.clear();
+        bench.turn(4 * MS);
+        assert_eq!((bench.tally.sent.read(), bench.outcome.never_begun[0]), (2, 3));
+        let last = bench.peers.get(key).unwrap().line.sent - 1;
+        for n in [0, last] {
+            bench.answer(5 * MS, Mark { n, at_ns: MS });
+        }
+        let steady = bench.outcome.group(Group::Steady);
+        assert_eq!((steady.delivered, steady.missing), (2, 0));
     }
 }

@@ -102,7 +102,7 @@ impl<P: Part> Worker<P> {
         let opening = &self.opening;
         let dial_ns = opening
             .wanting()
-            .filter(|_| self.phase != Phase::Close)
+            .filter(|_| self.may_begin())
             .map(|_| opening.pace.next_ns().max(opening.held_off_until_ns));
         let expiry_ns = opening.expiries.front().map(|(_, expires_ns)| *expires_ns);
         [dial_ns, expiry_ns].into_iter().flatten().min()
@@ -110,7 +110,7 @@ impl<P: Part> Worker<P> {
 
     /// Begins as many connections as are wanted and due.
     pub(super) fn open(&mut self) {
-        if self.phase == Phase::Close || self.now_ns < self.opening.held_off_until_ns {
+        if !self.may_begin() || self.now_ns < self.opening.held_off_until_ns {
             return;
         }
         while let Some(group) = self.opening.wanting() {
@@ -148,6 +148,18 @@ impl<P: Part> Worker<P> {
             if overdue && !self.opening.pace.is_unlimited() {
                 self.opening.pace.forgive(self.now_ns);
             }
+        }
+    }
+
+    const fn may_begin(&self) -> bool {
+        !matches!(self.phase, Phase::Drain | Phase::Close)
+    }
+
+    /// Counts the lives that were due and not begun. For whom a pace is there to be kind owes nothing.
+    pub(super) fn count_overdue(&mut self) {
+        if P::CHURNS {
+            let overdue = self.shared.windows.overdue(&self.opening.pace, self.now_ns);
+            self.outcome.never_begin(overdue);
         }
     }
 
@@ -249,7 +261,7 @@ impl<P: Part> Worker<P> {
             sender: session.sender(),
         };
         if let Some(text) = &self.target.send {
-            talk.say(text, &mut desk);
+            talk.say(text, desk.now_ns, &mut desk);
         }
         if self.target.expect.is_none() {
             make_ready(&mut talk, &mut desk, &mut self.part);

@@ -13,6 +13,7 @@
 /// assert_eq!(pace.take(2_500_000), Some(1_000_000));
 /// assert_eq!(pace.take(2_500_000), Some(2_000_000));
 /// assert_eq!((pace.take(2_500_000), pace.next_ns()), (None, 3_000_000));
+/// assert_eq!(pace.overdue(10_000_000), 7);
 /// ```
 #[derive(Clone, Copy, Debug)]
 pub struct Pace {
@@ -49,15 +50,33 @@ impl Pace {
 
     /// When the next one is due.
     #[must_use]
+    pub fn next_ns(&self) -> u64 {
+        self.due_ns(self.taken)
+    }
+
+    /// How many intended times before `before_ns` are not used up; none where everything is due at once, for then there
+    /// is no end of them.
+    #[must_use]
     #[expect(
         clippy::cast_precision_loss,
         clippy::cast_possible_truncation,
         clippy::cast_sign_loss,
-        reason = "53 bits of nanoseconds are a hundred days"
+        reason = "53 bits of nanoseconds are a hundred days, and what is negative is zero"
     )]
-    pub fn next_ns(&self) -> u64 {
-        self.start_ns
-            .saturating_add((self.taken as f64 * self.interval_ns) as u64)
+    pub fn overdue(&self, before_ns: u64) -> u64 {
+        if self.is_unlimited() {
+            return 0;
+        }
+        let span_ns = before_ns.saturating_sub(self.start_ns);
+        // A quotient may be rounded across a whole number, so that the times on both sides of it decide.
+        let mut due = (span_ns as f64 / self.interval_ns) as u64;
+        while due > 0 && self.due_ns(due - 1) >= before_ns {
+            due -= 1;
+        }
+        while self.due_ns(due) < before_ns {
+            due += 1;
+        }
+        due.saturating_sub(self.taken)
     }
 
     /// Whether it has no rhythm: everything is due at once.
@@ -66,11 +85,27 @@ impl Pace {
         self.interval_ns == 0.0
     }
 
+    /// The same times but the first `taken`.
+    pub(super) const fn after(self, taken: u64) -> Self {
+        Self { taken, ..self }
+    }
+
     /// Goes on from `now_ns` at the same rate, forgetting what is overdue. For what paces itself to be kind, and does not
     /// measure.
     pub fn forgive(&mut self, now_ns: u64) {
         self.start_ns = now_ns;
         self.taken = 0;
+    }
+
+    /// The `n`-th intended time.
+    #[expect(
+        clippy::cast_precision_loss,
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "53 bits of nanoseconds are a hundred days"
+    )]
+    fn due_ns(&self, n: u64) -> u64 {
+        self.start_ns.saturating_add((n as f64 * self.interval_ns) as u64)
     }
 }
 
@@ -103,6 +138,11 @@ mod tests {
             (pace.take(4), pace.take(5), pace.take(6)),
             (None, Some(5), Some(5))
         );
+        assert_eq!(
+            pace.overdue(1_000_000),
+            0,
+            "nothing is meant for a time of its own"
+        );
     }
 
     #[test]
@@ -120,6 +160,27 @@ mod tests {
             let due = pace.next_ns();
             prop_assert!(due.abs_diff(seconds * 1_000_000_000) <= 1_000, "{due}");
             prop_assert!(pace.take(due).is_some() && pace.next_ns() >= due);
+        }
+
+        #[test]
+        fn what_is_overdue_is_what_could_be_taken_by_then(
+            per_second in 0.5_f64..5e6,
+            start_ns in 0_u64..1_000_000_000_000,
+            taken in 0_usize..50,
+            ahead in 0_usize..500,
+            off_ns in 0_u64..3,
+        ) {
+            let mut pace = Pace::new(per_second, start_ns);
+            (0..taken).for_each(|_| assert!(pace.take(u64::MAX).is_some()));
+            prop_assert_eq!(pace.next_ns(), Pace::new(per_second, start_ns).after(taken as u64).next_ns());
+            // Just before, at, and just after an intended time.
+            let before_ns = (pace.due_ns((taken + ahead) as u64) + off_ns).saturating_sub(1);
+            let overdue = pace.overdue(before_ns);
+            let mut counted = 0;
+            while before_ns > 0 && pace.take(before_ns - 1).is_some() {
+                counted += 1;
+            }
+            prop_assert_eq!(overdue, counted);
         }
     }
 }

@@ -23,6 +23,9 @@ pub(super) trait Part: Send + 'static {
     /// Everything that one reception brought has been told.
     fn received(&mut self, _desk: &mut Desk<'_>) {}
 
+    /// The run is at its end: what was due and has not begun never will.
+    fn finish(&mut self, _desk: &mut Desk<'_>) {}
+
     /// A turn ends: what is due is said. Gives when the next is.
     fn turn(&mut self, _phase: Phase, _peers: &mut Slab<Peer>, _desk: &mut Desk<'_>) -> Option<u64> {
         None
@@ -56,16 +59,23 @@ pub(super) struct Desk<'a> {
 }
 
 impl Talk<'_> {
-    /// Says a text; what cannot even be queued is counted.
-    pub(super) fn say(&mut self, text: &str, desk: &mut Desk<'_>) {
-        match desk.out.text(self.key, self.line, self.sender, text) {
+    /// Says a text that was due at `at_ns`; what cannot even be queued is counted.
+    pub(super) fn say(&mut self, text: &str, at_ns: u64, desk: &mut Desk<'_>) -> Said {
+        let said = desk.out.text(self.key, self.line, self.sender, text);
+        match said {
             Said::Queued => desk.tally.sent.add(1),
-            Said::NoRoom => desk.outcome.unsent += 1,
+            Said::NoRoom => desk.never_begin(at_ns),
         }
+        said
     }
 }
 
 impl Desk<'_> {
+    /// Something that was due at `at_ns` will never begin.
+    pub(super) fn never_begin(&mut self, at_ns: u64) {
+        self.outcome.never_begun[self.shared.windows.of(at_ns)] += 1;
+    }
+
     /// Something that was meant to begin at `from_ns` is over.
     pub(super) fn record(&mut self, row: Row, from_ns: u64) {
         let window = self.shared.windows.of(from_ns);

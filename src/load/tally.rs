@@ -6,7 +6,7 @@ use super::board::Board;
 use super::line::Group;
 use super::windows::{Latencies, Windows};
 use crate::base::census::Gauge;
-use crate::limits::LOAD_TICKS;
+use crate::limits::{LOAD_TICKS, LOAD_WINDOWS};
 use std::collections::BTreeMap;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
@@ -37,6 +37,8 @@ pub(super) enum Phase {
     Resume,
     /// They were dropped, and come back.
     Storm,
+    /// Nothing new begins, and what is under way comes to its end.
+    Drain,
     /// Everyone parts.
     Close,
 }
@@ -63,6 +65,7 @@ impl Shared {
             2 => Phase::Stall,
             3 => Phase::Resume,
             4 => Phase::Storm,
+            5 => Phase::Drain,
             _ => Phase::Close,
         }
     }
@@ -105,6 +108,13 @@ pub(super) fn adjust(gauge: &Gauge, by: i64) {
     gauge.set(gauge.read().saturating_add_signed(by));
 }
 
+/// Adds window to window.
+fn add(all: &mut [u64; LOAD_WINDOWS], more: [u64; LOAD_WINDOWS]) {
+    for (all, more) in all.iter_mut().zip(more) {
+        *all += more;
+    }
+}
+
 /// Why an attempt to connect came to nothing.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub(super) enum Setback {
@@ -144,8 +154,11 @@ pub(super) struct Outcome {
     pub(super) pings: u64,
     pub(super) frames: u64,
     pub(super) bytes: u64,
-    /// Messages that were due and could not even be queued, because what went before had not gone out.
-    pub(super) unsent: u64,
+    /// Messages, or lives, that were due and never begun, by window: when nothing new was to begin they were still to
+    /// come, or what went before had not gone out, or nobody was there to be asked.
+    pub(super) never_begun: [u64; LOAD_WINDOWS],
+    /// Lives that had begun and were not over at the end of the run, by window.
+    pub(super) unfinished: [u64; LOAD_WINDOWS],
 }
 
 /// What one group came to.
@@ -174,7 +187,8 @@ impl Outcome {
             pings: 0,
             frames: 0,
             bytes: 0,
-            unsent: 0,
+            never_begun: [0; LOAD_WINDOWS],
+            unfinished: [0; LOAD_WINDOWS],
         }
     }
 
@@ -197,7 +211,13 @@ impl Outcome {
         self.pings += other.pings;
         self.frames += other.frames;
         self.bytes += other.bytes;
-        self.unsent += other.unsent;
+        add(&mut self.never_begun, other.never_begun);
+        add(&mut self.unfinished, other.unfinished);
+    }
+
+    /// So many more of each window never began.
+    pub(super) fn never_begin(&mut self, more: [u64; LOAD_WINDOWS]) {
+        add(&mut self.never_begun, more);
     }
 
     pub(super) fn group(&mut self, group: Group) -> &mut GroupOutcome {

@@ -5,6 +5,7 @@
 //! one and came late in the next counts where it was sent.
 
 use super::line::Group;
+use super::pace::Pace;
 use crate::limits::LOAD_WINDOWS;
 use hdrhistogram::Histogram;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -33,6 +34,20 @@ impl Windows {
             .iter()
             .take_while(|start_ns| start_ns.load(Ordering::Acquire) <= at_ns)
             .count()
+    }
+
+    /// How many intended times of each window are not used up, of those before `until_ns`.
+    pub(super) fn overdue(&self, pace: &Pace, until_ns: u64) -> [u64; LOAD_WINDOWS] {
+        let before = |ns: u64| pace.overdue(ns.min(until_ns));
+        let mut since = 0;
+        std::array::from_fn(|window| {
+            let end_ns = self
+                .starts_ns
+                .get(window)
+                .map_or(u64::MAX, |start_ns| start_ns.load(Ordering::Acquire));
+            let by_then = before(end_ns);
+            by_then - std::mem::replace(&mut since, by_then)
+        })
     }
 }
 
@@ -139,6 +154,19 @@ mod tests {
             [0, 99, 100, 199, 200, 9_999].map(|at| windows.of(at)),
             [0, 0, 1, 1, 2, 2]
         );
+    }
+
+    #[test]
+    fn what_is_overdue_belongs_where_it_was_meant_to_be_sent() {
+        let windows = Windows::new();
+        windows.open(1, 100);
+        windows.open(2, 200);
+        // Every tenth nanosecond, of which the first twelve were sent in time.
+        let mut pace = Pace::new(1e8, 0);
+        (0..12).for_each(|_| assert!(pace.take(110).is_some()));
+        assert_eq!(windows.overdue(&pace, 231), [0, 8, 4, 0, 0]);
+        assert_eq!(windows.overdue(&pace, 150), [0, 3, 0, 0, 0]);
+        assert_eq!(windows.overdue(&pace, 0), [0; LOAD_WINDOWS]);
     }
 
     #[test]

@@ -164,13 +164,15 @@ impl<P: Part> Worker<P> {
         }
         self.phase = phase;
         match phase {
-            Phase::Open | Phase::Run | Phase::Stall => {}
+            Phase::Open | Phase::Run | Phase::Stall | Phase::Drain => {}
             Phase::Resume => self.each(Self::hear_stalled),
             Phase::Storm => {
                 self.opening.hurry(self.now_ns);
                 self.each(Self::drop_wayward);
             }
             Phase::Close => {
+                self.count_overdue();
+                self.part.finish(&mut desk!(self));
                 self.each(Self::take_stock);
                 self.parting = self.peers.keys().collect();
                 let each_ns = self.parting.len() as u64 * LOAD_CLOSE_NS_EACH;
@@ -201,13 +203,16 @@ impl<P: Part> Worker<P> {
         }
     }
 
-    /// Who is open at the end, and who of them has had everything.
+    /// Who is open at the end, and who of them has had everything. A life that is still under way has come to nothing.
     fn take_stock(&mut self, key: Key) {
         let published = self.shared.board.begun();
         let Some(Peer { line, .. }) = self.peers.get_mut(key) else {
             return;
         };
-        if line.stage == Stage::Ready {
+        if P::CHURNS {
+            let window = self.shared.windows.of(line.intended_ns);
+            self.outcome.unfinished[window] += u64::from(line.stage != Stage::Ended);
+        } else if line.stage == Stage::Ready {
             let group = self.outcome.group(line.group);
             group.open += 1;
             let behind = published.saturating_sub(line.next);
@@ -326,7 +331,8 @@ impl<P: Part> Worker<P> {
                     self.opening.want_less(group);
                 }
             }
-            End::Finished if P::CHURNS => {
+            // A life that ends because the run does is unfinished.
+            End::Finished if P::CHURNS && self.phase != Phase::Close => {
                 self.tally.finished.add(1);
                 let window = self.shared.windows.of(intended_ns);
                 for (row, from_ns) in [(Row::Close, since_ns), (Row::Whole, intended_ns)] {

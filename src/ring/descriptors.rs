@@ -4,7 +4,9 @@
 
 use super::Errno;
 use super::uring::kernel;
-use crate::limits::{DESCRIPTORS_APART, DESCRIPTORS_PER_SHARD, REFUSALS_PER_SHARD, REGISTERED_AHEAD};
+use crate::limits::{
+    DESCRIPTORS_APART, DESCRIPTORS_PER_SHARD, REFUSALS_PER_SHARD, REGISTERED_AHEAD, REGISTERED_SLOTS_MAX,
+};
 use std::fmt;
 
 /// Whose descriptors the sockets of clients are.
@@ -14,7 +16,8 @@ pub enum Descriptors {
     #[default]
     Process,
     /// Each shard's own, in a table that is registered with its ring (Linux 6.8). The process's limit bounds each table
-    /// for itself, and sockets in tables do not count against it.
+    /// for itself, and sockets in tables do not count against it. No table may have more than [`REGISTERED_SLOTS_MAX`]
+    /// slots, whatever the limit is.
     Registered,
 }
 
@@ -43,6 +46,13 @@ impl Descriptors {
             Self::Registered => Some(u32::try_from(slots(connections as u64)).unwrap_or(u32::MAX)),
         }
     }
+
+    /// By how large a table the kernel refuses a shard with so many connections, wherever it runs.
+    #[must_use]
+    pub fn excess_slots(self, connections: usize) -> Option<u32> {
+        self.registered_slots(connections)
+            .filter(|slots| *slots as usize > REGISTERED_SLOTS_MAX)
+    }
 }
 
 /// Slots of a table for so many connections.
@@ -59,7 +69,7 @@ pub fn raise_descriptor_limit(needed: u64) -> Result<u64, DescriptorShortage> {
         needed,
         hard,
         errno,
-        registered_would_do: false,
+        registered: Registered::Never,
     };
     let (soft, hard) = kernel::descriptor_limit().map_err(|errno| shortage(Some(errno), 0))?;
     if soft >= needed {
@@ -82,8 +92,55 @@ pub struct DescriptorShortage {
     /// What the kernel said, when it refused to tell or to raise the limit.
     pub errno: Option<Errno>,
     /// Whether the hard limit suffices for [`Descriptors::Registered`].
-    pub registered_would_do: bool,
+    pub registered: Registered,
 }
+
+/// Whether [`Descriptors::Registered`] would do, of which a table can be too large. Shown as what is to be asked for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Registered {
+    /// However many shards there are, it would not.
+    Never,
+    /// With the shards that there are.
+    AsItIs,
+    /// With so many.
+    WithShards(usize),
+}
+
+impl fmt::Display for Registered {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Never => Ok(()),
+            Self::AsItIs => f.write_str("--descriptors registered"),
+            Self::WithShards(shards) => write!(f, "--descriptors registered --shards {shards}"),
+        }
+    }
+}
+
+/// A shard's table of registered descriptors would be larger than any may be. Shown as one line with the cure.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct TableShortage {
+    /// Slots that it would have.
+    pub slots: u32,
+    /// How many shards there must be for small enough ones; `None` where there cannot be so many.
+    pub shards: Option<usize>,
+}
+
+impl fmt::Display for TableShortage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { slots, shards } = self;
+        write!(
+            f,
+            "a shard needs a table of {slots} registered descriptors, and no kernel makes one of more than \
+             {REGISTERED_SLOTS_MAX}; "
+        )?;
+        match shards {
+            Some(shards) => write!(f, "spread the connections over more shards: --shards {shards}"),
+            None => f.write_str("serve fewer connections"),
+        }
+    }
+}
+
+impl std::error::Error for TableShortage {}
 
 impl fmt::Display for DescriptorShortage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -91,14 +148,16 @@ impl fmt::Display for DescriptorShortage {
             needed,
             hard,
             errno,
-            registered_would_do,
+            registered,
         } = self;
         write!(f, "{needed} descriptors are needed, and the hard limit is {hard}")?;
         if let Some(errno) = errno {
             write!(f, " ({errno})")?;
         }
-        if *registered_would_do {
-            write!(f, "; let each shard have its own: --descriptors registered")?;
+        match registered {
+            Registered::Never => {}
+            Registered::AsItIs => write!(f, "; let each shard have its own: {registered}")?,
+            Registered::WithShards(_) => write!(f, "; let each of more shards have its own: {registered}")?,
         }
         write!(
             f,
@@ -155,12 +214,41 @@ mod tests {
         assert_eq!((shortage.needed, shortage.hard), (needed, hard));
         let line = shortage.to_string();
         assert!(line.contains(&format!("LimitNOFILE={needed}")) && !line.contains("--descriptors"));
-        let registered_would_do = true;
-        let line = DescriptorShortage {
-            registered_would_do,
-            ..shortage
+        for (registered, cure) in [
+            (Registered::AsItIs, "--descriptors registered; serve fewer"),
+            (
+                Registered::WithShards(3),
+                "--descriptors registered --shards 3; serve fewer",
+            ),
+        ] {
+            let line = DescriptorShortage {
+                registered,
+                ..shortage
+            }
+            .to_string();
+            assert!(line.contains(cure), "{line}");
         }
-        .to_string();
-        assert!(line.contains("--descriptors registered; serve fewer"), "{line}");
+    }
+
+    #[test]
+    fn a_table_has_as_many_slots_as_the_kernel_makes_and_none_more() {
+        let most = REGISTERED_SLOTS_MAX - REFUSALS_PER_SHARD - REGISTERED_AHEAD;
+        let registered = Descriptors::Registered;
+        assert_eq!(registered.excess_slots(most), None);
+        let beyond = u32::try_from(REGISTERED_SLOTS_MAX + 1).unwrap();
+        assert_eq!(registered.excess_slots(most + 1), Some(beyond));
+        assert_eq!(registered.excess_slots(usize::MAX), Some(u32::MAX));
+        assert_eq!(Descriptors::Process.excess_slots(usize::MAX), None);
+        for (shards, cure) in [(Some(3), "--shards 3"), (None, "fewer connections")] {
+            let line = TableShortage {
+                slots: beyond,
+                shards,
+            }
+            .to_string();
+            assert!(
+                line.contains(cure) && line.contains("1048577") && line.contains("1048576"),
+                "{line}"
+            );
+        }
     }
 }

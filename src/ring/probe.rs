@@ -4,6 +4,7 @@
 //! ends with its cure.
 
 use super::{Errno, uring};
+use crate::limits;
 use std::fmt;
 use std::fs;
 
@@ -76,7 +77,7 @@ pub enum Unavailable {
         lacks: &'static str,
     },
     /// A table of registered descriptors is larger than the process's limit of descriptors, which bounds each for
-    /// itself, or than any may be.
+    /// itself, or than [any may be](limits::REGISTERED_SLOTS_MAX).
     TableTooLarge {
         /// Sockets that it was to hold.
         slots: u32,
@@ -197,11 +198,17 @@ impl fmt::Display for Unavailable {
                 "registered descriptors need what this kernel ({release}) lacks: {lacks}; use Linux {TABLE_FLOOR_TEXT} or \
                  later, or the process's descriptors: --descriptors process"
             ),
+            Self::TableTooLarge { slots } if *slots as usize > limits::REGISTERED_SLOTS_MAX => write!(
+                f,
+                "the kernel refuses a table of {slots} registered descriptors, and none may have more than {}; spread the \
+                 connections over more shards: --shards (of tickwire bench: --threads)",
+                limits::REGISTERED_SLOTS_MAX
+            ),
             Self::TableTooLarge { slots } => write!(
                 f,
-                "the kernel refuses a table of {slots} registered descriptors; serve fewer connections a shard, or raise \
-                 the limit of descriptors, which bounds each table: ulimit -Hn {slots} (systemd: LimitNOFILE={slots}, \
-                 docker run --ulimit nofile={slots})"
+                "the kernel refuses a table of {slots} registered descriptors; spread the connections over more shards: \
+                 --shards (of tickwire bench: --threads), or raise the limit of descriptors, which bounds each table: \
+                 ulimit -Hn {slots} (systemd: LimitNOFILE={slots}, docker run --ulimit nofile={slots})"
             ),
             Self::Unexpected { errno, release } => write!(
                 f,
@@ -321,6 +328,11 @@ mod tests {
                 "--descriptors process",
             ),
             (Unavailable::TableTooLarge { slots: 4000 }, "ulimit -Hn 4000"),
+            (Unavailable::TableTooLarge { slots: 4000 }, "--shards"),
+            (
+                Unavailable::TableTooLarge { slots: (1 << 20) + 1 },
+                "none may have more than 1048576; spread",
+            ),
             (
                 Unavailable::Unexpected {
                     errno: Errno::INVALID,

@@ -1,8 +1,8 @@
 //! The door: request heads become open connections, or are told why not.
 
+use super::Shard;
 use super::converse::{Desk, Verdict};
 use super::site::{FEED_PATH, HEALTH_PATH, PROTOCOLS, Service};
-use super::{Shard, after_ms};
 use crate::base::{Key, Now};
 use crate::connection::{Connection, Stage};
 use crate::dialect::native_json::{Command, CommandError, Hello, HelloLimits};
@@ -175,8 +175,7 @@ impl<R: Ring> Shard<R> {
 
     /// The connection is open: from now on its timer is for pings.
     pub(super) fn opened(&mut self, key: Key, now: Now) {
-        self.timers
-            .set(key.slot(), after_ms(now, self.site.ping_interval_ms));
+        self.allow_ms(key, self.site.ping_interval_ms, now);
     }
 }
 

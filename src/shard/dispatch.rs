@@ -19,7 +19,7 @@ impl<R: Ring> Shard<R> {
                     interest: Interest::Arrivals,
                     readiness,
                 } => self.arrived(key, readiness),
-                Completion::Ready { key, interest, .. } => self.ready(key, interest, now),
+                Completion::Ready { key, interest, .. } => self.ready(key, interest),
                 Completion::Disarmed { key } => self.disarmed(key),
                 Completion::Doorbell => self.obey(now),
             }
@@ -47,8 +47,7 @@ impl<R: Ring> Shard<R> {
         };
         self.census.accepted.add(1);
         self.hub.enter(key, self.site.track);
-        self.timers.set(key.slot(), after_ms(now, limits::HANDSHAKE_MS));
-        self.heard(key, now);
+        self.allow_ms(key, limits::HANDSHAKE_MS, now);
         self.stand(key, now);
         self.watch(key);
     }
@@ -75,7 +74,7 @@ impl<R: Ring> Shard<R> {
     }
 
     /// A one-shot poll has fired. A stale key belongs to nobody.
-    fn ready(&mut self, key: Key, interest: Interest, now: Now) {
+    fn ready(&mut self, key: Key, interest: Interest) {
         let Some(connection) = self.connections.slots.get_mut(key) else {
             return;
         };
@@ -96,7 +95,7 @@ impl<R: Ring> Shard<R> {
         }
         if interest.writes() {
             // Whoever makes room is there: reading what we send counts as a sign of life.
-            self.heard(key, now);
+            self.heard(key);
             self.owe(key);
             self.queue_if_behind(key);
         }
@@ -114,14 +113,9 @@ impl<R: Ring> Shard<R> {
     }
 
     /// Notes a sign of life.
-    pub(super) fn heard(&mut self, key: Key, now: Now) {
+    pub(super) fn heard(&mut self, key: Key) {
         if let Some(connection) = self.connections.slots.get_mut(key) {
-            connection.heard_ms = wrapped_ms(now);
+            connection.unanswered = 0;
         }
     }
-}
-
-/// The shard's clock in milliseconds, cut to 32 bits: enough to count up to 49 days.
-pub(super) fn wrapped_ms(now: Now) -> u32 {
-    u32::try_from(now.mono_ms() & u64::from(u32::MAX)).unwrap_or(0)
 }

@@ -153,7 +153,7 @@ impl<R: Ring> Shard<R> {
     /// The client is no subscriber any more, and has so long to part.
     fn part(&mut self, key: Key, now: Now) {
         self.hub.leave(key);
-        self.timers.set(key.slot(), after_ms(now, limits::CLOSE_MS));
+        self.allow_ms(key, limits::CLOSE_MS, now);
         self.stand(key, now);
         self.owe(key);
     }

@@ -242,6 +242,12 @@ impl<R: Ring> Shard<R> {
                     || connection.armed.read && (connection.drained || !connection.armed.lasting),
                 "whoever is read from is watched, or waits to be heard"
             );
+            assert!(
+                connection.stage == Stage::Down
+                    || self.timers.is_set(key.slot())
+                    || connection.overdue.timer && connection.waiting,
+                "everyone has a deadline, or is heard before it is judged"
+            );
             open += usize::from(connection.stage == Stage::Open);
             lasting += usize::from(connection.armed.lasting);
         }

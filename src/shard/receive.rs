@@ -6,7 +6,6 @@
 
 use super::Shard;
 use super::converse::{Desk, Verdict};
-use super::dispatch::wrapped_ms;
 use super::hot::note_drained;
 use crate::base::{Key, Now, SlotQueue, Socket};
 use crate::connection::inbox::InboxesFull;
@@ -67,7 +66,14 @@ impl<R: Ring> Shard<R> {
             let Some(connection) = self.connections.slots.get_mut(key) else {
                 continue;
             };
-            if !std::mem::take(&mut connection.waiting) || !connection.stage.reads() {
+            if !std::mem::take(&mut connection.waiting) {
+                continue;
+            }
+            if !connection.overdue.is_none() {
+                // As soon as it has been heard, it is judged.
+                self.expired.push(key.slot());
+            }
+            if !connection.stage.reads() {
                 continue;
             }
             if self.connections.outboxes.is_long(&connection.outbox) {
@@ -117,7 +123,7 @@ impl<R: Ring> Shard<R> {
             match outcome {
                 Ok(0) => self.hang_up(key),
                 Ok(bytes) => {
-                    self.heard(key, now);
+                    self.heard(key);
                     let Some(connection) = self.connections.slots.get_mut(key) else {
                         continue;
                     };
@@ -161,7 +167,7 @@ impl<R: Ring> Shard<R> {
         note_drained(connection, outcome, limits::RECV_BYTES);
         let (held, verdict) = match outcome {
             Ok(arrived @ 1..) => {
-                connection.heard_ms = wrapped_ms(now);
+                connection.unanswered = 0;
                 let mut desk = Desk {
                     hub: &mut self.hub,
                     outboxes: &mut self.connections.outboxes,
@@ -203,7 +209,7 @@ impl<R: Ring> Shard<R> {
             match outcome {
                 Ok(0) => return self.hang_up(key),
                 Ok(bytes) => {
-                    self.heard(key, now);
+                    self.heard(key);
                     return self.hear_block(key, bytes, now);
                 }
                 Err(errno) if errno.would_block() => return self.watch(key),

@@ -24,12 +24,13 @@ impl<R: Ring> Shard<R> {
         };
         let ended = std::mem::take(&mut connection.ended);
         let (line, lines) = (connection.line(), &mut self.connections.lines);
+        if !ended && line.is_some() && lines.of(key.slot()) == line {
+            return;
+        }
+        connection.overdue.message = false;
         match line {
             None => lines.leave(key.slot()),
-            Some(line) if ended || lines.of(key.slot()) != Some(line) => {
-                lines.join(line, key.slot(), tick(now));
-            }
-            Some(_) => {}
+            Some(line) => lines.join(line, key.slot(), tick(now)),
         }
     }
 
@@ -114,8 +115,8 @@ impl<R: Ring> Shard<R> {
         true
     }
 
-    /// Closes those whose message is under way for too long. Who waits with its message for us has not begun to be
-    /// slow.
+    /// Finds those whose message is under way for too long: they are heard once more, and closed if that was not its end.
+    /// Who waits with its message for us has not begun to be slow.
     pub(super) fn expire_messages(&mut self, now: Now) {
         for line in MESSAGES {
             while let Some((slot, since)) = self.connections.lines.first(line)
@@ -124,14 +125,12 @@ impl<R: Ring> Shard<R> {
                 let Some(key) = self.connections.slots.key_at(slot) else {
                     break;
                 };
-                match self.connections.slots.get(key).map(|connection| connection.pause) {
-                    Some(Pause::None) => {
-                        let reason = "a message took too long to arrive";
-                        self.dismiss(key, CloseCode::POLICY_VIOLATION, reason, now);
-                    }
-                    Some(Pause::Replies | Pause::Turn | Pause::Live | Pause::Joined) | None => {
-                        self.connections.lines.join(line, slot, tick(now));
-                    }
+                self.connections.lines.join(line, slot, tick(now));
+                if let Some(connection) = self.connections.slots.get_mut(key)
+                    && connection.pause == Pause::None
+                {
+                    connection.overdue.message = true;
+                    self.hear_soon(key);
                 }
             }
         }

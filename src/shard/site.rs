@@ -44,8 +44,8 @@ pub struct Site {
     pub message_bytes_max: u32,
     /// How long such a message may be under way. Beyond: close 1008.
     pub message_ms: u64,
-    /// How long between the pings of a connection. One that is silent for
-    /// [so many](crate::limits::PING_INTERVALS_SILENT) of these is closed 4014.
+    /// How long between the pings of a connection. One that leaves
+    /// [so many](crate::limits::PINGS_UNANSWERED_MAX) of them unanswered is closed 4014.
     pub ping_interval_ms: u64,
     /// Sequence numbers count within this epoch; it changes when their continuity is lost.
     pub epoch: Box<str>,

@@ -6,6 +6,7 @@ use std::sync::{Arc, mpsc};
 mod echo;
 mod flood;
 mod hot;
+mod lateness;
 mod room;
 
 use super::*;

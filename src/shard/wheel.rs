@@ -82,6 +82,12 @@ impl Wheel {
         self.armed -= 1;
     }
 
+    /// Whether the timer of `slot` is set.
+    #[must_use]
+    pub fn is_set(&self, slot: u32) -> bool {
+        self.links.get(slot as usize).is_some_and(|link| link.due != 0)
+    }
+
     /// Unsets timers that are due by `now_ns`, and adds their slots to `expired` until there are `most` of them. Those that
     /// are left are due at once.
     pub fn expire(&mut self, now_ns: u64, most: usize, expired: &mut Vec<u32>) {

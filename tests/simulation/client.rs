@@ -11,6 +11,8 @@ use super::oracle::{Oracle, covers};
 
 pub struct Client {
     pub socket: Socket,
+    /// The number of the shard that serves it.
+    shard: usize,
     prng: Prng,
     outgoing: VecDeque<u8>,
     incoming: Vec<u8>,
@@ -55,7 +57,7 @@ enum Bounds {
 }
 
 impl Client {
-    pub fn new(socket: Socket, mut prng: Prng, everything: bool) -> Self {
+    pub fn new(socket: Socket, shard: usize, mut prng: Prng, everything: bool) -> Self {
         let lazy = everything && prng.chance(1, 2) || !everything && prng.chance(1, 4);
         let channels = if everything {
             "*"
@@ -85,6 +87,7 @@ impl Client {
         );
         let mut client = Self {
             socket,
+            shard,
             prng,
             outgoing: head.into_bytes().into(),
             incoming: Vec::new(),
@@ -445,7 +448,7 @@ impl Client {
         let before = oracle
             .channels
             .keys()
-            .map(|channel| (channel.clone(), oracle.known(channel)));
+            .map(|channel| (channel.clone(), oracle.known(self.shard, channel)));
         self.pending.push_back((
             Request::Subscribe {
                 id: Some(id),

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use tickwire::base::{Census, Now};
-use tickwire::limits::TURN_SENDS;
+use tickwire::limits::{ROUND_RECORDS, TURN_SENDS};
 use tickwire::market::Tick;
 use tickwire::ring::{Bell as _, Client, Faults, Ring as _, SimNet, SimRing};
 use tickwire::shard::{Shard, Site, Size};
@@ -29,9 +29,14 @@ const ROUNDS: usize = 4;
 
 impl Crowd {
     fn gather() -> Self {
+        Self::of(SUBSCRIBERS, 4096)
+    }
+
+    /// So many subscribers, and a tape of so many records.
+    fn of(subscribers: usize, records: usize) -> Self {
         let net = SimNet::new(1, Faults::default());
         let shape = Shape {
-            records: 4096,
+            records,
             track_bytes: vec![tickwire::limits::TRACK_BYTES_MIN],
             readers: 1,
         };
@@ -39,7 +44,7 @@ impl Crowd {
         let ring = net.ring();
         let bell = ring.doorbell();
         let census: Arc<Census> = Arc::default();
-        let (size, site) = (Size::feed(SUBSCRIBERS + 8, 1), Site::new(0, "epoch".into()));
+        let (size, site) = (Size::feed(subscribers + 8, 2), Site::new(0, "epoch".into()));
         let shard = Shard::new(
             ring,
             tapes.remove(0),
@@ -59,13 +64,14 @@ impl Crowd {
         crowd.publish();
         crowd.rest();
         // Not all at once: they would be owed more replies than there is room for.
-        for number in 0..SUBSCRIBERS {
+        for number in 0..subscribers {
             let client = crowd.connect("?ch=note:X");
             crowd.subscribers.push(client);
             if number % 1000 == 999 {
                 crowd.rest();
             }
         }
+        crowd.rest();
         for client in &mut crowd.subscribers {
             let mut greeting = Vec::new();
             client.read(&mut greeting);
@@ -75,8 +81,12 @@ impl Crowd {
     }
 
     fn publish(&mut self) {
+        self.publish_on("note:X");
+    }
+
+    fn publish_on(&mut self, channel: &str) {
         let event = Event {
-            channel: "note:X",
+            channel,
             ts_ns: 1,
             tick: Tick::Message("1"),
         };
@@ -206,6 +216,42 @@ fn a_subscriber_whose_share_comes_last_is_heard_although_there_is_always_another
         got.push_str(&text(&read(&mut last)));
     }
     assert!(got.contains(r#""t":"ack","id":9"#), "{got}");
+}
+
+/// A known bound: who has subscriptions gets more only when its shard has routed all that it has seen, and a shard that is
+/// always more than a round behind never has. Everything else is served meanwhile, and the wait ends with the overload.
+#[test]
+fn a_subscriber_gets_no_more_subscriptions_while_its_shard_stays_more_than_a_round_behind() {
+    let mut crowd = Crowd::of(1, 4 * ROUND_RECORDS);
+    let mut client = crowd.subscribers.remove(0);
+    crowd.publish_on("note:Y");
+    let mut got = String::new();
+    for round in 0..100 {
+        for _ in 1..ROUND_RECORDS {
+            crowd.publish_on("note:Y");
+        }
+        crowd.publish();
+        crowd.turn();
+        got.push_str(&text(&read(&mut client)));
+        if round == 10 {
+            for command in [
+                &br#"{"op":"ping","id":7}"#[..],
+                br#"{"op":"sub","id":9,"ch":["trade:*"]}"#,
+            ] {
+                let frame = frames::masked(1, command, [1, 2, 3, 4]);
+                assert_eq!(client.write(&frame), frame.len());
+            }
+        }
+    }
+    assert!(got.contains(r#""t":"pong","id":7"#), "it is heard");
+    assert!(!got.contains(r#""t":"ack","id":9"#), "and waits");
+    let mut rest = String::new();
+    while !rest.contains(r#""t":"ack","id":9"#) {
+        crowd.turn();
+        rest.push_str(&text(&read(&mut client)));
+    }
+    let messages = (got + &rest).matches(r#""t":"msg""#).count();
+    assert_eq!(messages, 100, "it has missed nothing before");
 }
 
 fn text(bytes: &[u8]) -> String {

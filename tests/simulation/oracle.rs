@@ -17,8 +17,8 @@ pub struct Oracle {
     pub messages: Vec<String>,
     pub channels: BTreeMap<String, Channel>,
     pt_ns: u64,
-    /// For each channel, how many of its messages every shard is known to have looked at.
-    known: BTreeMap<String, u64>,
+    /// For each shard and channel, how many of its messages the shard is known to have looked at.
+    known: BTreeMap<usize, BTreeMap<String, u64>>,
 }
 
 #[derive(Default)]
@@ -67,19 +67,21 @@ impl Oracle {
             .map_or(0, |channel| channel.texts.len() as u64)
     }
 
-    /// Every shard has looked at everything.
-    pub fn all_is_known(&mut self) {
+    /// The shard has looked at everything.
+    pub fn all_is_known(&mut self, shard: usize) {
         let newest = self
             .channels
             .iter()
             .map(|(name, channel)| (name.clone(), channel.texts.len() as u64));
-        self.known = newest.collect();
+        let newest = newest.collect();
+        self.known.insert(shard, newest);
     }
 
-    /// The number of the newest message of a channel that every shard has looked at: whoever subscribes from now on gets
-    /// none before the next one. A shard looks at nothing new while it sends what it has pinned.
-    pub fn known(&self, channel: &str) -> u64 {
-        self.known.get(channel).copied().unwrap_or(0)
+    /// The number of the newest message of a channel that the shard has looked at: whoever subscribes there from now on
+    /// gets none before the next one. A shard looks at nothing new while it sends what it has pinned.
+    pub fn known(&self, shard: usize, channel: &str) -> u64 {
+        let known = self.known.get(&shard).and_then(|known| known.get(channel));
+        known.copied().unwrap_or(0)
     }
 
     /// Checks one data frame, byte for byte, and says which channel and number it is and whether it is an image.

@@ -134,7 +134,7 @@ impl World {
         let shard = self.prng.below(self.shards.len() as u64) as usize;
         let prng = Prng::new(self.prng.next_u64());
         self.clients
-            .push(Client::new(self.net.connect(shard), prng, everything));
+            .push(Client::new(self.net.connect(shard), shard, prng, everything));
     }
 
     fn publish(&mut self) {
@@ -172,12 +172,12 @@ impl World {
     /// Gives one shard a turn, unless it would only wait: the simulated time would leap to its next timer, past
     /// whatever the other shards have to do.
     fn turn_shard(&mut self, shard: usize) {
-        if !(self.shards[shard].is_idle(self.net.now()) && self.net.is_idle()) {
-            self.shards[shard].turn().unwrap();
+        if self.shards[shard].is_idle(self.net.now()) && self.net.is_idle() {
+            return;
         }
-        let now = self.net.now();
-        if self.net.is_idle() && self.shards.iter().all(|shard| shard.is_idle(now)) {
-            self.oracle.all_is_known();
+        self.shards[shard].turn().unwrap();
+        if self.shards[shard].is_idle(self.net.now()) {
+            self.oracle.all_is_known(shard);
         }
     }
 
@@ -187,6 +187,11 @@ impl World {
         self.shards[shard].invariants();
         if self.prng.chance(1, 10) {
             self.net.advance(self.prng.below(10_000_000));
+        }
+        if self.faults == Faults::default() && self.prng.chance(1, 200) {
+            // The machine stands still, whatever is under way, until every deadline of a client that is not heard has passed.
+            self.pump_all();
+            self.net.advance(100_000_000_000);
         }
         if self.prng.chance(1, 150) {
             // Pings are due, and everybody is there to answer them.

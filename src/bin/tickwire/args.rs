@@ -32,9 +32,9 @@ pub(crate) enum Command {
     /// Send every message back as it came, on every path: for conformance and benchmarks.
     Echo(Echo),
     /// Say what the memory of a server may come to, line by line, and start none.
-    Plan(Plan),
+    Plan(Examined),
     /// Check whether this machine has what a server needs, and say what mends it where it has not.
-    Doctor(Doctor),
+    Doctor(Examined),
     /// Subscribe to channels and print what comes.
     Sub(sub::Args),
     /// Put a WebSocket server under load.
@@ -178,22 +178,14 @@ pub(crate) struct Tuning {
     /// Connections that may wait to be accepted, on each shard's listener.
     #[arg(long, default_value_t = limits::LISTEN_BACKLOG, value_name = "N", help_heading = KERNEL)]
     pub(crate) backlog: u32,
-    /// Seconds between the pings of a connection; one that is silent for three times as long is closed [default: 20].
+    /// Seconds between the pings of a connection; one that leaves three in a row unanswered is closed [default: 20].
     #[arg(long, value_name = "SECONDS", help_heading = KERNEL)]
     pub(crate) ping_seconds: Option<u32>,
 }
 
+/// A server that something is to be said about.
 #[derive(Debug, clap::Args)]
-pub(crate) struct Plan {
-    #[command(flatten)]
-    pub(crate) server: Server,
-    /// Print JSON.
-    #[arg(long)]
-    pub(crate) json: bool,
-}
-
-#[derive(Debug, clap::Args)]
-pub(crate) struct Doctor {
+pub(crate) struct Examined {
     #[command(flatten)]
     pub(crate) server: Server,
     /// Print JSON.

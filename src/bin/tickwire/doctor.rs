@@ -6,7 +6,7 @@ use tickwire::control::doctor::Report;
 use tickwire::control::{Machine, StartError};
 use tickwire::ring::{Capabilities, probe};
 
-use crate::args::Doctor;
+use crate::args::Examined;
 use crate::print;
 
 /// Why the command ends with an error.
@@ -18,7 +18,7 @@ pub(crate) enum Unwell {
     Short(usize),
 }
 
-pub(crate) fn run(args: &Doctor) -> Result<(), Unwell> {
+pub(crate) fn run(args: &Examined) -> Result<(), Unwell> {
     let resolved = args.server.draft().map_err(Unwell::Start)?;
     let report = Report::new(
         &resolved,

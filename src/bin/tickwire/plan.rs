@@ -2,10 +2,10 @@
 
 use tickwire::control::StartError;
 
-use crate::args::Plan;
+use crate::args::Examined;
 use crate::print;
 
-pub(crate) fn run(args: &Plan) -> Result<(), StartError> {
+pub(crate) fn run(args: &Examined) -> Result<(), StartError> {
     let plan = args.server.draft()?.plan();
     if args.json {
         print(&format!("{:#}\n", plan.json()));

@@ -5,6 +5,8 @@
 
 use super::{Finding, Verdict};
 use crate::control::{Bytes, Machine, Resolved};
+use crate::limits;
+use crate::ring::descriptors::Registered;
 use crate::ring::probe::{FLOOR, version};
 use crate::ring::{Descriptors, Unavailable};
 
@@ -54,12 +56,9 @@ pub(super) fn files(resolved: &Resolved, machine: &Machine<'_>) -> Vec<Finding> 
         .and_then(|text| open_files(&text))
         .unzip();
     let mut findings = vec![at_least("descriptors, hard limit", hard, needed, || {
-        let registered = resolved.with_descriptors_of(Descriptors::Registered);
-        let would_do = hard.is_some_and(|hard| hard >= registered.descriptors_needed());
-        let instead = if would_do {
-            "--descriptors registered, or "
-        } else {
-            ""
+        let instead = match resolved.registered(hard.unwrap_or(0)) {
+            Registered::Never => String::new(),
+            registered @ (Registered::AsItIs | Registered::WithShards(_)) => format!("{registered}, or "),
         };
         format!(
             "{instead}ulimit -Hn {needed} as root, before it starts (systemd: LimitNOFILE={needed}, docker run --ulimit \
@@ -79,6 +78,7 @@ pub(super) fn files(resolved: &Resolved, machine: &Machine<'_>) -> Vec<Finding> 
         needed,
         || format!("sysctl -w fs.nr_open={needed}"),
     ));
+    findings.extend(table(resolved));
     // Every socket is a file, whoever's descriptor it has.
     let in_use = machine.number("/proc/sys/fs/file-nr").unwrap_or(0);
     let files = in_use.saturating_add(sockets(resolved));
@@ -89,6 +89,21 @@ pub(super) fn files(resolved: &Resolved, machine: &Machine<'_>) -> Vec<Finding> 
         || format!("sysctl -w fs.file-max={files}"),
     ));
     findings
+}
+
+/// The table of registered descriptors of each shard, which no limit that can be raised allows to be any larger.
+fn table(resolved: &Resolved) -> Option<Finding> {
+    let slots = resolved.ring_options().registered_slots?;
+    let shortage = resolved.check_table().err();
+    Some(Finding {
+        verdict: verdict(shortage.is_none()),
+        cure: shortage.map(|shortage| shortage.to_string()),
+        ..Finding::new(
+            "registered descriptors of a shard",
+            limits::REGISTERED_SLOTS_MAX.to_string(),
+            slots.to_string(),
+        )
+    })
 }
 
 /// What the network's part of the kernel allows.
@@ -198,7 +213,7 @@ pub(super) fn memory(resolved: &Resolved, machine: &Machine<'_>) -> Vec<Finding>
     };
     let mut findings = vec![available];
     if let Some(allowed) = resolved.memory {
-        let refusal = plan.check().err();
+        let refusal = plan.check_memory().err();
         findings.push(Finding {
             verdict: verdict(refusal.is_none()),
             cure: refusal.map(|error| error.to_string()),

@@ -219,6 +219,35 @@ fn descriptors_of_each_shards_own_are_a_cure_where_the_kernel_has_them() {
 }
 
 #[test]
+fn more_shards_are_the_cure_where_a_table_would_be_larger_than_any() {
+    let many = Config {
+        shards: NonZeroUsize::new(1),
+        connections: NonZeroUsize::new(2_000_000),
+        ..million()
+    };
+    let cure = "--descriptors registered --shards 2, or ulimit";
+    short(&examine(many.clone(), LARGE), "descriptors, hard", cure);
+    let registered = Config {
+        descriptors: Descriptors::Registered,
+        ..many
+    };
+    let report = examine(registered.clone(), LARGE);
+    short(&report, "registered descriptors of a shard", "--shards 2");
+    let report = examine(
+        Config {
+            shards: NonZeroUsize::new(2),
+            ..registered
+        },
+        LARGE,
+    );
+    assert_eq!(
+        finding(&report, "registered descriptors of a shard").verdict,
+        Verdict::Ok
+    );
+    assert_eq!(finding(&report, "descriptors, hard").verdict, Verdict::Ok);
+}
+
+#[test]
 fn a_control_group_may_be_what_is_short() {
     const GROUP: Files = &[
         ("/proc/meminfo", "MemAvailable: 31457280 kB\n"),

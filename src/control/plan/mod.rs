@@ -114,21 +114,30 @@ impl Plan {
         Bytes(2 * u64::from(self.resolved.listener.send_buffer_bytes))
     }
 
-    /// Holds the plan against what was allowed.
+    /// Holds the plan against what was allowed, and against what every kernel allows.
     ///
     /// # Errors
     /// When it comes to more.
     pub fn check(&self) -> Result<(), StartError> {
+        self.resolved.check_table().map_err(StartError::Table)?;
+        self.check_memory().map_err(StartError::Memory)
+    }
+
+    /// Holds the plan against what was allowed.
+    ///
+    /// # Errors
+    /// When it comes to more.
+    pub fn check_memory(&self) -> Result<(), MemoryShortage> {
         let Some(allowed) = self.resolved.memory.filter(|allowed| self.total() > *allowed) else {
             return Ok(());
         };
         let fits = |connections| self.resolved.with_connections(connections).plan().total() <= allowed;
-        Err(StartError::Memory(MemoryShortage {
+        Err(MemoryShortage {
             planned: self.total(),
             allowed,
             source: OPTION.to_owned(),
             connections: most(self.resolved.connections, fits),
-        }))
+        })
     }
 
     /// Why it may be more than this machine has: the plan, and the kernel's part while every connection is idle. A

@@ -6,6 +6,7 @@ use std::num::NonZeroUsize;
 use super::*;
 use crate::control::machine::tests::machine;
 use crate::control::{Config, EchoConfig};
+use crate::ring::Descriptors;
 use crate::writer::source::SourceSpec;
 
 fn config(connections: usize) -> Config {
@@ -82,6 +83,18 @@ fn a_plan_beyond_what_was_allowed_is_refused_with_what_would_fit() {
     }
     let hopeless = allowing(Bytes(1)).draft().unwrap().plan().check().unwrap_err();
     assert!(hopeless.to_string().contains("a shorter tape"), "{hopeless}");
+}
+
+#[test]
+fn a_plan_whose_tables_no_kernel_makes_is_refused_with_as_many_shards_as_would_do() {
+    let registered = Config {
+        descriptors: Descriptors::Registered,
+        ..config(3_000_000)
+    };
+    let plan = registered.draft().unwrap().plan();
+    assert_eq!(plan.json()["fits"], false);
+    let refusal = plan.check().unwrap_err().to_string();
+    assert!(refusal.ends_with("--shards 3"), "{refusal}");
 }
 
 #[test]

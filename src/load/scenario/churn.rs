@@ -1,6 +1,6 @@
 //! Connections that come and go: connect, handshake, one message, close; how many a second, and how long each step takes.
 
-use super::{connections, per_second as per_second_of, server, settings};
+use super::{ANSWERS, connections, per_second as per_second_of, server, settings};
 use crate::load::churner::{Churner, Question};
 use crate::load::conductor::{Conductor, Watch};
 use crate::load::error::LoadError;
@@ -41,6 +41,8 @@ impl Churn {
         let (from, before) = (run.open_window(MEASURED)?, finished(&run));
         run.pass(self.duration, "measuring")?;
         let (to, after) = (run.open_window(MEASURED + 1)?, finished(&run));
+        run.tell(Phase::Drain);
+        run.pass(ANSWERS, "waiting for the last answers")?;
         let (outcome, run) = run.finish()?;
 
         let mut ends = connections(&run, &outcome);
@@ -50,6 +52,8 @@ impl Churn {
         let mut lives = Section::new("lives");
         let span_ns = to.at_ns.saturating_sub(from.at_ns);
         lives.tell("finished", Figure::Rate(per_second_of(after - before, span_ns)));
+        lives.count("unfinished", outcome.unfinished[MEASURED]);
+        lives.count("never_begun", outcome.never_begun[MEASURED]);
         for (name, row) in [
             ("connect", Row::Connect),
             ("handshake", Row::Handshake),

@@ -1,6 +1,6 @@
 //! Messages there and back: how many, how long each takes, and what it costs the server.
 
-use super::{connections, per_second as per_second_of, server, settings};
+use super::{ANSWERS, connections, per_second as per_second_of, server, settings};
 use crate::load::conductor::{Conductor, Watch};
 use crate::load::echoer::{Echoer, Rhythm};
 use crate::load::error::LoadError;
@@ -48,8 +48,7 @@ impl Echo {
         let (from, before) = (run.open_window(MEASURED)?, delivered(&run));
         run.pass(self.duration, "measuring")?;
         let (to, after) = (run.open_window(MEASURED + 1)?, delivered(&run));
-        // Nothing new is said; what was said is still answered.
-        run.tell(Phase::Resume);
+        run.tell(Phase::Drain);
         run.pass(ANSWERS, "waiting for the last answers")?;
         let (sent, answered) = (run.sum(|tally| tally.sent.read()), delivered(&run));
         let (outcome, run) = run.finish()?;
@@ -65,7 +64,7 @@ impl Echo {
         messages.tell("answered", Figure::Rate(per_second_of(after - before, span_ns)));
         messages.latency("latency", &outcome.latencies, Row::Steady, MEASURED);
         messages.count("unanswered", sent.saturating_sub(answered));
-        messages.count("never_sent", outcome.unsent);
+        messages.count("never_sent", outcome.never_begun[MEASURED]);
         let steady = &outcome.groups[Group::Steady.index()];
         messages.count("out_of_order", steady.missing + steady.repeated);
         Ok(Report {
@@ -103,5 +102,3 @@ fn offset_ns(per_second: f64, index: usize) -> u64 {
 
 /// The window that counts; the one before it warms up.
 const MEASURED: usize = 1;
-/// How long answers are waited for after the last message.
-const ANSWERS: Duration = Duration::from_millis(500);

@@ -1,13 +1,12 @@
 //! One publisher, many subscribers: how long from the intended tick to its first, its median and its last subscriber.
 
-use super::{connections, frames, per_second as per_second_of, server, settings, ticks};
+use super::{connections, frames, per_second as per_second_of, server, settings, streaming, ticks};
 use crate::load::conductor::{Conductor, Watch};
 use crate::load::error::LoadError;
 use crate::load::line::Group;
 use crate::load::plan::Plan;
 use crate::load::publisher::Rate;
 use crate::load::report::{Figure, Report};
-use crate::load::subscriber::Subscriber;
 use std::time::Duration;
 
 /// Ticks at a steady rate to everyone.
@@ -25,14 +24,11 @@ pub struct Fanout {
 
 impl Fanout {
     pub(super) fn run(&self, plan: &Plan, watch: Watch<'_>) -> Result<Report, LoadError> {
-        let mut run = Conductor::prepare(plan, watch)?;
-        run.launch([plan.connections as usize, 0], |_| Subscriber::new())?;
-        run.open()?;
         let Self {
             per_second, burst, ..
         } = *self;
-        run.begin_stream(Rate { per_second, burst })?;
-        run.pass(self.warmup, "warming up")?;
+        let rate = Rate { per_second, burst };
+        let mut run = streaming(plan, watch, [plan.connections, 0], rate, self.warmup)?;
         let delivered = |run: &Conductor<'_>| run.sum(|tally| tally.delivered.read());
         let (from, before) = (run.open_window(MEASURED)?, delivered(&run));
         run.pass(self.duration, "measuring")?;

@@ -20,10 +20,13 @@ use super::conductor::{Conductor, Watch};
 use super::error::LoadError;
 use super::line::Group;
 use super::plan::Plan;
+use super::publisher::Rate;
 use super::report::{Figure, Report, Section};
 use super::subject::Observation;
+use super::subscriber::Subscriber;
 use super::tally::Outcome;
 use super::windows::Row;
+use std::time::Duration;
 
 /// What a run is about.
 #[derive(Clone, Debug)]
@@ -55,6 +58,22 @@ pub fn run(plan: &Plan, scenario: &Scenario, watch: Watch<'_>) -> Result<Report,
         Scenario::Slow(slow) => slow.run(plan, watch),
         Scenario::Storm(storm) => storm.run(plan, watch),
     }
+}
+
+/// A run whose subscribers are all there, so many of each group, and have had ticks for as long as does not count.
+fn streaming<'a>(
+    plan: &Plan,
+    watch: Watch<'a>,
+    wanted: [u32; Group::COUNT],
+    rate: Rate,
+    warmup: Duration,
+) -> Result<Conductor<'a>, LoadError> {
+    let mut run = Conductor::prepare(plan, watch)?;
+    run.launch(wanted.map(|wanted| wanted as usize), |_| Subscriber::new())?;
+    run.open()?;
+    run.begin_stream(rate)?;
+    run.pass(warmup, "warming up")?;
+    Ok(run)
 }
 
 /// What there is to tell about the run itself.
@@ -124,6 +143,7 @@ fn ticks(name: &'static str, conductor: &Conductor<'_>, outcome: &Outcome, windo
     let ticks = &conductor.ticks;
     section.count("complete", ticks.complete[window]);
     section.count("incomplete", ticks.incomplete[window]);
+    section.count("never_sent", ticks.never_sent[window]);
     for (name, row) in [
         ("to_first", Row::First),
         ("to_median", Row::Median),
@@ -187,3 +207,6 @@ fn ratio(part: u64, of: u64) -> f64 {
 fn whole(number: u64) -> f64 {
     number as f64
 }
+
+/// How long answers are waited for after the last message.
+const ANSWERS: Duration = Duration::from_millis(500);

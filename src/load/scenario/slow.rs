@@ -1,13 +1,12 @@
 //! Some subscribers stop reading: what the others notice of it, what becomes of the slow ones, and what it costs.
 
-use super::{connections, frames, server, settings, ticks};
+use super::{connections, frames, server, settings, streaming, ticks};
 use crate::load::conductor::{Conductor, Watch};
 use crate::load::error::LoadError;
 use crate::load::line::Group;
 use crate::load::plan::Plan;
 use crate::load::publisher::Rate;
 use crate::load::report::{Figure, Report};
-use crate::load::subscriber::Subscriber;
 use crate::load::tally::Phase;
 use std::time::Duration;
 
@@ -30,15 +29,11 @@ pub struct Slow {
 
 impl Slow {
     pub(super) fn run(&self, plan: &Plan, watch: Watch<'_>) -> Result<Report, LoadError> {
-        let mut run = Conductor::prepare(plan, watch)?;
-        let slow = self.stopped(plan.connections);
-        run.launch([plan.connections as usize - slow, slow], |_| Subscriber::new())?;
-        run.open()?;
         let Self {
             per_second, burst, ..
         } = *self;
-        run.begin_stream(Rate { per_second, burst })?;
-        run.pass(self.warmup, "warming up")?;
+        let (rate, slow) = (Rate { per_second, burst }, self.stopped(plan.connections));
+        let mut run = streaming(plan, watch, [plan.connections - slow, slow], rate, self.warmup)?;
         let delivered = |run: &Conductor<'_>| run.sum(|tally| tally.delivered.read());
         let (all_read, from) = (run.open_window(ALL_READ)?, delivered(&run));
         run.pass(self.duration, "everyone reads")?;
@@ -72,7 +67,7 @@ impl Slow {
             .figures
             .retain(|(name, _)| !name.starts_with("handed") && !name.starts_with("ticks"));
         let wayward = &outcome.groups[Group::Wayward.index()];
-        of_the_slow.count("stopped_reading", slow as u64);
+        of_the_slow.count("stopped_reading", u64::from(slow));
         of_the_slow.count("open_when_the_stop_ended", u64::from(still_open));
         of_the_slow.count("closed", wayward.closes.values().sum());
         of_the_slow.count("caught_up", wayward.current);
@@ -98,8 +93,8 @@ impl Slow {
         clippy::cast_sign_loss,
         reason = "a share of the connections is no more than all of them"
     )]
-    fn stopped(&self, connections: u32) -> usize {
-        (f64::from(connections) * self.share.clamp(0.0, 1.0)).round() as usize
+    fn stopped(&self, connections: u32) -> u32 {
+        (f64::from(connections) * self.share.clamp(0.0, 1.0)).round() as u32
     }
 }
 

@@ -1,13 +1,12 @@
 //! Everyone is dropped and comes back at once: how long until all are served again, and what those notice who stayed.
 
-use super::{connections, frames, server, settings, ticks};
+use super::{connections, frames, server, settings, streaming, ticks};
 use crate::load::conductor::{Conductor, Watch};
 use crate::load::error::LoadError;
 use crate::load::line::Group;
 use crate::load::plan::Plan;
 use crate::load::publisher::Rate;
 use crate::load::report::{Figure, Report, Section};
-use crate::load::subscriber::Subscriber;
 use crate::load::windows::Row;
 use std::time::Duration;
 
@@ -28,14 +27,11 @@ pub struct Storm {
 
 impl Storm {
     pub(super) fn run(&self, plan: &Plan, watch: Watch<'_>) -> Result<Report, LoadError> {
-        let mut run = Conductor::prepare(plan, watch)?;
         let bystanders = self.bystanders.min(plan.connections);
         let dropped = plan.connections - bystanders;
-        run.launch([bystanders as usize, dropped as usize], |_| Subscriber::new())?;
-        run.open()?;
         let per_second = self.per_second;
-        run.begin_stream(Rate { per_second, burst: 1 })?;
-        run.pass(self.warmup, "warming up")?;
+        let rate = Rate { per_second, burst: 1 };
+        let mut run = streaming(plan, watch, [bystanders, dropped], rate, self.warmup)?;
         run.open_window(CALM)?;
         run.pass(self.calm, "calm")?;
         let from = run.open_window(STORM)?;

@@ -2,6 +2,7 @@
 
 use super::{KEY, pair, socket_of, wait};
 use crate::base::Key;
+use crate::limits;
 use crate::ring::contract::available_with_table;
 use crate::ring::{
     Batch, Completion, Errno, Interest, ListenerOptions, Readiness, Ring, ShortCause, Socket, Unavailable,
@@ -370,12 +371,12 @@ fn a_ring_without_a_listener_does_not_accept() {
 
 #[test]
 fn a_table_beyond_any_limit_is_refused_with_the_cure() {
-    const TOO_MANY: u32 = (1 << 20) + 1;
     let Some(capabilities) = available_with_table() else {
         return;
     };
-    let refused = UringBuilder::without_listener(&capabilities, options(Some(TOO_MANY))).map(drop);
-    assert_eq!(refused, Err(Unavailable::TableTooLarge { slots: TOO_MANY }));
+    let slots = u32::try_from(limits::REGISTERED_SLOTS_MAX + 1).unwrap();
+    let refused = UringBuilder::without_listener(&capabilities, options(Some(slots))).map(drop);
+    assert_eq!(refused, Err(Unavailable::TableTooLarge { slots }));
 }
 
 #[test]

@@ -4,7 +4,7 @@
 //! keep up ends the journaling, loudly, and not the feed. Invariant: within an epoch no number is ever given to two
 //! contents, whatever was killed, lost its power or was full.
 //!
-//! - [`format`]: the bytes of records; [`scan`]: a segment from its first to its last good one; [`roll`]: what they say;
+//! - [`mod@format`]: the bytes of records; [`scan`]: a segment from its first to its last good one; [`roll`]: what they say;
 //! - [`policy`]: what the command line says;
 //! - [`directory`], [`epoch`]: the files, and how the last server left them;
 //! - [`recovery`]: bringing the sequencer to where it was;

@@ -10,6 +10,7 @@ use crate::ring::descriptors::{DescriptorShortage, Registered, TableShortage, ra
 use crate::ring::{Descriptors, ListenerOptions, UringOptions};
 use crate::shard::Size;
 use crate::tape::Shape;
+use crate::writer::Formats;
 use crate::writer::source::{SourceSpec, Speed};
 use crate::writer::{JournalError, JournalSpec};
 
@@ -41,7 +42,9 @@ pub struct Config {
     pub wait_for: u64,
     /// The length from which messages are compressed for clients that ask for it; `None` for no compression.
     pub compression: Option<usize>,
-    /// Bytes of each of the tape's tracks; a power of two.
+    /// Whether messages are also there for clients that would have them in binary.
+    pub binary: bool,
+    /// Bytes of the tape's track of JSON, a power of two, from which the others' follow.
     pub track_bytes: usize,
     /// Records of the tape's index; a power of two.
     pub records: usize,
@@ -118,8 +121,18 @@ impl Config {
             journal: None,
             wait_for: 0,
             compression: None,
+            binary: true,
             track_bytes: limits::TRACK_BYTES_DEFAULT,
             records: limits::TAPE_RECORDS_DEFAULT,
+        }
+    }
+
+    /// In which forms every message goes on the tape.
+    #[must_use]
+    pub fn formats(&self) -> Formats {
+        Formats {
+            deflated: self.compression,
+            binary: self.binary,
         }
     }
 
@@ -141,8 +154,7 @@ impl Config {
         let shards = shards(self.shards);
         let shape = Shape {
             records: self.records,
-            // With compression there is a second one, for those who ask for it.
-            track_bytes: vec![self.track_bytes; 1 + usize::from(self.compression.is_some())],
+            track_bytes: self.formats().track_bytes(self.track_bytes),
             readers: shards,
         };
         shape.check().map_err(StartError::Tape)?;

@@ -19,7 +19,6 @@ use crate::ring::{Bell, Errno, ListenError, UringBuilder, listen, probe};
 use crate::shard::{Shard, Site};
 use crate::tape::{self, Reader, Writer};
 use crate::writer::journal::{self, Lock, Opened};
-use crate::writer::sequencer::NATIVE_JSON_DEFLATED;
 use crate::writer::source::{Progress, Source};
 use crate::writer::{Clock, Feed, FeedEnd, Journal, Sequencer, runtime};
 
@@ -280,10 +279,7 @@ impl Prepared {
             // Its tape stays empty.
             return Ok((None, None));
         };
-        let mut sequencer = match config.compression {
-            Some(threshold) => Sequencer::compressing(tape, threshold),
-            None => Sequencer::new(tape),
-        };
+        let mut sequencer = Sequencer::writing(tape, config.formats());
         let wall_ns = Clock::start().now().wall_ns;
         let opened = config
             .journal
@@ -353,8 +349,13 @@ fn site(resolved: &Resolved, shard: usize, prepared: Option<&Prepared>) -> Site 
                 Some(_) => site.journaled(Arc::clone(&prepared.journal_census)),
                 None => site,
             };
-            match config.compression {
-                Some(_) => site.compressing(NATIVE_JSON_DEFLATED),
+            let formats = config.formats();
+            let site = match formats.deflated_track() {
+                Some(track) => site.compressing(track),
+                None => site,
+            };
+            match formats.binary_track() {
+                Some(track) => site.speaking_binary(track),
                 None => site,
             }
         }

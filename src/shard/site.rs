@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::deflaters::Deflaters;
 use crate::base::JournalCensus;
+use crate::dialect::Encoding;
 use crate::limits::{PING_INTERVAL_MS, REPLY_BYTES_MAX, TRACK_WINDOW_BITS};
 use crate::tape::Track;
 use crate::wire::{DeflatePolicy, Inflater};
@@ -14,8 +15,8 @@ pub const KINDS: [&str; 3] = ["trade", "bbo", "book"];
 pub const FEED_PATH: &str = "/v1/ws";
 /// Where load balancers ask.
 pub const HEALTH_PATH: &str = "/healthz";
-/// The languages that are spoken.
-pub const PROTOCOLS: &[&str] = &["tickwire.v1.json"];
+/// The languages that may be spoken, with the one that is always spoken first.
+pub const PROTOCOLS: &[&str] = &[Encoding::Json.subprotocol(), Encoding::Binary.subprotocol()];
 
 /// Bytes that there is room for in what is being written: the longest reply, and what surrounds it.
 pub(super) const SCRATCH_BYTES: usize = 2 * REPLY_BYTES_MAX;
@@ -55,6 +56,8 @@ pub struct Site {
     pub track: Track,
     /// The same for those who agreed on permessage-deflate.
     pub track_deflated: Track,
+    /// The track of the native binary language, where that is spoken.
+    pub track_binary: Option<Track>,
     /// What is agreed on about compression with those who ask for it; `None` where it is not offered.
     pub deflate: Option<DeflatePolicy>,
     /// Inflates what they send.
@@ -94,6 +97,24 @@ impl Site {
                 ..DeflatePolicy::default()
             }),
             ..self
+        }
+    }
+
+    /// The same where `track` holds every message in binary.
+    #[must_use]
+    pub fn speaking_binary(self, track: Track) -> Self {
+        Self {
+            track_binary: Some(track),
+            ..self
+        }
+    }
+
+    /// The languages that are spoken.
+    #[must_use]
+    pub fn protocols(&self) -> &'static [&'static str] {
+        match self.track_binary {
+            Some(_) => PROTOCOLS,
+            None => &PROTOCOLS[..1],
         }
     }
 

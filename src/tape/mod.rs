@@ -98,7 +98,7 @@ mod tests;
 pub use pin::Parked;
 pub use reader::Reader;
 pub use record::{ChannelId, ChannelInfo, Class, Position, Record, RecordKind, Span, Track};
-pub use shape::{Shape, TapeError};
+pub use shape::{Shape, TRACK, TapeError};
 pub use writer::{DeclareError, Entry, Full, Writer};
 
 /// A new tape: its one writer, and its readers in the order of their numbers.

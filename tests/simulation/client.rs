@@ -4,6 +4,8 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use serde_json::{Value, json};
 use tickwire::base::Prng;
+use tickwire::dialect::native_binary::{Content, Message};
+use tickwire::dialect::native_json::encode;
 use tickwire::ring::{Client as Socket, ClientState};
 
 use super::frames;
@@ -17,6 +19,8 @@ pub struct Client {
     outgoing: VecDeque<u8>,
     incoming: Vec<u8>,
     upgraded: bool,
+    /// Whether ticks come in binary.
+    binary: bool,
     /// The window of the server's compressed messages, where compression was agreed on.
     deflate: Option<u8>,
     /// Requests whose reply has not come, oldest first, and where the channels stood when each was sent.
@@ -69,10 +73,10 @@ impl Client {
         } else {
             String::new()
         };
-        let protocol = if prng.chance(1, 2) {
-            "Sec-WebSocket-Protocol: tickwire.v1.json\r\n"
-        } else {
-            ""
+        let protocol = match prng.below(4) {
+            0 => "Sec-WebSocket-Protocol: tickwire.v1.json, tickwire.v1.bin\r\n",
+            1 | 2 => "Sec-WebSocket-Protocol: tickwire.v1.bin, tickwire.v1.json\r\n",
+            _ => "",
         };
         let extensions = match prng.below(4) {
             0 => "Sec-WebSocket-Extensions: permessage-deflate; client_max_window_bits\r\n",
@@ -92,6 +96,7 @@ impl Client {
             outgoing: head.into_bytes().into(),
             incoming: Vec::new(),
             upgraded: false,
+            binary: false,
             deflate: None,
             pending: VecDeque::new(),
             next_id: 1,
@@ -278,10 +283,10 @@ impl Client {
                 "{head}"
             );
             self.upgraded = true;
-            if let Some(agreed) = head
-                .split("\r\n")
-                .find_map(|line| line.strip_prefix("Sec-WebSocket-Extensions: "))
-            {
+            let field = |name| head.split("\r\n").find_map(|line| line.strip_prefix(name));
+            self.binary = field("Sec-WebSocket-Protocol: ") == Some("tickwire.v1.bin");
+            if let Some(agreed) = field("Sec-WebSocket-Extensions: ") {
+                assert!(!self.binary, "what is binary is not compressed");
                 let expected = "permessage-deflate; server_no_context_takeover; client_no_context_takeover; \
                                 server_max_window_bits=12";
                 assert_eq!(agreed, expected);
@@ -298,6 +303,10 @@ impl Client {
             );
             match opcode {
                 1 => self.message(std::str::from_utf8(&payload).unwrap(), oracle),
+                2 => {
+                    assert!(self.binary, "it was asked for");
+                    self.data(&binary_as_json(&payload), oracle);
+                }
                 0x41 => {
                     let message = frames::inflated(&payload, self.deflate.unwrap());
                     self.message(std::str::from_utf8(&message).unwrap(), oracle);
@@ -326,7 +335,10 @@ impl Client {
         match value["t"].as_str().unwrap() {
             "hello" => {}
             "ack" | "pong" | "error" => self.reply(&value, oracle),
-            _ => self.data(text, oracle),
+            _ => {
+                assert!(!self.binary, "ticks come in binary frames");
+                self.data(text, oracle);
+            }
         }
     }
 
@@ -491,4 +503,16 @@ impl Client {
         ];
         CHANNELS[self.prng.below(CHANNELS.len() as u64) as usize].to_owned()
     }
+}
+
+/// A binary tick as the text that others get.
+fn binary_as_json(payload: &[u8]) -> String {
+    let mut levels = Vec::new();
+    let message = Message::decode(payload, &mut levels).unwrap();
+    let Content::Tick(stamp, tick) = message.content else {
+        panic!("{message:?}");
+    };
+    let mut text = Vec::new();
+    encode(&mut text, &stamp, &tick);
+    String::from_utf8(text).unwrap()
 }

@@ -8,6 +8,7 @@ use crate::tree::TextFile;
 /// The parsers of what a peer, a file or standard input may say.
 pub(crate) const FILES: &[&str] = &[
     "src/client/url.rs",
+    "src/dialect/native_binary/decode.rs",
     "src/dialect/native_json/command.rs",
     "src/dialect/native_json/fields.rs",
     "src/dialect/native_json/input.rs",

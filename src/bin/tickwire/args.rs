@@ -149,10 +149,14 @@ pub(crate) struct Feed {
     /// Compress messages for clients that ask for permessage-deflate: once for all of them, on a track of its own
     /// that takes as much memory as the first.
     #[arg(long, default_value = "off", value_name = "off|on")]
-    pub(crate) compression: Compression,
+    pub(crate) compression: Switch,
     /// Shorter messages are sent as they are.
     #[arg(long, default_value_t = limits::COMPRESSION_THRESHOLD_DEFAULT, value_name = "BYTES")]
     pub(crate) compression_threshold: usize,
+    /// Serve tickwire.v1.bin too: each message once more in binary, for all clients that ask for it, on a track of its own
+    /// that takes half as much memory as the first.
+    #[arg(long, default_value = "on", value_name = "off|on")]
+    pub(crate) binary: Switch,
     /// Bytes of recent messages that the tape holds; a power of two.
     #[arg(long, default_value_t = limits::TRACK_BYTES_DEFAULT, value_name = "BYTES")]
     pub(crate) tape_bytes: usize,
@@ -220,7 +224,7 @@ pub(crate) enum DescriptorsArg {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
-pub(crate) enum Compression {
+pub(crate) enum Switch {
     Off,
     On,
 }
@@ -345,7 +349,8 @@ fn feed(size: &Size, feed: &Feed, tuning: &Tuning) -> Config {
         descriptors: size.descriptors.into(),
         memory: size.memory,
         subscriptions: feed.subscriptions,
-        compression: (feed.compression == Compression::On).then_some(feed.compression_threshold),
+        compression: (feed.compression == Switch::On).then_some(feed.compression_threshold),
+        binary: feed.binary == Switch::On,
         track_bytes: feed.tape_bytes,
         records: feed.tape_records,
         journal: feed.journal.spec(),

@@ -12,8 +12,9 @@ pub mod reply;
 mod fields;
 mod string;
 
+pub use super::Stamp;
 pub use command::{Command, CommandError};
-pub use encode::{Stamp, encode};
+pub use encode::encode;
 pub use input::{Input, InputError};
 pub use message::{MessageError, ServerMessage};
 pub use reply::{Ack, Hello, HelloLimits, Pong};

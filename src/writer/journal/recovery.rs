@@ -16,7 +16,8 @@ use super::policy::JournalSpec;
 use super::roll::Roll;
 use super::scan::{Scanned, Scanner};
 use crate::limits;
-use crate::writer::sequencer::{NATIVE_JSON, Sequencer};
+use crate::writer::formats::NATIVE_JSON;
+use crate::writer::sequencer::Sequencer;
 
 /// A journal that was read and is ready to be gone on with.
 #[derive(Debug)]

@@ -11,8 +11,9 @@ use super::*;
 use crate::base::{JournalCensus, Now, Prng};
 use crate::market::{BookUpdate, BookUpdateKind, Decimal, Level, Quote, Side, Tick, Trade};
 use crate::tape::{self, Position, Shape};
+use crate::writer::formats::{Formats, NATIVE_JSON};
 use crate::writer::runtime::runtime;
-use crate::writer::sequencer::{NATIVE_JSON, NATIVE_JSON_DEFLATED, Sequencer};
+use crate::writer::sequencer::Sequencer;
 use crate::writer::source::Event;
 
 /// A directory that goes away with its test.
@@ -207,21 +208,35 @@ pub(super) type State = (String, u64, u64, Vec<u8>);
 pub(super) fn sequencer() -> Sequencer {
     let shape = Shape {
         records: 1024,
-        track_bytes: vec![limits::TRACK_BYTES_MIN; 2],
+        track_bytes: FORMATS.track_bytes(limits::TRACK_BYTES_MIN),
         readers: 1,
     };
     let (writer, _) = tape::new(&shape).unwrap();
-    Sequencer::compressing(writer, 0)
+    Sequencer::writing(writer, FORMATS)
 }
+
+/// Every form that there is.
+const FORMATS: Formats = Formats {
+    deflated: Some(0),
+    binary: true,
+};
 
 pub(super) fn messages(sequencer: &Sequencer) -> Vec<Message> {
     let tape = sequencer.tape();
     let positions = (tape.tail().number()..tape.head().number()).map(Position::new);
     let live = positions.filter(|&position| tape.record(position).kind.is_live());
     live.map(|position| {
-        let frames = [NATIVE_JSON, NATIVE_JSON_DEFLATED].map(|track| tape.frame(track, position).to_vec());
+        let tracks = [
+            Some(NATIVE_JSON),
+            FORMATS.deflated_track(),
+            FORMATS.binary_track(),
+        ];
+        let frames = tracks
+            .into_iter()
+            .flatten()
+            .map(|track| tape.frame(track, position).to_vec());
         let name = sequencer.name(tape.record(position).channel).to_owned();
-        (name, tape.record(position).seq, frames.to_vec())
+        (name, tape.record(position).seq, frames.collect())
     })
     .collect()
 }

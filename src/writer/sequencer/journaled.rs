@@ -5,8 +5,9 @@
 
 use super::{
     BookUpdateKind, ChannelName, Entry, NATIVE_JSON, PublishError, RecordKind, Sequencer, Stamp, Tick,
-    check_kind, encode,
+    refusal,
 };
+use crate::dialect::native_json::encode;
 use crate::market::ChannelClass;
 use crate::tape::ChannelId;
 
@@ -84,7 +85,7 @@ impl Sequencer {
     #[must_use]
     pub fn accepted(&self) -> Option<Journaled<'_>> {
         let staged = self.staged.first()?;
-        Some(self.journaled(staged.entry, text_of(&self.frames[staged.frame.clone()])))
+        Some(self.journaled(staged.entry, text_of(self.press.json(&staged.frames))))
     }
 
     /// The state of the channel of this number; `None` when it has none. A text that is not on the tape as it is, is
@@ -166,7 +167,7 @@ impl Sequencer {
         }
         if staged.is_err() {
             self.staged.clear();
-            self.frames.clear();
+            self.press.clear();
             if known.is_none() {
                 self.abandon_opened();
             }
@@ -213,7 +214,7 @@ impl Sequencer {
 /// A record is of a kind that its channel's class has, or what the sequencer keeps would not be what is on the tape.
 fn check_restored(name: ChannelName<'_>, restored: &Restored<'_>) -> Result<(), PublishError> {
     if let Some(tick) = &restored.tick {
-        check_kind(name, tick)?;
+        refusal::check(name, tick)?;
     }
     let delta = match &restored.tick {
         Some(Tick::Book(update)) => update.kind == BookUpdateKind::Delta,

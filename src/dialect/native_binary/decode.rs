@@ -4,7 +4,7 @@
 //! a book. What a later version appends is skipped: by the length of a block, by that of a level, at the end of a
 //! message.
 //!
-//! Invariant: what is accepted is a tick that [`encode`](super::encode) can write, and a name that needs no escaping.
+//! Invariant: what is accepted is a tick that [`encode`](super::encode()) can write, and a name that needs no escaping.
 
 #![deny(
     clippy::indexing_slicing,

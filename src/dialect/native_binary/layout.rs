@@ -100,7 +100,7 @@ pub mod book {
     pub const LEVEL: usize = 16;
 }
 
-/// A book of other numbers: each level says its powers of ten itself. Otherwise as [`book`](self::book).
+/// A book of other numbers: each level says its powers of ten itself. Otherwise as [`book`].
 pub mod mixed_book {
     /// The number of a whole book.
     pub const SNAPSHOT: u16 = 5;

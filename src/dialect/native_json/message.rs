@@ -113,7 +113,7 @@ impl<'a> ServerMessage<'a> {
         })
     }
 
-    /// What [`encode`](super::encode) would say of this tick.
+    /// What [`encode`](super::encode()) would say of this tick.
     ///
     /// ```
     /// use tickwire::dialect::Stamp;

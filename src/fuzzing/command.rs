@@ -118,7 +118,11 @@ fn written(command: &Command<'_>) -> String {
         let channels = serde_json::to_string(command.channels()).expect("names are text");
         text.push_str(&format!(",\"ch\":{channels}"));
     }
-    if let Command::Subscribe { since: Some(Since { epoch, seqs }), .. } = command {
+    if let Command::Subscribe {
+        since: Some(Since { epoch, seqs }),
+        ..
+    } = command
+    {
         let epoch = serde_json::to_string(epoch).expect("an epoch is text");
         text.push_str(&format!(",\"since\":{{\"epoch\":{epoch}"));
         for (channel, seq) in seqs {

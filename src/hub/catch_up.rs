@@ -219,10 +219,7 @@ impl Hub {
         let wish = subscription.wish();
         let floor = wish.floor(self.observed);
         let image = if wish.joins() { floor.max(place.end) } else { floor };
-        Since {
-            append: floor,
-            image,
-        }
+        Since { append: floor, image }
     }
 
     fn reserve(&self, wanted: &mut Wanted) {

@@ -138,7 +138,11 @@ impl Hub {
         } = *self.client(key);
         let newest = self.observed;
         self.pool.wish(&mine, |wish| {
-            let before = if bounded { wish.floor(newest) } else { Position::NONE };
+            let before = if bounded {
+                wish.floor(newest)
+            } else {
+                Position::NONE
+            };
             wish.anew(before.max(floor))
         });
         let client = self.client_mut(key);

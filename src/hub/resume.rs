@@ -73,7 +73,9 @@ impl Hub {
     fn is_sent(&self, key: Key, id: ChannelId) -> bool {
         let (live, mine) = (self.is_live(key), self.client(key).subscriptions);
         let patterns = [TopicId::Kind(self.channel(id).kind()), TopicId::All];
-        let mut found = patterns.into_iter().filter_map(|pattern| self.pool.find(&mine, pattern));
+        let mut found = patterns
+            .into_iter()
+            .filter_map(|pattern| self.pool.find(&mine, pattern));
         found.any(|entry| live || !entry.wish().joins())
     }
 

@@ -59,7 +59,7 @@ impl Desk<'_> {
         match request.target().path() {
             HEALTH_PATH if request.method() != "GET" => Answer::Refuse(Refusal::MethodNotAllowed),
             HEALTH_PATH => {
-                write_ok("ok\n", &mut self.site.frame);
+                write_ok(self.site.health(), &mut self.site.frame);
                 Answer::Say
             }
             path if self.site.service == Service::Echo || path == FEED_PATH => {

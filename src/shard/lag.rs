@@ -54,7 +54,9 @@ impl<R: Ring> Shard<R> {
     pub(super) fn warn(&mut self, key: Key, since_ns: u64, now: Now) {
         if self.hub.warn(key) {
             self.site.frame.clear();
-            notice(&mut self.site, |text| write_warning(text, behind_ms(since_ns, now)));
+            notice(&mut self.site, |text| {
+                write_warning(text, behind_ms(since_ns, now))
+            });
             self.tell(key, now);
         }
         self.queue(key);
@@ -63,8 +65,7 @@ impl<R: Ring> Shard<R> {
     /// The writer is about to overwrite what is before `tail`: who still wants some of it gives it up, and is told what.
     pub(super) fn lapse(&mut self, tail: Position, now: Now) {
         let CatchUp { lapse, wanted, .. } = &mut self.catch_up;
-        self.hub
-            .find_lapsing(tail, self.connections.slots.keys(), lapse);
+        self.hub.find_lapsing(tail, self.connections.slots.keys(), lapse);
         if lapse.is_empty() {
             return;
         }
@@ -78,12 +79,17 @@ impl<R: Ring> Shard<R> {
             }
             for gap in lapsed.gaps.iter().take(GAPS_MAX) {
                 let name = hub.channel(gap.channel).name();
-                notice(site, |text| write_gap(text, name, gap.from, gap.to, GapCause::Slow));
+                notice(site, |text| {
+                    write_gap(text, name, gap.from, gap.to, GapCause::Slow)
+                });
             }
             let Some(connection) = connections.slots.get_mut(lapsed.key) else {
                 return;
             };
-            let is_owed = connections.outboxes.append(&mut connection.outbox, &site.frame).is_ok();
+            let is_owed = connections
+                .outboxes
+                .append(&mut connection.outbox, &site.frame)
+                .is_ok();
             if is_owed && lapsed.gaps.len() <= GAPS_MAX {
                 told.push(lapsed.key);
             } else {

@@ -52,10 +52,10 @@ use crate::wire::Inflater;
 use catch_up::CatchUp;
 use flush::Pushed;
 use hot::Hot;
+pub use lag::Slack;
 use outgoing::Outgoing;
 pub use plan::{IDLE_CONNECTION_BYTES, Pace, SLOT_BYTES, Size};
 use receive::Intake;
-pub use lag::Slack;
 pub use site::{Service, Site};
 use wheel::Wheel;
 

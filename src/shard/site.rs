@@ -1,7 +1,10 @@
 //! What a shard offers to those who connect, what it tells them all, and where it answers.
 
+use std::sync::Arc;
+
 use super::deflaters::Deflaters;
 use super::lag::Slack;
+use crate::base::JournalCensus;
 use crate::dialect::Encoding;
 use crate::limits::{PING_INTERVAL_MS, REPLY_BYTES_MAX, TRACK_WINDOW_BITS};
 use crate::tape::Track;
@@ -50,6 +53,8 @@ pub struct Site {
     pub epoch: Box<str>,
     /// How far a client may be behind before it skips what is out of date.
     pub slack: Slack,
+    /// What the server's journal counts, where it has one.
+    pub journal: Option<Arc<JournalCensus>>,
     /// The track of the native JSON language.
     pub track: Track,
     /// The same for those who agreed on permessage-deflate.
@@ -128,6 +133,23 @@ impl Site {
         Self {
             ping_interval_ms,
             ..self
+        }
+    }
+
+    /// The same of a server that journals what it publishes.
+    #[must_use]
+    pub fn journaled(self, census: Arc<JournalCensus>) -> Self {
+        Self {
+            journal: Some(census),
+            ..self
+        }
+    }
+
+    /// What a load balancer is told. A feed that is not journaled, as it should be, is a feed still.
+    pub(super) fn health(&self) -> &'static str {
+        match &self.journal {
+            Some(journal) if journal.missing.read() > 0 => "ok, but not journaling\n",
+            Some(_) | None => "ok\n",
         }
     }
 

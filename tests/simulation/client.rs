@@ -54,10 +54,19 @@ pub enum Request {
         /// What it says that it has of some of them.
         since: BTreeMap<String, u64>,
     },
-    Unsubscribe { id: u64, channels: Vec<String> },
-    List { id: u64 },
-    Ping { id: u64 },
-    Nonsense { code: u64 },
+    Unsubscribe {
+        id: u64,
+        channels: Vec<String>,
+    },
+    List {
+        id: u64,
+    },
+    Ping {
+        id: u64,
+    },
+    Nonsense {
+        code: u64,
+    },
 }
 
 /// What the next number of a channel may be.
@@ -124,16 +133,14 @@ impl Client {
         };
         if lazy {
             let channels = channels.split(',').map(str::to_owned).collect();
-            client
-                .pending
-                .push_back((
-                    Request::Subscribe {
-                        id: None,
-                        channels,
-                        since: BTreeMap::new(),
-                    },
-                    BTreeMap::new(),
-                ));
+            client.pending.push_back((
+                Request::Subscribe {
+                    id: None,
+                    channels,
+                    since: BTreeMap::new(),
+                },
+                BTreeMap::new(),
+            ));
         } else if everything {
             client.subscribe(vec!["*".to_owned()], &Oracle::default());
         }
@@ -254,7 +261,11 @@ impl Client {
         assert!(self.upgraded && self.incoming.is_empty(), "no half frame is left");
         assert!(self.pending.is_empty(), "every request was answered");
         assert!(self.pings.is_empty(), "every ping was answered");
-        assert!(self.replaying.is_empty(), "every replay has ended: {:?}", self.replaying);
+        assert!(
+            self.replaying.is_empty(),
+            "every replay has ended: {:?}",
+            self.replaying
+        );
         for (channel, bounds) in &self.standing {
             let newest = oracle.newest(channel);
             match bounds {
@@ -391,7 +402,10 @@ impl Client {
                     let channel = entry["ch"].as_str().unwrap();
                     let known = before.get(channel).copied().unwrap_or(0);
                     let is_ahead = since.get(channel).is_some_and(|seq| *seq > known);
-                    assert!(entry["code"] != 4010 || is_ahead || channel.ends_with('*'), "{entry}");
+                    assert!(
+                        entry["code"] != 4010 || is_ahead || channel.ends_with('*'),
+                        "{entry}"
+                    );
                 }
             }
             Request::Unsubscribe { id, channels } => {
@@ -464,13 +478,18 @@ impl Client {
         assert!(self.covered(channel), "{value}");
         match value["why"].as_str() {
             Some("slow") => assert!(self.warned, "{value}"),
-            why => assert!(why == Some("expired") && self.replaying.contains(channel), "{value}"),
+            why => assert!(
+                why == Some("expired") && self.replaying.contains(channel),
+                "{value}"
+            ),
         }
-        assert!(!channel.starts_with("bbo:") && !channel.starts_with("book:"), "{value}");
+        assert!(
+            !channel.starts_with("bbo:") && !channel.starts_with("book:"),
+            "{value}"
+        );
         assert!(from <= to && to <= oracle.newest(channel), "{value}");
         self.follow(channel, from);
-        self.standing
-            .insert(channel.to_owned(), Some(Bounds::After(to)));
+        self.standing.insert(channel.to_owned(), Some(Bounds::After(to)));
     }
 
     /// The number must be the next of the channel.
@@ -540,7 +559,10 @@ impl Client {
     fn subscribe(&mut self, channels: Vec<String>, oracle: &Oracle) {
         let id = self.id();
         let mut since = BTreeMap::new();
-        for channel in channels.iter().filter(|channel| oracle.channels.contains_key(*channel)) {
+        for channel in channels
+            .iter()
+            .filter(|channel| oracle.channels.contains_key(*channel))
+        {
             let newest = oracle.newest(channel);
             if self.prng.chance(1, 2) {
                 let near = newest.saturating_sub(self.prng.below(20));
@@ -551,7 +573,11 @@ impl Client {
         let mut request = json!({"op": "sub", "id": id, "ch": channels});
         if !since.is_empty() {
             request["since"] = json!(since);
-            let epoch = if self.prng.chance(1, 8) { "another" } else { "epoch" };
+            let epoch = if self.prng.chance(1, 8) {
+                "another"
+            } else {
+                "epoch"
+            };
             request["since"]["epoch"] = json!(epoch);
         }
         self.request(request);

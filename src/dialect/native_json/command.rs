@@ -90,13 +90,18 @@ impl<'a> Command<'a> {
     /// when `since` does not say within which epoch which numbers were seen, and [`Code::BadRequest`] when any other
     /// field is missing, there twice or ill-typed, or there are too many channels.
     pub fn parse(text: &'a str) -> Result<Self, CommandError> {
-        let fields = fields::read(text, &["op", "id", "ch", "t0", "since"]).map_err(|error| unread(&error))?;
+        let fields =
+            fields::read(text, &["op", "id", "ch", "t0", "since"]).map_err(|error| unread(&error))?;
         let Fields {
             values: [op, id, ch, t0, since],
             twice,
         } = fields;
         let id = read_id(id)?;
-        Self::from_fields(id, twice, op, [ch, t0, since]).map_err(|(code, message)| CommandError { code, id, message })
+        Self::from_fields(id, twice, op, [ch, t0, since]).map_err(|(code, message)| CommandError {
+            code,
+            id,
+            message,
+        })
     }
 
     /// The channels that it names.
@@ -134,7 +139,10 @@ impl<'a> Command<'a> {
             "sub" => Ok(Self::Subscribe {
                 id,
                 channels: read_channels(ch)?,
-                since: since.filter(|since| *since != "null").map(read_since).transpose()?,
+                since: since
+                    .filter(|since| *since != "null")
+                    .map(read_since)
+                    .transpose()?,
             }),
             "unsub" => Ok(Self::Unsubscribe {
                 id,
@@ -231,7 +239,9 @@ fn read_since(value: &str) -> Result<Since<'_>, Fault> {
     let bad = |message: String| (Code::BadSince, message);
     let read = serde_json::Deserializer::from_str(value).deserialize_map(EntriesVisitor);
     let mut entries = read.map_err(|_| bad(format!("since: expected an object, found {}", cut(value))))?;
-    let epoch = entries.remove("epoch").and_then(|epoch| fields::string(epoch.get()));
+    let epoch = entries
+        .remove("epoch")
+        .and_then(|epoch| fields::string(epoch.get()));
     let epoch = epoch.ok_or_else(|| bad("since.epoch: expected a string".to_owned()))?;
     if entries.len() > REQUEST_CHANNELS_MAX {
         return Err(bad(format!("since: more than {REQUEST_CHANNELS_MAX} channels")));
@@ -240,7 +250,9 @@ fn read_since(value: &str) -> Result<Since<'_>, Fault> {
     for (channel, value) in entries {
         let seq = fields::unsigned(value.get()).ok_or_else(|| {
             let (channel, found) = (cut(&channel), cut(value.get()));
-            bad(format!("since.{channel}: expected an unsigned integer of 64 bits, found {found}"))
+            bad(format!(
+                "since.{channel}: expected an unsigned integer of 64 bits, found {found}"
+            ))
         })?;
         seqs.insert(channel, seq);
     }

@@ -115,9 +115,11 @@ mod tests {
 
     fn channels(query: &str) -> Option<Vec<String>> {
         match Command::from_query(query).unwrap() {
-            Some(Command::Subscribe { id: None, channels, since: None }) => {
-                Some(channels.into_iter().map(Cow::into_owned).collect())
-            }
+            Some(Command::Subscribe {
+                id: None,
+                channels,
+                since: None,
+            }) => Some(channels.into_iter().map(Cow::into_owned).collect()),
             None => None,
             Some(other) => panic!("{other:?}"),
         }

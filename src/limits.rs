@@ -68,8 +68,10 @@ pub const CHANNELS_MAX: usize = 64 * 1024;
 pub const KINDS_MAX: usize = 256;
 /// Records that the index holds unless the command line says otherwise; a power of two.
 pub const TAPE_RECORDS_DEFAULT: usize = 256 * 1024;
-/// The least that may be. Less: refused at start.
+/// The least and the most that may be. Beyond: refused at start.
 pub const TAPE_RECORDS_MIN: usize = 64;
+/// See the former.
+pub const TAPE_RECORDS_MAX: usize = 1 << 28;
 /// Bytes of a track unless the command line says otherwise; a power of two.
 pub const TRACK_BYTES_DEFAULT: usize = 64 * 1024 * 1024;
 /// The least a track may be: what follows from [`FRAME_BYTES_MAX`]. Less: refused at start.
@@ -101,6 +103,34 @@ pub const SIM_BOOK_LEVELS: usize = 40;
 
 /// Events that the writer publishes amid a burst before it rings for sleeping shards.
 pub const EVENTS_PER_BELL: u64 = 64;
+
+// ---- writer: the journal ----------------------------------------------------------------------
+
+/// Messages that are journaled at once, and so shown at once. Beyond: they are written before more are published.
+pub const JOURNAL_BATCH_MESSAGES: u64 = 1024;
+/// Bytes that are journaled at once, one message and its channel's name more or less. Beyond: likewise.
+pub const JOURNAL_BATCH_BYTES: usize = 256 * 1024;
+/// Bytes of channels' states that a batch adds to a segment that was begun by rotation, more or less one state. Beyond:
+/// they go into the next batch.
+pub const JOURNAL_CHECKPOINT_BYTES: usize = 64 * 1024;
+/// How long the feed waits for the journal's disk. Beyond: it goes on and is not journaled, see `docs/journal.md`.
+pub const JOURNAL_STALL_MS: u64 = 2_000;
+/// Between two attempts to journal again.
+pub const JOURNAL_RETRY_MS: u64 = 1_000;
+/// Between syncs unless the command line says otherwise.
+pub const JOURNAL_SYNC_MS_DEFAULT: u64 = 100;
+/// The most that the command line may say. Beyond: refused at start.
+pub const JOURNAL_SYNC_MS_MOST: u64 = 60_000;
+/// Bytes of messages from which on a segment is finished, unless the command line says otherwise.
+pub const JOURNAL_SEGMENT_BYTES_DEFAULT: u64 = 64 * 1024 * 1024;
+/// The least that the command line may say. Less: refused at start.
+pub const JOURNAL_SEGMENT_BYTES_LEAST: u32 = 64 * 1024;
+/// The most that it may say. Beyond: refused at start.
+pub const JOURNAL_SEGMENT_BYTES_MOST: u32 = 1024 * 1024 * 1024;
+/// Bytes that a journal's segments may take unless the command line says otherwise. Beyond: the oldest are removed.
+pub const JOURNAL_RETAIN_BYTES_DEFAULT: u64 = 1024 * 1024 * 1024;
+/// Bytes of a segment that are read in one go when a server starts.
+pub const JOURNAL_READ_BYTES: usize = 256 * 1024;
 
 // ---- hub and connection ---------------------------------------------------------------------
 
@@ -245,6 +275,14 @@ pub const CATCH_UP_BYTES: usize = 256 * 1024;
 /// Bytes that all connections of a shard together are caught up by in one turn, so that the tape's writer and the
 /// live connections do not wait long.
 pub const CATCH_UP_TURN_BYTES: usize = 8 * 1024 * 1024;
+
+/// A client that is behind by more milliseconds than this skips what is out of date, unless the command line says otherwise.
+pub const BEHIND_MS: u64 = 500;
+/// The same in bytes of its track: what is sent to it in one go is sent as it is.
+pub const BEHIND_BYTES: u64 = CATCH_UP_BYTES as u64;
+
+/// Gaps that a client is told of at once. Beyond: close 4008.
+pub const GAPS_MAX: usize = 1024;
 
 // ---- ring: the kernel boundary of one shard -----------------------------------------------------
 
@@ -408,6 +446,9 @@ const _: () = assert!(SOCKET_UNSENT_BYTES == SOCKET_SEND_BYTES / 2);
 const _: () =
     assert!(SOCKET_BUFFER_BYTES_LEAST <= SOCKET_SEND_BYTES && SOCKET_SEND_BYTES <= SOCKET_BUFFER_BYTES_MOST);
 const _: () = assert!(LISTEN_BACKLOG <= LISTEN_BACKLOG_MOST);
+const _: () = assert!(JOURNAL_SEGMENT_BYTES_DEFAULT <= JOURNAL_SEGMENT_BYTES_MOST as u64);
+const _: () = assert!(JOURNAL_RETAIN_BYTES_DEFAULT > JOURNAL_SEGMENT_BYTES_DEFAULT);
+const _: () = assert!(JOURNAL_SYNC_MS_DEFAULT <= JOURNAL_SYNC_MS_MOST);
 const _: () = assert!(SIM_BOOK_LEVELS <= BOOK_LEVELS_MAX);
 const _: () = assert!(CLIENT_MESSAGE_BYTES_MAX as usize >= FRAME_BYTES_MAX);
 const _: () = assert!(CLIENT_MESSAGE_BYTES_MAX as usize >= REPLY_BYTES_MAX);

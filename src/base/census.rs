@@ -16,14 +16,36 @@ pub struct Census {
     pub accepted: Gauge,
     /// Connections answered 503 or closed unanswered for want of a slot.
     pub refused: Gauge,
-    /// Connections closed 4008: the tape had let go of what they still wanted.
+    /// Connections closed 4008: they could not be owed what they were to be told.
     pub lost: Gauge,
+    /// Times a connection was so far behind that it skipped what was out of date.
+    pub conflated: Gauge,
+    /// Times a connection gave up what the tape was about to let go of.
+    pub lapsed: Gauge,
     /// Sends that went out whole.
     pub sends: Gauge,
     /// Sends that a socket took in part or not at all.
     pub sends_short: Gauge,
-    /// Times the shard woke to find that the tape had moved on without it.
+    /// Times more was written than the shard could send to those who were live.
     pub overtaken: Gauge,
+}
+
+/// The numbers of a journal.
+#[derive(Debug, Default)]
+pub struct JournalCensus {
+    /// The number of the newest message that was taken.
+    pub messages: Gauge,
+    /// The number of the newest message that is on disk, with all before it: one that was acknowledged to be durable is
+    /// not above it.
+    pub durable: Gauge,
+    /// Bytes written.
+    pub bytes: Gauge,
+    /// Syncs.
+    pub syncs: Gauge,
+    /// Times that it could not be gone on with.
+    pub failures: Gauge,
+    /// 1 while what is published is not journaled, else 0.
+    pub missing: Gauge,
 }
 
 /// A number that one thread writes and others read.

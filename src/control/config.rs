@@ -12,6 +12,7 @@ use crate::shard::Size;
 use crate::tape::Shape;
 use crate::writer::Formats;
 use crate::writer::source::{SourceSpec, Speed};
+use crate::writer::{JournalError, JournalSpec};
 
 /// What was asked for of a server of ticks.
 #[derive(Clone, Debug)]
@@ -33,8 +34,10 @@ pub struct Config {
     pub tuning: Tuning,
     /// Where ticks come from.
     pub source: SourceSpec,
-    /// How fast a capture is replayed.
+    /// How fast a capture or a journal is replayed.
     pub speed: Speed,
+    /// Where what is published is journaled, and how; `None` for no journal.
+    pub journal: Option<JournalSpec>,
     /// How many clients must have subscribed before the source begins.
     pub wait_for: u64,
     /// The length from which messages are compressed for clients that ask for it; `None` for no compression.
@@ -115,6 +118,7 @@ impl Config {
             tuning: Tuning::default(),
             source,
             speed: Speed::REAL_TIME,
+            journal: None,
             wait_for: 0,
             compression: None,
             binary: true,
@@ -137,6 +141,7 @@ impl Config {
     /// # Errors
     /// When this machine cannot give what was asked for, or it takes more memory than was allowed.
     pub fn resolve(self) -> Result<Resolved, StartError> {
+        self.check_source()?;
         let asked = self.connections;
         self.draft()?.resolve(asked)
     }
@@ -155,6 +160,7 @@ impl Config {
         shape.check().map_err(StartError::Tape)?;
         check_size("bytes", self.track_bytes, limits::TRACK_BYTES_MIN)?;
         check_size("records", self.records, limits::TAPE_RECORDS_MIN)?;
+        self.check_journal()?;
         Ok(Resolved {
             listen: self.listen,
             shards,
@@ -166,6 +172,41 @@ impl Config {
             shape,
             purpose: Purpose::Feed(Box::new(self)),
         })
+    }
+}
+
+impl Config {
+    fn check_journal(&self) -> Result<(), StartError> {
+        let (least, most) = (
+            limits::JOURNAL_SEGMENT_BYTES_LEAST,
+            limits::JOURNAL_SEGMENT_BYTES_MOST,
+        );
+        let allowed = u64::from(least)..=u64::from(most);
+        match self.journal.as_ref().map(|journal| journal.segment_bytes) {
+            Some(asked) if !allowed.contains(&asked) => Err(StartError::OutOfRange {
+                option: "--journal-segment",
+                asked,
+                least,
+                most,
+            }),
+            Some(_) | None => Ok(()),
+        }
+    }
+
+    /// A journal that is its own source would never end.
+    fn check_source(&self) -> Result<(), StartError> {
+        let (Some(journal), SourceSpec::Journal { path }) = (&self.journal, &self.source) else {
+            return Ok(());
+        };
+        // A directory that cannot be found is not the other one.
+        let same = match (path.canonicalize(), journal.directory.canonicalize()) {
+            (Ok(source), Ok(journal)) => source == journal,
+            (Ok(_) | Err(_), Ok(_) | Err(_)) => *path == journal.directory,
+        };
+        if same {
+            return Err(StartError::Journal(JournalError::Circle { path: path.clone() }));
+        }
+        Ok(())
     }
 }
 

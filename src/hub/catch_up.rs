@@ -1,37 +1,23 @@
 //! Which records a client that is not live still wants, in tape order.
 //!
-//! Two walks serve every case. The *scan* goes forward from the client's cursor and keeps what its
-//! subscriptions match: it serves a client that was blocked, whose streams are then the same bytes in the same
-//! order as everybody's. The *join* goes backwards along single channels, from the newest record to the image
-//! that stands for all before it: it serves new subscriptions, and costs what it sends, however far back a quiet
-//! channel's image lies. A client has at most one join at a time; it is served before the scan goes on.
+//! Two things make them up. Of channels with an image, *joining* subscriptions want a [`chain`]: the newest image before
+//! the join's end and what follows it, or only what they lack where that is less. It is found backwards along single
+//! channels, and costs what it sends, however far back a quiet channel's image lies. Everything else is found by the
+//! *scan*, forward from the client's place: every message that its subscriptions match. So a client that was blocked for a
+//! moment is sent the same bytes in the same order as everybody; a newcomer is sent the state and then goes on; and one
+//! that is far behind joins anew, and is sent every message of append channels and the present state of the others.
 //!
-//! Neither walk keeps anything per client: where a walk stopped is a position in the client's slot.
+//! Neither keeps anything per client: where they stopped is one position in the client's slot, before which it has
+//! everything.
 
-use super::client::{Client, NEVER, Place};
+use super::client::{Client, Place};
 use super::range::Range;
 use super::subscription::{Subscription, Subscriptions};
 use super::topic::TopicId;
 use super::{Channel, Hub};
 use crate::base::Key;
 use crate::limits;
-use crate::tape::{ChannelId, Position, Reader, Span, Track};
-
-/// A record that the client wanted is not on the tape any more.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Lost {
-    /// The name of its channel.
-    pub channel: Box<str>,
-}
-
-/// What a slice came to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Caught {
-    /// How many of its ranges belong to the join.
-    pub joined: usize,
-    /// How many records were looked at.
-    pub records: usize,
-}
+use crate::tape::{ChannelId, Class, Position, Reader, Span, Track};
 
 /// One track of a pinned tape.
 #[derive(Clone, Copy, Debug)]
@@ -44,9 +30,18 @@ struct TrackView<'a> {
 #[derive(Debug, Default)]
 pub struct Wanted {
     positions: Vec<Position>,
-    channels: Vec<bool>,
-    kinds: Vec<bool>,
-    all: bool,
+    channels: Vec<Since>,
+    kinds: Vec<Since>,
+    all: Since,
+}
+
+/// From where on the scan takes the messages of channels.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Since {
+    /// Of append channels.
+    append: Position,
+    /// Of those with an image.
+    image: Position,
 }
 
 /// How far a slice may go, and how far it went.
@@ -54,89 +49,94 @@ pub struct Wanted {
 struct Slice<'a> {
     ranges: &'a mut Vec<Range>,
     first: usize,
-    /// Ranges before this one are not extended.
-    part: usize,
     records: usize,
     bytes: usize,
 }
 
+/// What a slice came to.
+#[derive(Clone, Copy, Debug)]
+pub struct Caught {
+    /// Where the client stood before: see [`Hub::step_back`].
+    pub before: Place,
+    /// How many records were looked at.
+    pub records: usize,
+}
+
+/// The tape has let go of the state that a client that joins was being sent.
+#[derive(Clone, Copy, Debug)]
+pub struct Fallen {
+    /// When the oldest record was published that the client may not have been sent, in nanoseconds since the epoch.
+    pub since_ns: u64,
+}
+
 impl Hub {
-    /// Appends to `ranges` the next slice of what the client `key` wants of its track, moves its place behind it,
-    /// and says what it came to.
+    /// Appends to `ranges` the next slice of what the client `key` wants of its track, and moves its place behind it.
     ///
     /// A slice ends after [`limits::CATCH_UP_RECORDS`] records, [`limits::CATCH_UP_BYTES`] bytes or
     /// [`limits::SEND_PARTS_MAX`] ranges, so that one client cannot keep the others waiting.
     ///
     /// # Errors
-    /// When the tape has let go of a record that the client still wanted; nothing is appended then.
+    /// When the client was so slow to take the state that it joined with, that it is out of date and not on the tape any
+    /// more. It skips to the present one: call again.
     pub fn catch_up(
         &mut self,
         key: Key,
         tape: &Reader,
         wanted: &mut Wanted,
         ranges: &mut Vec<Range>,
-    ) -> Result<Caught, Lost> {
+    ) -> Result<Caught, Fallen> {
         let Client {
             subscriptions: mine,
             mut place,
             track,
+            bounded,
             ..
         } = *self.client(key);
+        self.client_mut(key).fresh = false;
+        wanted.positions.clear();
+        let mut rest = NEVER;
+        if place.at < place.end {
+            rest = self.gather(&mine, &place, tape, wanted).inspect_err(|_| {
+                // Behind the image that has fallen there is a newer one, if not before the end of the join.
+                self.client_mut(key).place.end = self.observed;
+            })?;
+        }
+        let (before, gathered) = (place, wanted.positions.len());
         let track = TrackView { tape, track };
-        let (mut rest, mut records) = (NEVER, 0);
-        if place.join_next != NEVER {
-            rest = self.gather(&mine, &place, tape, wanted)?;
-            records = wanted.positions.len();
-        }
-        self.check_scan(&mine, &mut place, tape)?;
         let mut slice = Slice::new(ranges);
-        if place.join_next != NEVER {
-            let full_at = wanted
-                .positions
-                .iter()
-                .copied()
-                .find(|&at| !slice.take(track.span(at)));
-            place.join_next = full_at.unwrap_or(rest);
+        let scan_from = self.mark(&mine, &place, bounded, wanted);
+        place.at = self.walk(&place, (scan_from, rest), &track, wanted, &mut slice);
+        self.unmark(&mine, wanted);
+        if place.at >= place.end {
+            place.end = Position::NONE;
         }
-        let joined = slice.end_part();
-        if place.join_next == NEVER {
-            self.mark(&mine, wanted, |_| true);
-            place.cursor = self.scan(place.cursor, &track, wanted, &mut slice);
-            self.unmark(&mine, wanted);
-        }
-        records += limits::CATCH_UP_RECORDS - slice.records;
+        let records = gathered + limits::CATCH_UP_RECORDS - slice.records;
         self.client_mut(key).place = place;
-        Ok(Caught { joined, records })
+        Ok(Caught { before, records })
     }
 
-    /// Whether all that the client `key` still wants is on the tape.
-    ///
-    /// # Errors
-    /// When something is not.
-    pub fn check_lost(&self, key: Key, tape: &Reader, wanted: &mut Wanted) -> Result<(), Lost> {
-        let Client {
-            subscriptions: mine,
-            mut place,
-            ..
-        } = *self.client(key);
-        if place.join_next != NEVER {
-            let _rest = self.gather(&mine, &place, tape, wanted)?;
-        }
-        self.check_scan(&mine, &mut place, tape)
-    }
-
-    fn scan(
+    /// Fills the slice with what was gathered and what the scan finds, in tape order; says where it stopped. What was
+    /// gathered is complete up to `rest`.
+    fn walk(
         &self,
-        from: Position,
+        place: &Place,
+        (scan_from, rest): (Position, Position),
         track: &TrackView<'_>,
         wanted: &Wanted,
         slice: &mut Slice<'_>,
     ) -> Position {
-        let mut at = from;
-        while at < self.cursor && slice.records > 0 {
+        let mut gathered = wanted.positions.iter().copied().peekable();
+        while let Some(at) = gathered.next_if(|at| *at < scan_from) {
+            if !slice.take(track.span(at)) {
+                return at;
+            }
+        }
+        let end = self.cursor.max(place.end).min(rest);
+        let mut at = scan_from.min(rest);
+        while at < end && slice.records > 0 {
             let record = track.tape.record(at);
-            let channel = self.channel(record.channel);
-            let wants = record.kind.is_live() && wanted.wants(record.channel, channel);
+            let wants = gathered.next_if_eq(&at).is_some()
+                || record.kind.is_live() && wanted.wants(record.channel, self.channel(record.channel), at);
             if wants && !slice.take(track.span(at)) {
                 break;
             }
@@ -146,21 +146,24 @@ impl Hub {
         at
     }
 
-    /// Finds the first positions of the join, oldest first, from `place.join_next` on, as many as a slice takes: for each
-    /// channel that only the joining subscriptions match, what [`chain`] finds. Says where the rest begins.
+    /// Finds the first positions of the join, oldest first, from the client's place on, as many as a slice takes: for each
+    /// channel that only joining subscriptions match, what [`chain`] finds. Says where the rest begins.
     fn gather(
         &self,
         mine: &Subscriptions,
         place: &Place,
         tape: &Reader,
         wanted: &mut Wanted,
-    ) -> Result<Position, Lost> {
+    ) -> Result<Position, Fallen> {
         wanted.positions.clear();
-        self.mark(mine, wanted, |subscription| !subscription.joining());
+        self.reserve(wanted);
+        for subscription in self.pool.iter(mine).filter(|entry| !entry.wish().joins()) {
+            *wanted.topic(subscription.topic()) = Since::FIRST;
+        }
         let (mut result, mut rest) = (Ok(()), NEVER);
-        for subscription in self.pool.iter(mine).filter(|subscription| subscription.joining()) {
+        for subscription in self.pool.iter(mine).filter(|entry| entry.wish().joins()) {
             for (id, channel) in self.matching(subscription.topic()) {
-                if result.is_ok() && !wanted.wants(id, channel) {
+                if result.is_ok() && !wanted.wants(id, channel, Position::FIRST) {
                     result = chain(channel, place, tape, &mut wanted.positions);
                     if wanted.positions.len() >= 2 * limits::CATCH_UP_RECORDS {
                         rest = rest.min(wanted.keep_first());
@@ -179,24 +182,6 @@ impl Hub {
         result.map(|()| rest)
     }
 
-    /// Moves a scan that the tape has overtaken to the tail, if nothing that it wanted was between the two.
-    fn check_scan(&self, mine: &Subscriptions, place: &mut Place, tape: &Reader) -> Result<(), Lost> {
-        if place.cursor >= tape.tail() {
-            return Ok(());
-        }
-        for subscription in self.pool.iter(mine) {
-            for (_, channel) in self.matching(subscription.topic()) {
-                if fell_since(channel, place.cursor, tape) {
-                    return Err(Lost {
-                        channel: channel.name().into(),
-                    });
-                }
-            }
-        }
-        place.cursor = tape.tail();
-        Ok(())
-    }
-
     fn matching(&self, topic: TopicId) -> impl Iterator<Item = (ChannelId, &Channel)> + '_ {
         let (first, end, kind) = match topic {
             TopicId::Channel(id) => (id.index(), id.index() + 1, None),
@@ -208,24 +193,49 @@ impl Hub {
             .filter(move |(_, channel)| kind.is_none_or(|kind| channel.kind() == kind))
     }
 
-    /// Notes what those of the client's subscriptions want that pass `which`.
-    fn mark(&self, mine: &Subscriptions, wanted: &mut Wanted, which: impl Fn(&Subscription) -> bool) {
-        wanted.channels.resize(self.channels.len(), false);
-        wanted.kinds.resize(self.kinds.len(), false);
-        for subscription in self.pool.iter(mine).filter(|subscription| which(subscription)) {
-            *wanted.topic(subscription.topic()) = true;
+    /// Notes what the scan takes for each of the client's subscriptions. Says where it begins.
+    pub(super) fn mark(
+        &self,
+        mine: &Subscriptions,
+        place: &Place,
+        bounded: bool,
+        wanted: &mut Wanted,
+    ) -> Position {
+        self.reserve(wanted);
+        let mut first = NEVER;
+        for subscription in self.pool.iter(mine) {
+            let since = if bounded {
+                self.since(subscription, place)
+            } else {
+                Since::FIRST
+            };
+            wanted.topic(subscription.topic()).add(since);
+            first = first.min(since.append.min(since.image));
         }
+        place.at.max(first.min(self.observed))
     }
 
-    fn unmark(&self, mine: &Subscriptions, wanted: &mut Wanted) {
+    fn since(&self, subscription: &Subscription, place: &Place) -> Since {
+        let wish = subscription.wish();
+        let floor = wish.floor(self.observed);
+        let image = if wish.joins() { floor.max(place.end) } else { floor };
+        Since { append: floor, image }
+    }
+
+    fn reserve(&self, wanted: &mut Wanted) {
+        wanted.channels.resize(self.channels.len(), Since::NEVER);
+        wanted.kinds.resize(self.kinds.len(), Since::NEVER);
+    }
+
+    pub(super) fn unmark(&self, mine: &Subscriptions, wanted: &mut Wanted) {
         for subscription in self.pool.iter(mine) {
-            *wanted.topic(subscription.topic()) = false;
+            *wanted.topic(subscription.topic()) = Since::NEVER;
         }
     }
 }
 
 impl Wanted {
-    fn topic(&mut self, topic: TopicId) -> &mut bool {
+    fn topic(&mut self, topic: TopicId) -> &mut Since {
         match topic {
             TopicId::Channel(id) => &mut self.channels[id.index()],
             TopicId::Kind(kind) => &mut self.kinds[kind as usize],
@@ -240,8 +250,45 @@ impl Wanted {
         rest
     }
 
-    fn wants(&self, id: ChannelId, channel: &Channel) -> bool {
-        self.all || self.channels[id.index()] || self.kinds[channel.kind() as usize]
+    /// Whether the scan takes the message of the channel at `at`.
+    fn wants(&self, id: ChannelId, channel: &Channel, at: Position) -> bool {
+        self.since(id, channel) <= at
+    }
+
+    /// From where on the scan takes messages of the channel; [`NEVER`] when it takes none.
+    pub(super) fn since(&self, id: ChannelId, channel: &Channel) -> Position {
+        let all = [
+            self.all,
+            self.channels[id.index()],
+            self.kinds[channel.kind() as usize],
+        ];
+        let since = all.map(|since| match channel.class() {
+            Class::Append => since.append,
+            Class::Replace | Class::Book => since.image,
+        });
+        since[0].min(since[1]).min(since[2])
+    }
+}
+
+impl Since {
+    const FIRST: Self = Self {
+        append: Position::FIRST,
+        image: Position::FIRST,
+    };
+    const NEVER: Self = Self {
+        append: NEVER,
+        image: NEVER,
+    };
+
+    fn add(&mut self, other: Self) {
+        self.append = self.append.min(other.append);
+        self.image = self.image.min(other.image);
+    }
+}
+
+impl Default for Since {
+    fn default() -> Self {
+        Self::NEVER
     }
 }
 
@@ -257,7 +304,6 @@ impl<'a> Slice<'a> {
         Self {
             ranges,
             first,
-            part: first,
             records: limits::CATCH_UP_RECORDS,
             bytes: limits::CATCH_UP_BYTES,
         }
@@ -270,7 +316,7 @@ impl<'a> Slice<'a> {
             if bytes > self.bytes {
                 return false;
             }
-            if let Some(last) = self.ranges[self.part..].last_mut()
+            if let Some(last) = self.ranges[self.first..].last_mut()
                 && last.extend(span)
             {
                 self.bytes -= bytes;
@@ -290,34 +336,33 @@ impl<'a> Slice<'a> {
     fn len(&self) -> usize {
         self.ranges.len() - self.first
     }
-
-    /// Says how many ranges there are, and keeps what follows apart from them: a cut is in the one or the other.
-    fn end_part(&mut self) -> usize {
-        self.part = self.ranges.len();
-        self.len()
-    }
 }
 
-/// Pushes the positions of `channel` that a client joining at `place` wants and was not served yet: the newest
-/// image before it joined, and every live record between the two.
-fn chain(channel: &Channel, place: &Place, tape: &Reader, positions: &mut Vec<Position>) -> Result<(), Lost> {
+/// Pushes the positions of `channel` that a client at `place` wants of it, as one that joins and was not served them yet:
+/// the newest image before the join's end, and every message between the two. Nothing where the channel's class has no
+/// image.
+fn chain(
+    channel: &Channel,
+    place: &Place,
+    tape: &Reader,
+    positions: &mut Vec<Position>,
+) -> Result<(), Fallen> {
     if channel.image().is_none() {
         return Ok(());
     }
     let mut at = channel.newest();
-    if at == channel.image() && tape.tail() <= at && place.join_next <= at && at < place.cursor {
+    if at == channel.image() && tape.tail() <= at && place.at <= at && at < place.end {
         // Nothing has come since: no need to look at the tape, where these are far apart.
         positions.push(at);
         return Ok(());
     }
-    while at >= place.join_next {
+    while at >= place.at {
         if at < tape.tail() {
-            return Err(Lost {
-                channel: channel.name().into(),
-            });
+            let since_ns = tape.record(tape.tail()).pt_ns;
+            return Err(Fallen { since_ns });
         }
         let record = tape.record(at);
-        if at < place.cursor {
+        if at < place.end {
             if record.kind.is_image() {
                 positions.push(at);
                 return Ok(());
@@ -331,14 +376,7 @@ fn chain(channel: &Channel, place: &Place, tape: &Reader, positions: &mut Vec<Po
     Ok(())
 }
 
-/// Whether a record of `channel` at or behind `since` has fallen off the tape. An image or a mark that fell
-/// counts, for what stood before it is not known any more.
-fn fell_since(channel: &Channel, since: Position, tape: &Reader) -> bool {
-    let mut at = channel.newest();
-    while at >= tape.tail() {
-        at = tape.record(at).previous;
-    }
-    at >= since
-}
+/// Behind every position.
+pub(super) const NEVER: Position = Position::new(u64::MAX);
 
 const _: () = assert!(limits::SEND_PARTS_MAX >= limits::RANGES_PER_TURN);

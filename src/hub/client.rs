@@ -6,12 +6,13 @@
 //! nothing: they stand behind those who are, in each list of subscribers.
 //!
 //! Subscriptions change only where that can be exact. A client subscribes when it is live; the subscription begins
-//! a *join*, which puts it behind until it was sent what it wants of the past. It unsubscribes when no join is on.
+//! a *join*, which puts it behind until it was sent what it wants of the past. It unsubscribes when no join is on. A client
+//! that is far behind joins anew, with all that it has subscribed to: so it skips what is out of date by then.
 
 use super::Hub;
 use super::subscription::Subscriptions;
 use crate::base::Key;
-use crate::tape::{Position, Track};
+use crate::tape::{Position, Reader, Track};
 
 /// What the hub knows of one client.
 #[derive(Clone, Copy, Debug)]
@@ -20,16 +21,33 @@ pub(super) struct Client {
     pub(super) place: Place,
     pub(super) track: Track,
     pub(super) live: bool,
+    /// Whether its join has begun and nothing has been done about it.
+    pub(super) fresh: bool,
+    /// Whether what it wants is bounded by the wishes of its subscriptions, beside its place.
+    pub(super) bounded: bool,
+    /// Whether it has been told that it is behind, since it was live last.
+    pub(super) warned: bool,
+    /// Whether a subscription of its is to be told of when it has been sent what was there before.
+    pub(super) replaying: bool,
 }
 
 /// Where on the tape a client that is not live stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Place {
-    /// The client has everything before this position that it wants, but for what its join still owes it. The scan
-    /// goes on here.
-    pub(super) cursor: Position,
-    /// The first position that the join has not served; [`NEVER`] when no join is on.
-    pub(super) join_next: Position,
+    /// The client has everything before this position that it wants.
+    pub(super) at: Position,
+    /// Up to, not including, this position joining subscriptions want of a channel with an image no more than it takes to
+    /// know its state. [`Position::NONE`] when no join is on.
+    pub(super) end: Position,
+}
+
+/// How far behind a client is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Lag {
+    /// When the oldest record that it has not looked at yet was published, in nanoseconds since the epoch.
+    pub since_ns: u64,
+    /// Bytes on its track from there to the newest record.
+    pub bytes: u64,
 }
 
 impl Default for Client {
@@ -52,70 +70,113 @@ impl Hub {
         debug_assert!(client.live, "a client falls behind once");
         if client.subscriptions.len() > 0 {
             let place = Place {
-                cursor,
-                ..NOBODY.place
+                at: cursor,
+                end: Position::NONE,
             };
-            self.leave_the_living(key, place);
+            self.leave_the_living(key, place, false);
+            self.oldest = self.oldest.min(cursor);
         }
     }
 
     /// The client's new subscriptions are to be sent what they want of the time up to now.
     pub(super) fn begin_join(&mut self, key: Key) {
         let place = Place {
-            cursor: self.observed,
-            join_next: Position::FIRST,
+            at: Position::FIRST,
+            end: self.observed,
         };
-        self.leave_the_living(key, place);
+        self.leave_the_living(key, place, true);
+        self.client_mut(key).fresh = true;
+        self.oldest = self.oldest.min(self.cursor);
     }
 
-    /// The send of the last slice was cut short within the join: all of the join before `next` went out, and of
-    /// the scan nothing that came after `before`.
-    pub fn resume_join(&mut self, key: Key, before: Place, next: Position) {
+    /// The send of the last slice, before which the client stood at `before`, was cut short: all of it before `next` went
+    /// out.
+    pub fn step_back(&mut self, key: Key, before: Place, next: Position) {
+        debug_assert!(before.at <= next && next <= self.client(key).place.at.max(before.end));
         self.client_mut(key).place = Place {
-            join_next: next,
-            ..before
+            at: next,
+            end: before.end,
         };
-    }
-
-    /// The send of the last slice was cut short within the scan, which went out up to `cursor`.
-    pub fn resume_scan(&mut self, key: Key, cursor: Position) {
-        let place = &mut self.client_mut(key).place;
-        debug_assert!(place.join_next == NEVER && cursor <= place.cursor);
-        place.cursor = cursor;
     }
 
     /// Makes the client `key` live if it has everything up to the hub's cursor, and says whether it is live now.
     pub fn go_live(&mut self, key: Key) -> bool {
         let Client { live, place, .. } = *self.client(key);
-        let has_everything = place.join_next == NEVER && place.cursor == self.cursor;
+        let has_everything = place.end.is_none() && place.at == self.cursor;
         if !live && has_everything {
             self.set_live(key, true);
+            self.client_mut(key).warned = false;
         }
         live || has_everything
     }
 
-    /// Whether the client `key` may subscribe now: it has everything up to now that it wants, or its join has begun in this
-    /// very turn and takes in more.
+    /// How far behind the client `key` is; `None` when it is live, still has to be sent what a join owes it, or has
+    /// everything.
+    #[must_use]
+    pub fn lag(&self, key: Key, tape: &Reader) -> Option<Lag> {
+        let Client {
+            live, place, track, ..
+        } = *self.client(key);
+        let at = place.at.max(tape.tail());
+        let is_behind = !live && place.end.is_none() && at < self.observed;
+        is_behind.then(|| Lag {
+            since_ns: tape.record(at).pt_ns,
+            bytes: tape.range(track).end - tape.span(track, at).start,
+        })
+    }
+
+    /// The client `key`, which is behind, skips what is out of date: of each channel with an image it wants from now on no
+    /// more than it takes to know the present state. Of the others it wants all.
+    pub fn conflate(&mut self, key: Key) {
+        let at = self.client(key).place.at;
+        self.join_anew(key, at);
+    }
+
+    /// The client `key` wants nothing of append channels before `floor`, and of the others their present state.
+    pub(super) fn join_anew(&mut self, key: Key, floor: Position) {
+        let Client {
+            subscriptions: mine,
+            bounded,
+            ..
+        } = *self.client(key);
+        let newest = self.observed;
+        self.pool.wish(&mine, |wish| {
+            let before = if bounded {
+                wish.floor(newest)
+            } else {
+                Position::NONE
+            };
+            wish.anew(before.max(floor))
+        });
+        let client = self.client_mut(key);
+        client.fresh = false;
+        client.place.end = newest;
+        client.bounded = true;
+    }
+
+    /// Whether the client `key` has not been told yet that it is behind; it will be now.
+    pub fn warn(&mut self, key: Key) -> bool {
+        !std::mem::replace(&mut self.client_mut(key).warned, true)
+    }
+
+    /// Whether the client `key` may subscribe now: it is live and has been sent its share of the round, or its join has begun
+    /// in this very turn and takes in more.
     #[must_use]
     pub fn may_subscribe(&self, key: Key) -> bool {
         let Client {
-            live,
-            place,
-            subscriptions: mine,
-            ..
+            live, place, fresh, ..
         } = self.client(key);
         if *live {
-            let wants_nothing = mine.len() == 0 || self.cursor == self.observed;
-            return wants_nothing && !self.fan_out.is_pending(key);
+            return !self.fan_out.is_pending(key);
         }
-        place.join_next == Position::FIRST && place.cursor == self.observed
+        *fresh && place.end == self.observed
     }
 
     /// Whether the client `key` may unsubscribe now: no join is on, which could owe it what it unsubscribes from.
     #[must_use]
     pub fn may_unsubscribe(&self, key: Key) -> bool {
         let Client { live, place, .. } = self.client(key);
-        *live || place.join_next == NEVER
+        *live || place.end.is_none()
     }
 
     /// Where the client `key` stands, which means something only while it is not live.
@@ -143,11 +204,13 @@ impl Hub {
     }
 
     /// From now on the client has its own place.
-    fn leave_the_living(&mut self, key: Key, place: Place) {
+    fn leave_the_living(&mut self, key: Key, place: Place, bounded: bool) {
         if self.client(key).live {
             self.set_live(key, false);
         }
-        self.client_mut(key).place = place;
+        let client = self.client_mut(key);
+        client.place = place;
+        client.bounded = bounded;
     }
 
     /// Moves the client within the lists of all that it has subscribed to.
@@ -183,12 +246,15 @@ impl Hub {
 const NOBODY: Client = Client {
     subscriptions: Subscriptions::NONE,
     place: Place {
-        cursor: Position::FIRST,
-        join_next: NEVER,
+        at: Position::FIRST,
+        end: Position::NONE,
     },
     track: Track::new(0),
     live: true,
+    fresh: false,
+    bounded: false,
+    warned: false,
+    replaying: false,
 };
 
-/// Behind every position.
-pub(super) const NEVER: Position = Position::new(u64::MAX);
+const _: () = assert!(size_of::<Client>() <= 32);

@@ -9,22 +9,28 @@
 //! - `topic`: the dense list of everyone subscribed to one thing;
 //! - `subscription`: the 16 bytes that tie one client to one topic;
 //! - `client`: a client's place on the tape;
-//! - `catch_up`: which records a client that is not live still wants, in tape order.
+//! - `catch_up`: which records a client that is not live still wants, in tape order;
+//! - `resume`: what a client misses that comes back;
+//! - `lapse`: who has not been sent what the tape is about to let go of.
 
 mod catch_up;
 mod channel;
 mod client;
 mod fan_out;
+mod lapse;
 mod range;
+mod resume;
 mod selector;
 mod subscription;
 mod topic;
 
-pub use catch_up::{Caught, Lost, Wanted};
+pub use catch_up::{Caught, Fallen, Wanted};
 pub use channel::Channel;
-pub use client::Place;
+pub use client::{Lag, Place};
 pub use fan_out::{FanOut, Parcel};
+pub use lapse::{Gap, Lapse, Lapsed};
 pub use range::Range;
+pub use resume::{ResumeError, Resumed};
 pub use selector::Selector;
 pub use subscription::{SubscribeError, UnsubscribeError};
 
@@ -35,7 +41,7 @@ use crate::limits;
 use crate::tape::{ChannelId, Position, Reader};
 use client::Client;
 use fan_out::{RUN_RECORDS, ReaderOf};
-use subscription::Pool;
+use subscription::{Pool, Wish};
 use topic::{Subscriber, Topic, TopicId};
 
 /// Everything one shard knows of channels and of who subscribed to them.
@@ -52,6 +58,8 @@ pub struct Hub {
     subscribers: u32,
     cursor: Position,
     observed: Position,
+    /// Nobody who is behind wants what was before it.
+    oldest: Position,
 }
 
 /// What stands before the colon of a channel's name, and who wants everything of it.
@@ -86,6 +94,7 @@ impl Hub {
             subscribers: 0,
             cursor: Position::FIRST,
             observed: Position::FIRST,
+            oldest: Position::FIRST,
         };
         for kind in kinds {
             hub.kind_id(kind);
@@ -109,13 +118,12 @@ impl Hub {
     /// Begins a round with what the tape has from the [`cursor`](Self::cursor) on. The tape stays pinned until everyone
     /// has been sent its share: [`FanOut::is_over`].
     pub fn begin_round(&mut self, tape: &Reader) {
-        self.learn(tape);
-        self.observe(tape);
         self.fan_out.begin(tape, self.cursor);
     }
 
     /// Takes note of what is new on the tape, all of it: what a newcomer is to be sent first must still be there.
-    fn observe(&mut self, tape: &Reader) {
+    pub fn observe(&mut self, tape: &Reader) {
+        self.learn(tape);
         while self.observed < tape.head() {
             let record = tape.record(self.observed);
             self.channels[record.channel.index()].observe(self.observed, record);
@@ -168,8 +176,8 @@ impl Hub {
         notes
     }
 
-    /// The tape has let go of what was to be routed next, and everyone live has fallen behind: there is nobody to route
-    /// the rest to. What is known of channels is read again from the tail.
+    /// Nobody is live, so that there is nobody to route to what the tape has. What is known of channels is read again from
+    /// the tail if the tape has let go of more.
     pub fn skip(&mut self, tape: &Reader) {
         self.observed = self.observed.max(tape.tail());
         self.cursor = tape.head();
@@ -183,35 +191,44 @@ impl Hub {
     /// When there is no such channel or kind, or the client has too many subscriptions, or the shard has.
     pub fn subscribe(&mut self, key: Key, selector: Selector<'_>) -> Result<Subscribed, SubscribeError> {
         let id = self.topic_id(selector).ok_or(SubscribeError::Unknown)?;
-        let mut mine = self.client(key).subscriptions;
-        if self.pool.find(&mine, id).is_none() {
-            if mine.len() >= limits::SUBSCRIPTIONS_PER_CONNECTION_MAX {
-                return Err(SubscribeError::TooMany);
-            }
-            let place = self.topic(id).next_place();
-            debug_assert!(
-                self.may_subscribe(key),
-                "a join begins when the client has everything"
-            );
-            if self.is_live(key) {
-                self.pool.settle(&mine);
-            }
-            let subscription = self
-                .pool
-                .push(&mut mine, id, place)
-                .ok_or(SubscribeError::Overloaded)?;
-            self.begin_join(key);
-            let client = self.client_mut(key);
-            client.subscriptions = mine;
-            let subscriber = Subscriber {
-                slot: key.slot(),
-                reader: ReaderOf::new(key, client.track),
-                subscription,
-            };
-            self.topic_mut(id).push(subscriber);
-            self.subscribers += u32::from(mine.len() == 1);
-        }
+        self.subscribe_to(key, id, Wish::join(self.observed))?;
         Ok(self.subscribed(id))
+    }
+
+    /// Says whether it is a new subscription.
+    fn subscribe_to(&mut self, key: Key, id: TopicId, wish: Wish) -> Result<bool, SubscribeError> {
+        let mut mine = self.client(key).subscriptions;
+        if self.pool.find(&mine, id).is_some() {
+            return Ok(false);
+        }
+        if mine.len() >= limits::SUBSCRIPTIONS_PER_CONNECTION_MAX {
+            return Err(SubscribeError::TooMany);
+        }
+        let place = self.topic(id).next_place();
+        debug_assert!(
+            self.may_subscribe(key),
+            "a join begins when the client has everything"
+        );
+        let others = mine;
+        let subscription = self
+            .pool
+            .push(&mut mine, id, place, wish)
+            .ok_or(SubscribeError::Overloaded)?;
+        if self.is_live(key) {
+            let cursor = self.cursor;
+            self.pool.wish(&others, |_| Wish::from(cursor));
+        }
+        self.begin_join(key);
+        let client = self.client_mut(key);
+        client.subscriptions = mine;
+        let subscriber = Subscriber {
+            slot: key.slot(),
+            reader: ReaderOf::new(key, client.track),
+            subscription,
+        };
+        self.topic_mut(id).push(subscriber);
+        self.subscribers += u32::from(mine.len() == 1);
+        Ok(true)
     }
 
     /// Ends the subscription of the client `key` to `selector`. Ask [`may_unsubscribe`](Self::may_unsubscribe) first.

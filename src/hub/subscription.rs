@@ -4,7 +4,8 @@
 //! a subscription moves two entries and walks nothing but the client's own list.
 
 use super::topic::TopicId;
-use crate::tape::ChannelId;
+use crate::limits::TAPE_RECORDS_MAX;
+use crate::tape::{ChannelId, Position};
 
 /// One client's subscriptions: the head of a list in the pool.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,10 +51,62 @@ pub(super) struct Subscription {
     topic: u32,
     place: u32,
     next: u32,
-    joining: bool,
+    wish: Wish,
 }
 
 const _: () = assert!(size_of::<Subscription>() == 16);
+
+/// From where on a subscription's records are wanted while its client is not live, and whether what stands for all before
+/// is wanted first. 32 bits: the position is kept as its last [`FLOOR_BITS`], and means the newest such one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Wish(u32);
+
+impl Wish {
+    /// The records from `floor` on.
+    pub(super) fn from(floor: Position) -> Self {
+        Self(u32::try_from(floor.number() & FLOOR_MASK).unwrap_or(0))
+    }
+
+    /// The same, and what stands for all before the end of its client's join: see [`catch_up`](super::catch_up).
+    pub(super) fn join(floor: Position) -> Self {
+        Self(Self::from(floor).0 | JOINS)
+    }
+
+    pub(super) const fn joins(self) -> bool {
+        self.0 & JOINS != 0
+    }
+
+    /// The same, and to be told when it has been sent what was there before.
+    pub(super) fn replay(floor: Position) -> Self {
+        Self(Self::from(floor).0 | REPLAYS)
+    }
+
+    pub(super) const fn replays(self) -> bool {
+        self.0 & REPLAYS != 0
+    }
+
+    /// The same, when it has been told.
+    pub(super) const fn replayed(self) -> Self {
+        Self(self.0 & !REPLAYS)
+    }
+
+    /// The same wish that joins, from a floor that is not before `floor`.
+    pub(super) fn anew(self, floor: Position) -> Self {
+        Self(Self::join(floor).0 | self.0 & REPLAYS)
+    }
+
+    /// The position, which is not behind `newest`.
+    pub(super) fn floor(self, newest: Position) -> Position {
+        let back = newest.number().wrapping_sub(u64::from(self.0)) & FLOOR_MASK;
+        Position::new(newest.number().saturating_sub(back))
+    }
+}
+
+const FLOOR_BITS: u32 = 30;
+const FLOOR_MASK: u64 = (1 << FLOOR_BITS) - 1;
+const JOINS: u32 = 1 << 31;
+const REPLAYS: u32 = 1 << 30;
+const _: () = assert!(TAPE_RECORDS_MAX < 1 << FLOOR_BITS);
 
 impl Subscription {
     pub(super) fn topic(&self) -> TopicId {
@@ -70,9 +123,9 @@ impl Subscription {
         self.place
     }
 
-    /// Whether it belongs to the client's present join: see [`catch_up`](super::catch_up).
-    pub(super) fn joining(&self) -> bool {
-        self.joining
+    /// What its client still wants of it; means nothing while that is live or [unbounded](super::client::Client::bounded).
+    pub(super) fn wish(&self) -> Wish {
+        self.wish
     }
 }
 
@@ -100,12 +153,18 @@ impl Pool {
     }
 
     /// Adds a subscription, the newest of its client; `None` when the pool is used up.
-    pub(super) fn push(&mut self, mine: &mut Subscriptions, topic: TopicId, place: u32) -> Option<Index> {
+    pub(super) fn push(
+        &mut self,
+        mine: &mut Subscriptions,
+        topic: TopicId,
+        place: u32,
+        wish: Wish,
+    ) -> Option<Index> {
         let entry = Subscription {
             topic: pack(topic),
             place,
             next: mine.first,
-            joining: true,
+            wish,
         };
         let index = if self.free != NONE {
             let index = self.free;
@@ -164,11 +223,11 @@ impl Pool {
         self.entries.get(at as usize).map(|entry| (Index(at), *entry))
     }
 
-    /// Ends the client's join: none of its subscriptions is joining any more.
-    pub(super) fn settle(&mut self, mine: &Subscriptions) {
+    /// Changes what the client wants of each of its subscriptions.
+    pub(super) fn wish(&mut self, mine: &Subscriptions, mut wish: impl FnMut(Wish) -> Wish) {
         let mut at = mine.first;
         while let Some(entry) = self.entries.get_mut(at as usize) {
-            entry.joining = false;
+            entry.wish = wish(entry.wish);
             at = entry.next;
         }
     }

@@ -59,7 +59,7 @@ impl Desk<'_> {
         match request.target().path() {
             HEALTH_PATH if request.method() != "GET" => Answer::Refuse(Refusal::MethodNotAllowed),
             HEALTH_PATH => {
-                write_ok("ok\n", &mut self.site.frame);
+                write_ok(self.site.health(), &mut self.site.frame);
                 Answer::Say
             }
             path if self.site.service == Service::Echo || path == FEED_PATH => {
@@ -171,6 +171,7 @@ impl<R: Ring> Shard<R> {
             return;
         };
         let mut desk = Desk {
+            tape: &self.tape,
             hub: &mut self.hub,
             outboxes: &mut self.connections.outboxes,
             site: &mut self.site,

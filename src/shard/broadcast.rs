@@ -7,7 +7,7 @@
 
 use super::Shard;
 use super::outgoing::{Cut, cut};
-use crate::base::Key;
+use crate::base::{Key, Now};
 use crate::hub::{Parcel, Range};
 use crate::limits;
 use crate::ring::{Ring, Short, ShortCause};
@@ -16,12 +16,9 @@ use crate::tape::Track;
 impl<R: Ring> Shard<R> {
     /// Goes on with the round, or begins the next one: pins the tape, takes note of new records, and sends them to those
     /// who are live.
-    pub(super) fn broadcast(&mut self) {
+    pub(super) fn broadcast(&mut self, now: Now) {
         if self.hub.fan_out().is_over() {
-            self.tape.pin();
-            if self.hub.cursor() < self.tape.tail() {
-                self.overtaken();
-            }
+            self.take_in(now);
             self.hub.begin_round(&self.tape);
         }
         self.routed = self.hub.route(&self.tape, self.pace.records, self.pace.notes);
@@ -81,8 +78,7 @@ impl<R: Ring> Shard<R> {
             return self.hang_up(parcel.key);
         }
         self.census.sends_short.add(1);
-        let Some(Cut { next, remainder, .. }) = cut(&self.tape, parcel.track, parcel.ranges(), short.sent)
-        else {
+        let Some(Cut { next, remainder }) = cut(&self.tape, parcel.track, parcel.ranges(), short.sent) else {
             return;
         };
         self.hub.fall_behind(parcel.key, next);
@@ -121,7 +117,26 @@ impl<R: Ring> Shard<R> {
         }
     }
 
-    /// The tape has moved on without this shard, which was asleep or busy: everyone live is behind from where it stood.
+    /// Takes in what is new on the tape, and lets go of what the writer is about to overwrite. As long as anybody has
+    /// subscribed, this shard holds on to the rest, also while it sleeps: what is let go of is always known.
+    fn take_in(&mut self, now: Now) {
+        if !self.tape.is_pinned() {
+            self.tape.pin();
+            if self.hub.cursor() < self.tape.tail() {
+                self.hub.skip(&self.tape);
+            }
+            return self.hub.observe(&self.tape);
+        }
+        let tail = self.tape.extend();
+        self.hub.observe(&self.tape);
+        if self.hub.cursor() < tail {
+            self.overtaken();
+        }
+        self.lapse(tail, now);
+        self.tape.release(tail);
+    }
+
+    /// More is written than this shard can send to those who are live: they all are behind from where it stands.
     fn overtaken(&mut self) {
         self.census.overtaken.add(1);
         let cursor = self.hub.cursor();

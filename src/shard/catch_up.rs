@@ -1,20 +1,20 @@
-//! Clients that are behind: each gets its next slice of the tape, in turn, until it is live again.
+//! Clients that are behind: each gets its next slice of the tape, in turn, until it is live again. Whoever is far behind
+//! is told so, and skips what is out of date.
 
 use super::Shard;
-use super::converse::close_code;
 use super::flush::Allowance;
 use super::outgoing::{Cut, cut};
 use crate::base::{Key, Now};
 use crate::connection::Stage;
-use crate::dialect::Code;
-use crate::hub::{Caught, Lost, Place, Range, Wanted};
+use crate::hub::{Caught, Fallen, Lapse, Place, Range, Wanted};
 use crate::limits;
 use crate::ring::{Ring, Short, ShortCause};
 
 /// Memory for one submission of slices, used again by the next.
 #[derive(Debug)]
 pub(super) struct CatchUp {
-    wanted: Wanted,
+    pub(super) wanted: Wanted,
+    pub(super) lapse: Lapse,
     ranges: Vec<Range>,
     slices: Vec<Slice>,
 }
@@ -27,6 +27,7 @@ impl CatchUp {
     pub(super) fn new() -> Self {
         Self {
             wanted: Wanted::default(),
+            lapse: Lapse::default(),
             ranges: Vec::with_capacity(limits::SEND_BATCH_PARTS),
             slices: Vec::with_capacity(limits::SEND_BATCH),
         }
@@ -45,10 +46,9 @@ struct Slice {
     key: Key,
     /// Where it stood before.
     before: Place,
-    /// Its ranges, and how many of them are its join's.
+    /// Its ranges.
     first: usize,
     end: usize,
-    joined: usize,
 }
 
 impl<R: Ring> Shard<R> {
@@ -79,7 +79,7 @@ impl<R: Ring> Shard<R> {
         };
         while waiting > 0 && !left.is_used_up() {
             waiting -= self.cut_slices(waiting, &mut left, now);
-            self.send_slices();
+            self.send_slices(now);
         }
     }
 
@@ -104,35 +104,44 @@ impl<R: Ring> Shard<R> {
             {
                 continue;
             }
-            let before = self.hub.place(key);
+            if let Some(lag) = self.hub.lag(key, &self.tape)
+                && self.site.slack.is_exceeded(&lag, now)
+            {
+                self.census.conflated.add(1);
+                self.hub.conflate(key);
+                self.warn(key, lag.since_ns, now);
+                continue;
+            }
             let first = self.catch_up.ranges.len();
             let CatchUp { wanted, ranges, .. } = &mut self.catch_up;
-            match self.hub.catch_up(key, &self.tape, wanted, ranges) {
-                Err(lost) => self.lose(key, &lost, now),
-                Ok(Caught { records, .. }) if ranges.len() == first => {
-                    left.look(records);
-                    self.advance(key);
+            let Caught { before, records } = match self.hub.catch_up(key, &self.tape, wanted, ranges) {
+                Ok(caught) => caught,
+                Err(Fallen { since_ns }) => {
+                    self.census.conflated.add(1);
+                    self.warn(key, since_ns, now);
+                    continue;
                 }
-                Ok(Caught { joined, records }) => {
-                    let bytes = ranges[first..].iter().map(|range| range.bytes as usize);
-                    left.look(records);
-                    left.take(1, bytes.sum());
-                    let end = ranges.len();
-                    self.catch_up.slices.push(Slice {
-                        key,
-                        before,
-                        first,
-                        end,
-                        joined,
-                    });
-                }
+            };
+            left.look(records);
+            let end = ranges.len();
+            if end == first {
+                self.advance(key, now);
+            } else {
+                let bytes = ranges[first..].iter().map(|range| range.bytes as usize);
+                left.take(1, bytes.sum());
+                self.catch_up.slices.push(Slice {
+                    key,
+                    before,
+                    first,
+                    end,
+                });
             }
         }
         served
     }
 
     /// Submits the slices and settles where everyone stands.
-    fn send_slices(&mut self) {
+    fn send_slices(&mut self, now: Now) {
         let mut batch = self.outgoing.batch();
         for slice in &self.catch_up.slices {
             let track = self.hub.track(slice.key);
@@ -156,7 +165,7 @@ impl<R: Ring> Shard<R> {
         let sent = self.catch_up.slices.len() - self.outgoing.short.len();
         self.census.sends.add(sent as u64);
         for index in 0..self.catch_up.slices.len() {
-            self.advance(self.catch_up.slices[index].key);
+            self.advance(self.catch_up.slices[index].key, now);
         }
         self.catch_up.slices.clear();
         self.catch_up.ranges.clear();
@@ -170,49 +179,26 @@ impl<R: Ring> Shard<R> {
         self.census.sends_short.add(1);
         let track = self.hub.track(slice.key);
         let ranges = &self.catch_up.ranges[slice.first..slice.end];
-        let Some(Cut {
-            range,
-            next,
-            remainder,
-        }) = cut(&self.tape, track, ranges, short.sent)
-        else {
+        let Some(Cut { next, remainder }) = cut(&self.tape, track, ranges, short.sent) else {
             return;
         };
-        if range < slice.joined {
-            self.hub.resume_join(slice.key, slice.before, next);
-        } else {
-            self.hub.resume_scan(slice.key, next);
-        }
+        self.hub.step_back(slice.key, slice.before, next);
         self.owe_remainder(slice.key, track, remainder);
         self.block(slice.key);
     }
 
     /// A client that has everything is live; any other waits for its next slice.
-    fn advance(&mut self, key: Key) {
+    fn advance(&mut self, key: Key, now: Now) {
         let Some(connection) = self.connections.slots.get(key) else {
             return;
         };
         if connection.stage != Stage::Open || connection.is_blocked() {
             return;
         }
-        if !self.hub.go_live(key) {
+        // It is told that a replay is over before it is sent anything newer.
+        if self.end_replays(key, now) || !self.hub.go_live(key) {
             self.queue(key);
         }
         self.wake(key);
-    }
-
-    /// Closes a client whose socket is full if the tape has let go of what it still wants.
-    pub(super) fn check_lost(&mut self, key: Key, now: Now) {
-        if !self.hub.is_live(key)
-            && let Err(lost) = self.hub.check_lost(key, &self.tape, &mut self.catch_up.wanted)
-        {
-            self.lose(key, &lost, now);
-        }
-    }
-
-    fn lose(&mut self, key: Key, lost: &Lost, now: Now) {
-        self.census.lost.add(1);
-        let reason = format!("slow consumer: records of {} are gone", lost.channel);
-        self.close(key, close_code(Code::SlowConsumer), &reason, now);
     }
 }

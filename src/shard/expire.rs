@@ -114,10 +114,9 @@ impl<R: Ring> Shard<R> {
             return;
         };
         if connection.is_blocked() {
-            // Its socket is full: a ping would only wait behind what it has not read. What it still wants may
-            // have left the tape meanwhile; then there is no point in waiting.
+            // Its socket is full: a ping would only wait behind what it has not read.
             connection.unanswered += 1;
-            return self.check_lost(key, now);
+            return;
         }
         let (outboxes, frame) = (&mut self.connections.outboxes, &mut self.site.frame);
         frame.clear();

@@ -41,7 +41,7 @@ impl Allowance {
 }
 
 impl<R: Ring> Shard<R> {
-    /// Sends what is owed, catches up who is behind, and lets go of the tape.
+    /// Sends what is owed, and catches up who is behind.
     pub(super) fn flush(&mut self, now: Now) {
         let mut left = Allowance {
             sends: self.pace.sends,
@@ -55,7 +55,7 @@ impl<R: Ring> Shard<R> {
         // Catching up may have ended in farewells.
         self.send_replies(&mut left);
         self.count();
-        self.unpin();
+        self.park();
     }
 
     /// The connection is owed something, or can be sent something again.

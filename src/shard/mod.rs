@@ -8,10 +8,10 @@
 //! | step | file | what happens |
 //! |---|---|---|
 //! | 1 | | wait for the kernel or the doorbell; the only clock reading |
-//! | 2 | `broadcast` | pin the tape; each new record → hub → ranges → one send per live client, so many a turn |
+//! | 2 | `broadcast`, `lag` | take in what is new on the tape; each new record → hub → ranges → one send per live client, so many a turn |
 //! | 3 | `dispatch`, `hot`, `receive`, `admission`, `converse` | completions → connections → commands → hub → replies |
 //! | 4 | `expire` | handshakes, messages, pings, closes that are due |
-//! | 5 | `flush`, `catch_up` | replies go out; clients that are behind get their next slice; let go of the tape, unless some wait for their share |
+//! | 5 | `flush`, `catch_up` | replies go out; clients that are behind get their next slice |
 //!
 //! What those get who connect is the shard's [`Service`]: the feed, or an echo. It decides what a request head comes to
 //! (`admission`) and what a message does (`commands`, `echo`); all the rest is the same code.
@@ -31,6 +31,7 @@ mod expire;
 mod farewell;
 mod flush;
 mod hot;
+mod lag;
 mod outgoing;
 mod plan;
 mod receive;
@@ -51,6 +52,7 @@ use crate::wire::Inflater;
 use catch_up::CatchUp;
 use flush::Pushed;
 use hot::Hot;
+pub use lag::Slack;
 use outgoing::Outgoing;
 pub use plan::{IDLE_CONNECTION_BYTES, Pace, SLOT_BYTES, Size};
 use receive::Intake;
@@ -169,7 +171,7 @@ impl<R: Ring> Shard<R> {
     /// When the ring is broken for good.
     pub fn turn(&mut self) -> Result<(), Errno> {
         let now = self.ring.wait(self.deadline_ns(), &mut self.completions)?; // 1 reap; the only clock
-        self.broadcast(); // 2 pin; records → hub → ranges → one send per live client
+        self.broadcast(now); // 2 pin; records → hub → ranges → one send per live client
         self.dispatch(now); // 3 completions → connections → hub
         self.expire(now); // 4 handshake, ping, close
         self.flush(now); // 5 replies, and those who catch up; unpin
@@ -273,10 +275,15 @@ impl<R: Ring> Shard<R> {
             .min()
     }
 
-    /// Lets go of the tape, unless the round is not over. Where it is not, or the tape has news, the next turn does not
-    /// wait.
-    fn unpin(&mut self) {
-        self.busy = !self.hub.fan_out().is_over() || self.tape.park(self.hub.cursor()) == Parked::Busy;
+    /// Gets ready to sleep, unless the round is not over or the tape has news: then the next turn does not wait. Without
+    /// subscribers it lets go of the tape.
+    fn park(&mut self) {
+        let next = self.hub.cursor();
+        self.busy = !self.hub.fan_out().is_over()
+            || match self.hub.subscribers() {
+                0 => self.tape.park(next),
+                _ => self.tape.park_holding(next),
+            } == Parked::Busy;
     }
 
     fn count(&self) {

@@ -37,8 +37,6 @@ impl Outgoing {
 /// Where a send was cut.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Cut {
-    /// In which of the ranges.
-    pub(super) range: usize,
     /// The first record that is still to be sent.
     pub(super) next: Position,
     /// What is left of the record before it, which was begun and must be ended for the stream to stay whole.
@@ -48,7 +46,7 @@ pub(super) struct Cut {
 /// Where the send of `ranges` was cut after `sent` bytes; `None` when they are all sent.
 pub(super) fn cut(tape: &Reader, track: Track, ranges: &[Range], sent: usize) -> Option<Cut> {
     let mut left = sent as u64;
-    let (range, part) = ranges.iter().enumerate().find(|(_, part)| {
+    let part = ranges.iter().find(|part| {
         let whole = left >= u64::from(part.bytes);
         left -= if whole { u64::from(part.bytes) } else { 0 };
         !whole
@@ -58,14 +56,12 @@ pub(super) fn cut(tape: &Reader, track: Track, ranges: &[Range], sent: usize) ->
     let span = tape.span(track, position);
     if offset == span.start {
         return Some(Cut {
-            range,
             next: position,
             remainder: Range::default(),
         });
     }
     let bytes = u32::try_from(span.end() - offset).unwrap_or(0);
     Some(Cut {
-        range,
         next: position.next(),
         remainder: Range { start: offset, bytes },
     })

@@ -1,6 +1,10 @@
 //! What a shard offers to those who connect, what it tells them all, and where it answers.
 
+use std::sync::Arc;
+
 use super::deflaters::Deflaters;
+use super::lag::Slack;
+use crate::base::JournalCensus;
 use crate::dialect::Encoding;
 use crate::limits::{PING_INTERVAL_MS, REPLY_BYTES_MAX, TRACK_WINDOW_BITS};
 use crate::tape::Track;
@@ -47,6 +51,10 @@ pub struct Site {
     pub ping_interval_ms: u64,
     /// Sequence numbers count within this epoch; it changes when their continuity is lost.
     pub epoch: Box<str>,
+    /// How far a client may be behind before it skips what is out of date.
+    pub slack: Slack,
+    /// What the server's journal counts, where it has one.
+    pub journal: Option<Arc<JournalCensus>>,
     /// The track of the native JSON language.
     pub track: Track,
     /// The same for those who agreed on permessage-deflate.
@@ -95,6 +103,12 @@ impl Site {
         }
     }
 
+    /// The same for clients that may be so far behind.
+    #[must_use]
+    pub fn with_slack(self, slack: Slack) -> Self {
+        Self { slack, ..self }
+    }
+
     /// The same where `track` holds every message in binary.
     #[must_use]
     pub fn speaking_binary(self, track: Track) -> Self {
@@ -119,6 +133,23 @@ impl Site {
         Self {
             ping_interval_ms,
             ..self
+        }
+    }
+
+    /// The same of a server that journals what it publishes.
+    #[must_use]
+    pub fn journaled(self, census: Arc<JournalCensus>) -> Self {
+        Self {
+            journal: Some(census),
+            ..self
+        }
+    }
+
+    /// What a load balancer is told. A feed that is not journaled, as it should be, is a feed still.
+    pub(super) fn health(&self) -> &'static str {
+        match &self.journal {
+            Some(journal) if journal.missing.read() > 0 => "ok, but not journaling\n",
+            Some(_) | None => "ok\n",
         }
     }
 

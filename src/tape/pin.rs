@@ -37,13 +37,17 @@
 //! stores one word and loads another; hence the fences. The reader may then raise its pin to the view's tail without
 //! another handshake, since both values forbid what the view needs forbidden. It never has to try again.
 //!
+//! **Holding on.** A reader that is pinned may take in what was written since, and may raise its pin, without any
+//! handshake: what it reads lay above its pin all along, and the writer clears nothing above the pin that it loads,
+//! the former or the latter.
+//!
 //! Until it is raised, a pin may be lower than what is clear already. What was clear stays clear: by the argument
 //! above no view reaches below it.
 //!
 //! **`tail` is never above `head`.** The writer stores `tail` with release, after the `head` that it does not
 //! exceed; the reader loads `tail` with acquire and then `head`, so the pair it gets is in order.
 //!
-//! **No wake-up is lost.** The reader stores `parked`, then loads `head`; the writer stores `head`, then loads
+//! **No wake-up is lost.** The reader stores `parked`, then loads `head`, whether it lets go or holds on; the writer stores `head`, then loads
 //! `parked`: the same handshake, with the same fences. Either the writer sees `parked` and rings, or the reader sees
 //! the new head and does not sleep. The word guards no memory, so its accesses are relaxed. Both sides take it back
 //! with a compare-and-swap, so that they agree on who did: each park is rung once, or taken back by its reader.
@@ -104,7 +108,7 @@ pub(super) struct Clear {
 pub enum Parked {
     /// Nothing more to read. The next record rings this reader, once.
     Idle,
-    /// There is more to read already: pin again. The reader is not parked.
+    /// There is more to read already. The reader is not parked, and still holds what it has pinned.
     Busy,
 }
 
@@ -198,14 +202,37 @@ impl Pins {
         }
     }
 
-    /// A reader: reads nothing any more, and sleeps if nothing is on the tape from `next` on.
-    pub(super) fn park(&self, reader: usize, next: Position) -> Parked {
+    /// A reader that is pinned: what it may read beside what was in its view already, and how far the writer has announced
+    /// to go. It holds on to all that it had.
+    pub(super) fn extend(&self, reader: usize, view: View) -> (Position, View) {
+        self.readers[reader].0.unpark();
+        let ends = &self.ends.0;
+        // The tail before the head, so that the pair is in order.
+        let tail = ends.tail.load(Ordering::Acquire);
+        let extended = View {
+            tail: view.tail,
+            head: Position::new(ends.head.load(Ordering::Acquire)),
+            channels: ends.channels.load(Ordering::Acquire),
+        };
+        (Position::new(tail), extended)
+    }
+
+    /// A reader that is pinned: reads nothing before `tail` any more, which is in its view.
+    pub(super) fn release(&self, reader: usize, tail: Position) {
+        self.readers[reader].0.pin.store(tail.number(), Ordering::Release);
+    }
+
+    /// A reader: sleeps if nothing is on the tape from `next` on. Then it reads nothing any more, unless it `holds` on to
+    /// what is pinned; if it does not sleep it holds on in any case.
+    pub(super) fn park(&self, reader: usize, next: Position, holds: bool) -> Parked {
         let word = &self.readers[reader].0;
-        word.pin.store(NOTHING, Ordering::Release);
         word.parked.store(true, Ordering::Relaxed);
         // Between the store of the word and the load of the head: no wake-up is lost.
         fence(Ordering::SeqCst);
         if self.ends.0.head.load(Ordering::Relaxed) <= next.number() {
+            if !holds {
+                word.pin.store(NOTHING, Ordering::Release);
+            }
             return Parked::Idle;
         }
         // The writer may have rung meanwhile; then the bell is one too many.

@@ -2,8 +2,8 @@
 //!
 //! Never blocks the writer while parked, and never reads outside its pin. What it lends borrows from it, and
 //! pinning anew or parking needs it whole, so no slice outlives the pin that it was read under.
-//! Invariant: between [`Reader::pin`] and the next pin or park, everything in [`Reader::tail`]`..`[`Reader::head`]
-//! stays as it is.
+//! Invariant: between [`Reader::pin`] and the next pin or sleep, everything in [`Reader::tail`]`..`[`Reader::head`]
+//! stays as it is, and a reader that holds on loses nothing that it has not released.
 
 use super::pin::Parked;
 use super::record::{ChannelId, ChannelInfo, Position, Record, Span, Track};
@@ -31,12 +31,46 @@ impl Reader {
         self.end.pin();
     }
 
-    /// Lets go of everything and announces that this reader is about to sleep, having read all before `next`.
+    /// Takes hold of what was written since as well, and lets go of nothing. Says how far the writer has announced that it
+    /// will go: what is before that is to be [released](Self::release) soon, or the writer waits.
+    ///
+    /// # Panics
+    /// When not pinned.
+    pub fn extend(&mut self) -> Position {
+        self.end.extend()
+    }
+
+    /// Lets go of what is before `position`.
+    ///
+    /// # Panics
+    /// When not pinned, or `position` is not between the tail and the head.
+    pub fn release(&mut self, position: Position) {
+        self.end.release(position);
+    }
+
+    /// Announces that this reader is about to sleep, having read all before `next`, and lets go of everything unless there
+    /// is more to read.
     ///
     /// While it sleeps the writer may retire records that it has not seen: at its next pin it compares its own place
     /// with [`Reader::tail`].
     pub fn park(&mut self, next: Position) -> Parked {
-        self.end.park(next)
+        self.end.park(next, false)
+    }
+
+    /// Announces that this reader is about to sleep, having read all before `next`, and holds on to what it has pinned.
+    ///
+    /// While it sleeps the writer appends as far as there is room. It then rings, and waits.
+    ///
+    /// # Panics
+    /// When not pinned.
+    pub fn park_holding(&mut self, next: Position) -> Parked {
+        self.end.park(next, true)
+    }
+
+    /// Whether it holds anything.
+    #[must_use]
+    pub fn is_pinned(&self) -> bool {
+        self.end.is_pinned()
     }
 
     /// One past the newest record, as of the pin.

@@ -6,7 +6,7 @@ use super::mirror;
 use super::shared;
 use super::writer::Writer;
 use crate::base::cost::{self, Cost, Part};
-use crate::limits::{CHANNELS_MAX, SHARDS_MAX, TRACKS_MAX};
+use crate::limits::{CHANNELS_MAX, SHARDS_MAX, TAPE_RECORDS_MAX, TRACKS_MAX};
 use std::{fmt, io};
 
 /// What a track is called among the costs of a tape.
@@ -15,7 +15,7 @@ pub const TRACK: &str = "track";
 /// The dimensions of a tape.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Shape {
-    /// Records of the index; a power of two.
+    /// Records of the index; a power of two, at most [`TAPE_RECORDS_MAX`].
     pub records: usize,
     /// Bytes of each track; powers of two, and multiples of the machine's page.
     pub track_bytes: Vec<usize>,
@@ -39,7 +39,7 @@ impl Shape {
     /// # Errors
     /// The first dimension that no tape can have.
     pub fn check(&self) -> Result<(), TapeError> {
-        if !self.records.is_power_of_two() {
+        if !self.records.is_power_of_two() || self.records > TAPE_RECORDS_MAX {
             return Err(TapeError::Records {
                 records: self.records,
             });
@@ -90,7 +90,7 @@ impl Shape {
 /// Why a tape could not be made.
 #[derive(Debug)]
 pub enum TapeError {
-    /// The number of records is not a power of two.
+    /// The number of records is not a power of two, or more than [`TAPE_RECORDS_MAX`].
     Records {
         /// What was asked for.
         records: usize,
@@ -136,7 +136,7 @@ impl fmt::Display for TapeError {
             Self::Records { records } => {
                 write!(
                     f,
-                    "the tape's index must hold a power of two of records, not {records}"
+                    "the tape's index must hold a power of two of records up to {TAPE_RECORDS_MAX}, not {records}"
                 )
             }
             Self::Tracks { tracks } => write!(f, "a tape has 1 to {TRACKS_MAX} tracks, not {tracks}"),

@@ -8,6 +8,7 @@
 //! - [`sequencer`]: numbers, encodes, appends, and keeps every channel's state on the tape;
 //! - [`formats`]: in which forms, and on which tracks;
 //! - `press`, `compression`: the frames of each message, one for each track;
+//! - [`journal`]: what was published, on disk before anyone sees it;
 //! - [`feed`]: drains the one into the other;
 //! - [`runtime`], [`clock`]: what the thread stands on.
 
@@ -17,6 +18,7 @@ mod compression;
 pub mod feed;
 pub mod formats;
 mod images;
+pub mod journal;
 mod press;
 pub mod runtime;
 pub mod sequencer;
@@ -25,4 +27,5 @@ pub mod source;
 pub use clock::Clock;
 pub use feed::{Feed, FeedEnd};
 pub use formats::Formats;
-pub use sequencer::{Pinned, PublishError, Sequencer};
+pub use journal::{Journal, JournalError, JournalSpec};
+pub use sequencer::{PublishError, Sequencer, Unsettled};

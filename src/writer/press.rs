@@ -83,6 +83,11 @@ impl Press {
         &out[..self.formats.tracks()]
     }
 
+    /// The frame of JSON among these.
+    pub(super) fn json(&self, frames: &Frames) -> &[u8] {
+        &self.bytes[frames[NATIVE_JSON.index()].clone()]
+    }
+
     /// Forgets all that was printed.
     pub(super) fn clear(&mut self) {
         self.bytes.clear();

@@ -48,11 +48,16 @@ struct Staged {
     frames: Frames,
 }
 
-/// A reader still pins the room for what is staged. It will not for long: settle again.
+/// Why there is no room yet for what is staged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Pinned {
-    /// The number of that reader.
-    pub reader: usize,
+pub enum Unsettled {
+    /// This reader still pins it. It will not for long: settle again.
+    Pinned {
+        /// The number of that reader.
+        reader: usize,
+    },
+    /// What was retired for it has not been shown: [`show`](Sequencer::show), and settle again.
+    Held,
 }
 
 impl Sequencer {
@@ -138,8 +143,8 @@ impl Sequencer {
     /// Brings what is staged onto the tape, and clears the room ahead of its head.
     ///
     /// # Errors
-    /// When a reader still pins that room; call again.
-    pub fn settle(&mut self) -> Result<(), Pinned> {
+    /// When that room is not to be had yet, and what to do before calling again.
+    pub fn settle(&mut self) -> Result<(), Unsettled> {
         self.append_staged()?;
         while self.is_short_of_room() {
             let Some((position, record)) = self.tape.oldest() else {
@@ -230,9 +235,13 @@ impl Sequencer {
             ChannelClass::Append | ChannelClass::Book => RecordKind::Live,
         };
         let entry = self.entry(id, kind, channel.seq + 1, event.ts_ns);
-        let bytes = self.stage(entry, &event.tick)?;
-        let channel = &mut self.channels[id.index()];
-        if kind == RecordKind::State {
+        self.stage_alone(entry, &event.tick)
+    }
+
+    fn stage_alone(&mut self, entry: Entry, tick: &Tick<'_>) -> Result<(), PublishError> {
+        let bytes = self.stage(entry, tick)?;
+        let channel = &mut self.channels[entry.channel.index()];
+        if entry.kind.is_image() {
             let image = Image::of_message(bytes);
             self.images.check(channel.image_bytes, image)?;
             self.images.replace(&mut channel.image_bytes, image);
@@ -319,7 +328,14 @@ impl Sequencer {
         Ok(bytes)
     }
 
-    fn append_staged(&mut self) -> Result<(), Pinned> {
+    fn stage_mark(&mut self, entry: Entry) {
+        self.staged.push(Staged {
+            entry,
+            frames: press::NOTHING,
+        });
+    }
+
+    fn append_staged(&mut self) -> Result<(), Unsettled> {
         let mut appended = 0;
         let result = self.staged.iter().try_for_each(|staged| {
             let mut frames = [EMPTY; TRACKS];
@@ -330,7 +346,8 @@ impl Sequencer {
                     appended += 1;
                     Ok(())
                 }
-                Err(Full::Pinned { reader }) => Err(Pinned { reader }),
+                Err(Full::Pinned { reader }) => Err(Unsettled::Pinned { reader }),
+                Err(Full::Held) => Err(Unsettled::Held),
                 Err(Full::Unretired) => {
                     unreachable!("the room ahead of the head holds an event and its image")
                 }
@@ -356,13 +373,8 @@ impl Sequencer {
         };
         match channel.class {
             ChannelClass::Append if channel.newest == position => {
-                self.staged.push(Staged {
-                    entry: Entry {
-                        kind: RecordKind::Mark,
-                        ..kept
-                    },
-                    frames: press::NOTHING,
-                });
+                let kind = RecordKind::Mark;
+                self.stage_mark(Entry { kind, ..kept });
             }
             ChannelClass::Replace if channel.newest == position => {
                 let frames = self.press.reprint(&self.tape, position);
@@ -433,5 +445,8 @@ const _: () = assert!(
 const _: () = assert!(limits::TAPE_RECORDS_MIN / MARGIN_DIVISOR >= RECORDS_AHEAD_MIN);
 const _: () = assert!(MARGIN_DIVISOR > 2 && IMAGES_DIVISOR > 2);
 
+mod journaled;
 #[cfg(test)]
 mod tests;
+
+pub use journaled::{Journaled, Restored};

@@ -11,6 +11,8 @@ use tickwire::ring::{Client as Socket, ClientState};
 use super::frames;
 use super::oracle::{Oracle, covers};
 
+mod numbers;
+
 pub struct Client {
     pub socket: Socket,
     /// The number of the shard that serves it.
@@ -32,6 +34,10 @@ pub struct Client {
     standing: BTreeMap<String, Option<Bounds>>,
     /// Every data frame, in order, if it has been subscribed to everything from the start.
     pub full: Option<Vec<String>>,
+    /// Channels whose replay it was promised and which has not been said to be over.
+    replaying: BTreeSet<String>,
+    /// Whether it was told that it is behind: from then on it need not get everything.
+    pub warned: bool,
     pub closed: Option<(u16, String)>,
     pub close_sent: bool,
     pub pings: VecDeque<Vec<u8>>,
@@ -44,11 +50,25 @@ pub struct Client {
 
 /// A request that will be replied to.
 pub enum Request {
-    Subscribe { id: Option<u64>, channels: Vec<String> },
-    Unsubscribe { id: u64, channels: Vec<String> },
-    List { id: u64 },
-    Ping { id: u64 },
-    Nonsense { code: u64 },
+    Subscribe {
+        id: Option<u64>,
+        channels: Vec<String>,
+        /// What it says that it has of some of them.
+        since: BTreeMap<String, u64>,
+    },
+    Unsubscribe {
+        id: u64,
+        channels: Vec<String>,
+    },
+    List {
+        id: u64,
+    },
+    Ping {
+        id: u64,
+    },
+    Nonsense {
+        code: u64,
+    },
 }
 
 /// What the next number of a channel may be.
@@ -103,6 +123,8 @@ impl Client {
             subscriptions: BTreeSet::new(),
             standing: BTreeMap::new(),
             full: everything.then(Vec::new),
+            replaying: BTreeSet::new(),
+            warned: false,
             closed: None,
             close_sent: false,
             pings: VecDeque::new(),
@@ -113,9 +135,14 @@ impl Client {
         };
         if lazy {
             let channels = channels.split(',').map(str::to_owned).collect();
-            client
-                .pending
-                .push_back((Request::Subscribe { id: None, channels }, BTreeMap::new()));
+            client.pending.push_back((
+                Request::Subscribe {
+                    id: None,
+                    channels,
+                    since: BTreeMap::new(),
+                },
+                BTreeMap::new(),
+            ));
         } else if everything {
             client.subscribe(vec!["*".to_owned()], &Oracle::default());
         }
@@ -236,6 +263,11 @@ impl Client {
         assert!(self.upgraded && self.incoming.is_empty(), "no half frame is left");
         assert!(self.pending.is_empty(), "every request was answered");
         assert!(self.pings.is_empty(), "every ping was answered");
+        assert!(
+            self.replaying.is_empty(),
+            "every replay has ended: {:?}",
+            self.replaying
+        );
         for (channel, bounds) in &self.standing {
             let newest = oracle.newest(channel);
             match bounds {
@@ -254,7 +286,7 @@ impl Client {
                 );
             }
         }
-        if let Some(full) = &self.full {
+        if let Some(full) = self.full.as_ref().filter(|_| !self.warned) {
             let published = &oracle.messages;
             assert_eq!(full.len(), published.len(), "every message, once");
             assert!(
@@ -335,6 +367,12 @@ impl Client {
         match value["t"].as_str().unwrap() {
             "hello" => {}
             "ack" | "pong" | "error" => self.reply(&value, oracle),
+            "warn" => {
+                assert_eq!(value["code"], "slow");
+                self.warned = true;
+            }
+            "gap" => self.gap(&value, oracle),
+            "live" => self.live(&value),
             _ => {
                 assert!(!self.binary, "ticks come in binary frames");
                 self.data(text, oracle);
@@ -350,16 +388,25 @@ impl Client {
         }
         let (request, before) = self.pending.pop_front().expect("one request, one reply");
         match request {
-            Request::Subscribe { id, channels } => {
+            Request::Subscribe { id, channels, since } => {
                 assert_eq!((value["t"].as_str(), value["id"].as_u64()), (Some("ack"), id));
                 let entries = value["ok"].as_array().unwrap().len() + value["err"].as_array().unwrap().len();
                 assert_eq!(entries, channels.len());
                 for entry in value["ok"].as_array().unwrap() {
-                    self.subscribed(
-                        entry["ch"].as_str().unwrap(),
-                        entry["seq"].as_u64(),
-                        &before,
-                        oracle,
+                    let channel = entry["ch"].as_str().unwrap();
+                    let seq = entry["seq"].as_u64();
+                    self.subscribed(channel, seq, &before, oracle);
+                    if entry.get("resume").is_some() {
+                        self.resumed(entry, channel, since[channel], seq.unwrap());
+                    }
+                }
+                for entry in value["err"].as_array().unwrap() {
+                    let channel = entry["ch"].as_str().unwrap();
+                    let known = before.get(channel).copied().unwrap_or(0);
+                    let is_ahead = since.get(channel).is_some_and(|seq| *seq > known);
+                    assert!(
+                        entry["code"] != 4010 || is_ahead || channel.ends_with('*'),
+                        "{entry}"
                     );
                 }
             }
@@ -396,67 +443,35 @@ impl Client {
         }
     }
 
-    /// From here on every channel that was not covered before must begin as its class says.
-    fn subscribed(
-        &mut self,
-        pattern: &str,
-        seq: Option<u64>,
-        before: &BTreeMap<String, u64>,
-        oracle: &Oracle,
-    ) {
-        let covered_before: Vec<&String> = oracle
-            .channels
-            .keys()
-            .filter(|channel| self.covered(channel))
-            .collect();
-        let fresh: Vec<String> = oracle
-            .channels
-            .keys()
-            .filter(|channel| covers(pattern, channel) && !covered_before.contains(channel))
-            .cloned()
-            .collect();
-        self.subscriptions.insert(pattern.to_owned());
-        for channel in fresh {
-            let append = !channel.starts_with("bbo:") && !channel.starts_with("book:");
-            let bounds = append.then(|| match seq {
-                Some(seq) => Bounds::After(seq),
-                None => Bounds::Between(*before.get(&channel).unwrap_or(&0), oracle.newest(&channel)),
-            });
-            self.standing.insert(channel, bounds);
-        }
-    }
-
-    fn data(&mut self, text: &str, oracle: &Oracle) {
-        let (channel, seq, image) = oracle.check(text);
-        assert!(
-            self.covered(&channel),
-            "{channel} was not subscribed, or is not any more"
-        );
-        match self
-            .standing
-            .get(&channel)
-            .copied()
-            .unwrap_or(Some(Bounds::Between(0, 0)))
-        {
-            Some(Bounds::After(last)) => assert_eq!(seq, last + 1, "{channel}"),
-            Some(Bounds::Between(low, high)) => {
-                assert!(low < seq && seq <= high + 1, "{channel} {low} {seq} {high}");
-            }
-            None => assert!(image, "{channel} begins with an image, not with {text}"),
-        }
-        self.standing.insert(channel, Some(Bounds::After(seq)));
-        if let Some(full) = &mut self.full {
-            full.push(text.to_owned());
-        }
-    }
-
     fn covered(&self, channel: &str) -> bool {
         self.subscriptions.iter().any(|pattern| covers(pattern, channel))
     }
 
     fn subscribe(&mut self, channels: Vec<String>, oracle: &Oracle) {
         let id = self.id();
-        self.request(json!({"op": "sub", "id": id, "ch": channels}));
+        let mut since = BTreeMap::new();
+        for channel in channels
+            .iter()
+            .filter(|channel| oracle.channels.contains_key(*channel))
+        {
+            let newest = oracle.newest(channel);
+            if self.prng.chance(1, 2) {
+                let near = newest.saturating_sub(self.prng.below(20));
+                let seq = [self.prng.below(newest + 1), near, near, newest, newest + 1000];
+                since.insert(channel.clone(), seq[self.prng.below(5) as usize]);
+            }
+        }
+        let mut request = json!({"op": "sub", "id": id, "ch": channels});
+        if !since.is_empty() {
+            request["since"] = json!(since);
+            let epoch = if self.prng.chance(1, 8) {
+                "another"
+            } else {
+                "epoch"
+            };
+            request["since"]["epoch"] = json!(epoch);
+        }
+        self.request(request);
         let before = oracle
             .channels
             .keys()
@@ -465,6 +480,7 @@ impl Client {
             Request::Subscribe {
                 id: Some(id),
                 channels,
+                since,
             },
             before.collect(),
         ));

@@ -95,7 +95,14 @@ impl Crowd {
             wall_ns: 1,
         };
         self.sequencer.publish(&event, now).unwrap();
-        self.sequencer.settle().unwrap();
+        while self.sequencer.settle().is_err() {
+            self.ring();
+            self.shard.turn().unwrap();
+        }
+        self.ring();
+    }
+
+    fn ring(&mut self) {
         let bell = &self.bell;
         self.sequencer.wake_readers(|_| bell.ring());
     }
@@ -221,7 +228,7 @@ fn a_subscriber_whose_share_comes_last_is_heard_although_there_is_always_another
 /// A known bound: who has subscriptions gets more only when its shard has routed all that it has seen, and a shard that is
 /// always more than a round behind never has. Everything else is served meanwhile, and the wait ends with the overload.
 #[test]
-fn a_subscriber_gets_no_more_subscriptions_while_its_shard_stays_more_than_a_round_behind() {
+fn a_subscriber_may_subscribe_to_more_although_its_shard_stays_more_than_a_round_behind() {
     let mut crowd = Crowd::of(1, 4 * ROUND_RECORDS);
     let mut client = crowd.subscribers.remove(0);
     crowd.publish_on("note:Y");
@@ -244,14 +251,11 @@ fn a_subscriber_gets_no_more_subscriptions_while_its_shard_stays_more_than_a_rou
         }
     }
     assert!(got.contains(r#""t":"pong","id":7"#), "it is heard");
-    assert!(!got.contains(r#""t":"ack","id":9"#), "and waits");
-    let mut rest = String::new();
-    while !rest.contains(r#""t":"ack","id":9"#) {
-        crowd.turn();
-        rest.push_str(&text(&read(&mut client)));
-    }
-    let messages = (got + &rest).matches(r#""t":"msg""#).count();
-    assert_eq!(messages, 100, "it has missed nothing before");
+    assert!(got.contains(r#""t":"ack","id":9"#), "and answered");
+    crowd.rest();
+    got.push_str(&text(&read(&mut client)));
+    let messages = got.matches(r#""t":"msg""#).count();
+    assert_eq!(messages, 100, "it misses nothing");
 }
 
 fn text(bytes: &[u8]) -> String {

@@ -22,9 +22,10 @@ mod oracle;
 mod world;
 
 use echo::Echo;
+use std::sync::atomic::Ordering;
 use tickwire::base::Prng;
 use tickwire::ring::Faults;
-use world::World;
+use world::{CONFLATED, LAPSED, World};
 
 fn seeds() -> Vec<u64> {
     if let Ok(seed) = std::env::var("TICKWIRE_SEED") {
@@ -87,6 +88,12 @@ fn short_reads_and_sends_and_late_completions_lose_nothing() {
     run_all(
         Faults::lossless(),
         "short_reads_and_sends_and_late_completions_lose_nothing",
+    );
+    let [conflated, lapsed] = [&CONFLATED, &LAPSED].map(|count| count.load(Ordering::Relaxed));
+    eprintln!("clients skipped ahead {conflated} times and gave something up {lapsed} times");
+    assert!(
+        seeds().len() < 60 || conflated > 100 && lapsed > 100,
+        "the runs have clients that fall far behind: {conflated}, {lapsed}"
     );
 }
 

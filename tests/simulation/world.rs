@@ -1,12 +1,13 @@
 //! One run: a server and its clients, from the first connection to the last goodbye.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use tickwire::base::{Census, Orders, Prng};
 use tickwire::connection::{Bounds, Pools};
 use tickwire::market::Tick;
 use tickwire::ring::{Bell as _, Faults, Ring as _, SimNet, SimRing};
-use tickwire::shard::{Pace, Shard, Site, Size};
+use tickwire::shard::{Pace, Shard, Site, Size, Slack};
 use tickwire::tape::{self, Shape};
 use tickwire::writer::source::{Event, Market};
 use tickwire::writer::{Formats, Sequencer};
@@ -14,6 +15,11 @@ use tickwire::writer::{Formats, Sequencer};
 use super::client::Client;
 use super::hot_receptions;
 use super::oracle::Oracle;
+
+/// How often anybody skipped something, in all runs.
+pub static CONFLATED: AtomicU64 = AtomicU64::new(0);
+/// How often anybody gave up what the tape let go of.
+pub static LAPSED: AtomicU64 = AtomicU64::new(0);
 
 pub struct World {
     prng: Prng,
@@ -65,12 +71,13 @@ impl World {
             hot_receptions: hot_receptions(&mut prng),
             pace: pace(&mut prng),
         };
+        let slack = slack(&mut prng);
         let rings: Vec<SimRing> = (0..readers).map(|_| net.ring()).collect();
         let bells = rings.iter().map(|ring| ring.doorbell()).collect();
         let parts = rings.into_iter().zip(tapes).zip(&censuses).enumerate();
         let shards = parts
             .map(|(shard, ((ring, tape), census))| {
-                let mut site = Site::new(shard, "epoch".into());
+                let mut site = Site::new(shard, "epoch".into()).with_slack(slack);
                 if let Some(track) = formats.deflated_track() {
                     site = site.compressing(track);
                 }
@@ -162,11 +169,16 @@ impl World {
         self.sequencer.publish(&event, now).unwrap();
         self.oracle.publish(event.channel, event.ts_ns, &event.tick, now);
         while self.sequencer.settle().is_err() {
+            self.ring();
             for shard in 0..self.shards.len() {
                 self.turn_shard(shard);
             }
         }
         self.sequencer.invariants();
+        self.ring();
+    }
+
+    fn ring(&mut self) {
         let bells = &self.bells;
         self.sequencer.wake_readers(|reader| bells[reader].ring());
     }
@@ -245,7 +257,7 @@ impl World {
             }
             match (&client.closed, client.sin) {
                 (Some((4008, reason)), _) => {
-                    assert!(reason.starts_with("slow consumer: records of "), "{reason}");
+                    assert!(reason.starts_with("slow consumer: "), "{reason}");
                 }
                 (Some((code, reason)), Some(sin)) => assert_eq!(*code, sin, "client {index}: {reason}"),
                 (Some((code, reason)), None) => {
@@ -261,6 +273,10 @@ impl World {
                     client.check_complete(&self.oracle);
                 }
             }
+        }
+        for census in &self.censuses {
+            CONFLATED.fetch_add(census.conflated.read(), Ordering::Relaxed);
+            LAPSED.fetch_add(census.lapsed.read(), Ordering::Relaxed);
         }
         let lost: u64 = self.censuses.iter().map(|census| census.lost.read()).sum();
         let told = self
@@ -308,6 +324,17 @@ impl World {
             );
             assert_eq!(shard.borrowed(), 0, "no block of a pool is left behind");
         }
+    }
+}
+
+/// In some worlds nobody skips anything but what the tape lets go of; in others, whoever is a little behind does.
+fn slack(prng: &mut Prng) -> Slack {
+    if prng.chance(1, 2) {
+        return Slack::UNBOUNDED;
+    }
+    Slack {
+        ms: prng.below(100),
+        bytes: prng.below(20_000),
     }
 }
 

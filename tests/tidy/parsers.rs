@@ -21,6 +21,10 @@ pub(crate) const FILES: &[&str] = &[
     "src/market/decimal/parse.rs",
     // For all of the room.
     "src/wire/mod.rs",
+    "src/writer/journal/epoch.rs",
+    "src/writer/journal/format.rs",
+    "src/writer/journal/roll.rs",
+    "src/writer/journal/scan.rs",
     "src/writer/source/capture/binance.rs",
     "src/writer/source/capture/decoder.rs",
     "src/writer/source/capture/depth.rs",

@@ -241,7 +241,7 @@ fn requests_are_numbered_and_names_are_escaped() {
             panic!("{event:?}")
         };
         match Command::parse(text).unwrap() {
-            Command::Subscribe { id, channels } => {
+            Command::Subscribe { id, channels, .. } => {
                 assert_eq!((id, channels), (Some(1), vec!["trade:*".into(), "a\"b".into()]));
             }
             Command::Ping { id, t0 } => assert_eq!((id, t0), (Some(2), Some("17"))),

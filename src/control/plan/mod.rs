@@ -14,6 +14,7 @@ use crate::base::cost::{self, Cost, Part};
 use crate::limits;
 use crate::shard;
 use crate::tape::TRACK;
+use crate::writer::journal;
 
 /// What a server's memory may come to.
 #[derive(Clone, Debug)]
@@ -50,6 +51,16 @@ impl Plan {
             Purpose::Echo { .. } => resolved.shards,
         };
         costs.push(Cost::new(Part::Stacks, "threads", threads, limits::STACK_BYTES));
+        if let Purpose::Feed(config) = &resolved.purpose
+            && config.journal.is_some()
+        {
+            costs.push(Cost::new(
+                Part::Working,
+                "journal's batch",
+                1,
+                journal::memory_bytes(),
+            ));
+        }
         costs.push(Cost::new(
             Part::Program,
             "process (allowance)",

@@ -6,6 +6,7 @@ pub mod command;
 pub mod encode;
 pub mod input;
 pub mod message;
+pub mod notice;
 pub mod query;
 pub mod reply;
 
@@ -13,8 +14,9 @@ mod fields;
 mod string;
 
 pub use super::Stamp;
-pub use command::{Command, CommandError};
+pub use command::{Command, CommandError, Since};
 pub use encode::encode;
 pub use input::{Input, InputError};
 pub use message::{MessageError, ServerMessage};
-pub use reply::{Ack, Hello, HelloLimits, Pong};
+pub use notice::{GapCause, write_gap, write_live, write_warning};
+pub use reply::{Ack, Hello, HelloLimits, Pong, Resume, ResumeFault};

@@ -56,6 +56,11 @@ impl Tape {
     /// Reads all that `reader` may read, and gives back the head.
     fn read(&self, reader: usize) -> Position {
         let view = self.pins.pin(reader);
+        self.read_view(view);
+        view.head
+    }
+
+    fn read_view(&self, view: View) {
         assert!(view.tail <= view.head, "the tail is never above the head");
         for position in view.tail.number()..view.head.number() {
             let value = self.cells[slot(position)].read();
@@ -65,7 +70,6 @@ impl Tape {
                 "its channel is known"
             );
         }
-        view.head
     }
 }
 
@@ -131,9 +135,27 @@ fn a_reader_that_parks_lets_go_and_holds_again_when_it_wakes_by_itself() {
             let _pinned = writer.append();
         });
         let next = tape.read(0);
-        let _slept_or_not = tape.pins.park(0, next);
+        let _slept_or_not = tape.pins.park(0, next, false);
         tape.read(0);
         tape.pins.leave(0);
+        writing.join().unwrap();
+    });
+}
+
+#[test]
+fn a_reader_that_holds_on_reads_all_that_it_had_and_what_has_come_since() {
+    check(|| {
+        let tape = Tape::new(1);
+        let mut writer = Writer::new(&tape);
+        assert!(writer.append());
+        let writing = thread::spawn(move || while writer.head < 5 && writer.append() {});
+        let view = tape.pins.pin(0);
+        let _slept_or_not = tape.pins.park(0, view.head, true);
+        let (tail, view) = tape.pins.extend(0, view);
+        tape.read_view(view);
+        let tail = tail.max(view.tail);
+        tape.pins.release(0, tail);
+        tape.read_view(View { tail, ..view });
         writing.join().unwrap();
     });
 }
@@ -175,7 +197,7 @@ fn a_reader_that_sleeps_is_rung_for_what_it_has_not_seen() {
             if next.number() > RECORDS as u64 {
                 break;
             }
-            if tape.pins.park(0, next) == Parked::Idle {
+            if tape.pins.park(0, next, false) == Parked::Idle {
                 bell.wait();
             }
         }
@@ -196,7 +218,7 @@ fn a_reader_is_rung_once_a_park() {
             }
             rings
         });
-        let parked = tape.pins.park(0, Position::FIRST);
+        let parked = tape.pins.park(0, Position::FIRST, false);
         let rings = writing.join().unwrap();
         match parked {
             Parked::Idle => assert_eq!(rings, 1, "a sleeper is rung, and not again while it sleeps"),
@@ -209,7 +231,7 @@ fn a_reader_is_rung_once_a_park() {
 fn a_park_is_taken_back_by_one_side_only() {
     check(|| {
         let tape = Tape::new(1);
-        let _idle = tape.pins.park(0, Position::FIRST);
+        let _idle = tape.pins.park(0, Position::FIRST, false);
         let other = Arc::clone(&tape);
         let ringing = thread::spawn(move || {
             let mut rings = 0;

@@ -284,8 +284,8 @@ fn a_reader_in_the_way_delays_what_is_staged_and_loses_nothing() {
             break pinned;
         }
     };
-    assert_eq!(pinned, Pinned { reader: 0 });
-    assert_eq!(sequencer.settle(), Err(Pinned { reader: 0 }));
+    assert_eq!(pinned, Unsettled::Pinned { reader: 0 });
+    assert_eq!(sequencer.settle(), Err(Unsettled::Pinned { reader: 0 }));
     reader.pin();
     sequencer.settle().unwrap();
     sequencer.invariants();

@@ -1,0 +1,156 @@
+//! What a client that is behind gives up, and what it is told about that.
+//!
+//! Everything is told in the client's own stream, behind what it was sent and before what it is sent next, so that it
+//! knows at each message what it has and what it misses.
+
+use super::Shard;
+use super::catch_up::CatchUp;
+use super::converse::close_code;
+use super::site::Site;
+use crate::base::now::NS_PER_MS;
+use crate::base::{Key, Now};
+use crate::dialect::Code;
+use crate::dialect::native_json::{GapCause, write_gap, write_live, write_warning};
+use crate::hub::Lag;
+use crate::limits::{BEHIND_BYTES, BEHIND_MS, GAPS_MAX};
+use crate::ring::Ring;
+use crate::tape::Position;
+use crate::wire::{Opcode, server_header};
+
+/// How far a client may be behind before it skips what is out of date.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Slack {
+    /// Milliseconds since the oldest message that it has not been sent was published.
+    pub ms: u64,
+    /// Bytes of its track from there on.
+    pub bytes: u64,
+}
+
+impl Slack {
+    /// As far as the tape reaches.
+    pub const UNBOUNDED: Self = Self {
+        ms: u64::MAX,
+        bytes: u64::MAX,
+    };
+
+    /// Whether a client is further behind.
+    pub(super) fn is_exceeded(&self, lag: &Lag, now: Now) -> bool {
+        lag.bytes > self.bytes || behind_ms(lag.since_ns, now) > self.ms
+    }
+}
+
+impl Default for Slack {
+    fn default() -> Self {
+        Self {
+            ms: BEHIND_MS,
+            bytes: BEHIND_BYTES,
+        }
+    }
+}
+
+impl<R: Ring> Shard<R> {
+    /// The client skips what is out of date, and is told so, once until it is live again. It goes on in its turn, when it has
+    /// been told.
+    pub(super) fn warn(&mut self, key: Key, since_ns: u64, now: Now) {
+        if self.hub.warn(key) {
+            self.site.frame.clear();
+            notice(&mut self.site, |text| {
+                write_warning(text, behind_ms(since_ns, now));
+            });
+            self.tell(key, now);
+        }
+        self.queue(key);
+    }
+
+    /// The writer is about to overwrite what is before `tail`: who still wants some of it gives it up, and is told what.
+    pub(super) fn lapse(&mut self, tail: Position, now: Now) {
+        let CatchUp { lapse, wanted, .. } = &mut self.catch_up;
+        self.hub.find_lapsing(tail, self.connections.slots.keys(), lapse);
+        if lapse.is_empty() {
+            return;
+        }
+        let (site, connections) = (&mut self.site, &mut self.connections);
+        let mut untold = Vec::new();
+        let mut told = Vec::new();
+        self.hub.lapse(&self.tape, lapse, wanted, |hub, lapsed| {
+            site.frame.clear();
+            if lapsed.is_news {
+                notice(site, |text| write_warning(text, behind_ms(lapsed.since_ns, now)));
+            }
+            for gap in lapsed.gaps.iter().take(GAPS_MAX) {
+                let name = hub.channel(gap.channel).name();
+                notice(site, |text| {
+                    write_gap(text, name, gap.from, gap.to, GapCause::Slow);
+                });
+            }
+            let Some(connection) = connections.slots.get_mut(lapsed.key) else {
+                return;
+            };
+            let is_owed = connections
+                .outboxes
+                .append(&mut connection.outbox, &site.frame)
+                .is_ok();
+            if is_owed && lapsed.gaps.len() <= GAPS_MAX {
+                told.push(lapsed.key);
+            } else {
+                untold.push(lapsed.key);
+            }
+        });
+        self.census.lapsed.add((told.len() + untold.len()) as u64);
+        for key in told {
+            self.owe(key);
+            self.note_debt(key);
+        }
+        for key in untold {
+            self.lose(key, now);
+        }
+    }
+
+    /// The client is told of each replay that is over, if one is.
+    pub(super) fn end_replays(&mut self, key: Key, now: Now) -> bool {
+        let site = &mut self.site;
+        site.frame.clear();
+        self.hub.end_replays(key, &self.tape, |channel, seq| {
+            notice(site, |text| write_live(text, channel, seq));
+        });
+        let is_any = !self.site.frame.is_empty();
+        if is_any {
+            self.tell(key, now);
+        }
+        is_any
+    }
+
+    /// What stands in the scratch is what the client is told next. Whoever cannot be told it is closed.
+    fn tell(&mut self, key: Key, now: Now) {
+        let Some(connection) = self.connections.slots.get_mut(key) else {
+            return;
+        };
+        let outboxes = &mut self.connections.outboxes;
+        if outboxes.append(&mut connection.outbox, &self.site.frame).is_err() {
+            return self.lose(key, now);
+        }
+        self.owe(key);
+        self.note_debt(key);
+    }
+
+    /// There is no room for what the client must be told.
+    fn lose(&mut self, key: Key, now: Now) {
+        self.census.lost.add(1);
+        let reason = "slow consumer: it misses more than it could be told";
+        self.close(key, close_code(Code::SlowConsumer), reason, now);
+    }
+}
+
+/// Adds a message to the frames in the scratch.
+pub(super) fn notice(site: &mut Site, write: impl FnOnce(&mut Vec<u8>)) {
+    site.text.clear();
+    write(&mut site.text);
+    let header = server_header(Opcode::Text, site.text.len());
+    site.frame.extend_from_slice(header.as_slice());
+    site.frame.extend_from_slice(&site.text);
+}
+
+/// How long ago something was published, in milliseconds.
+fn behind_ms(since_ns: u64, now: Now) -> u64 {
+    now.wall_ns.saturating_sub(since_ns) / NS_PER_MS
+}

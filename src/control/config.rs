@@ -8,7 +8,7 @@ use super::{Bytes, Plan, StartError, Tuning};
 use crate::limits;
 use crate::ring::descriptors::{DescriptorShortage, Registered, TableShortage, raise_descriptor_limit};
 use crate::ring::{Descriptors, ListenerOptions, UringOptions};
-use crate::shard::Size;
+use crate::shard::{Size, Slack};
 use crate::tape::Shape;
 use crate::writer::Formats;
 use crate::writer::source::{SourceSpec, Speed};
@@ -40,6 +40,8 @@ pub struct Config {
     pub journal: Option<JournalSpec>,
     /// How many clients must have subscribed before the source begins.
     pub wait_for: u64,
+    /// How far behind a client may be before it skips what is out of date.
+    pub slack: Slack,
     /// The length from which messages are compressed for clients that ask for it; `None` for no compression.
     pub compression: Option<usize>,
     /// Whether messages are also there for clients that would have them in binary.
@@ -120,6 +122,7 @@ impl Config {
             speed: Speed::REAL_TIME,
             journal: None,
             wait_for: 0,
+            slack: Slack::default(),
             compression: None,
             binary: true,
             track_bytes: limits::TRACK_BYTES_DEFAULT,

@@ -344,7 +344,7 @@ const OPENING: Duration = Duration::from_secs(2);
 fn site(resolved: &Resolved, shard: usize, prepared: Option<&Prepared>) -> Site {
     let site = match (&resolved.purpose, prepared) {
         (Purpose::Feed(config), Some(prepared)) => {
-            let site = Site::new(shard, prepared.epoch.as_str().into());
+            let site = Site::new(shard, prepared.epoch.as_str().into()).with_slack(config.slack);
             let site = match prepared.journal {
                 Some(_) => site.journaled(Arc::clone(&prepared.journal_census)),
                 None => site,

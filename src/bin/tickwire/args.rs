@@ -8,6 +8,7 @@ use clap::{Parser, Subcommand};
 use tickwire::control::{self, Bytes, Config, EchoConfig, Resolved, StartError};
 use tickwire::limits;
 use tickwire::ring::Descriptors;
+use tickwire::shard::Slack;
 use tickwire::writer::journal::{Age, JournalSpec, SyncPolicy};
 use tickwire::writer::source::{SEED_DEFAULT, SourceSpec, Speed};
 
@@ -163,6 +164,12 @@ pub(crate) struct Feed {
     /// Recent messages that the tape holds; a power of two.
     #[arg(long, default_value_t = limits::TAPE_RECORDS_DEFAULT, value_name = "N")]
     pub(crate) tape_records: usize,
+    /// Milliseconds by which a client may be behind before it skips what is out of date: old quotes and states of books.
+    #[arg(long, default_value_t = limits::BEHIND_MS, value_name = "MS")]
+    pub(crate) behind_ms: u64,
+    /// Bytes by which it may be.
+    #[arg(long, default_value = "256K", value_name = "BYTES")]
+    pub(crate) behind_bytes: Bytes,
     #[command(flatten)]
     pub(crate) journal: Journal,
 }
@@ -349,6 +356,10 @@ fn feed(size: &Size, feed: &Feed, tuning: &Tuning) -> Config {
         descriptors: size.descriptors.into(),
         memory: size.memory,
         subscriptions: feed.subscriptions,
+        slack: Slack {
+            ms: feed.behind_ms,
+            bytes: feed.behind_bytes.0,
+        },
         compression: (feed.compression == Switch::On).then_some(feed.compression_threshold),
         binary: feed.binary == Switch::On,
         track_bytes: feed.tape_bytes,

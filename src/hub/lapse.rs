@@ -92,10 +92,12 @@ impl Hub {
             let Some(wants) = self.wants_from(key) else {
                 continue;
             };
-            if wants < soon {
+            // Of what it has subscribed to before its join, a client has more than an image that is not behind this.
+            let until = if self.joins_in_part(key) { tail } else { soon };
+            if wants < until {
                 memory.lapsing.push((wants, key));
             }
-            self.oldest = self.oldest.min(wants.max(soon));
+            self.oldest = self.oldest.min(wants.max(until));
         }
     }
 
@@ -153,6 +155,16 @@ impl Hub {
             .iter(mine)
             .map(|entry| entry.wish().floor(self.observed));
         floors.min().map(|floor| floor.max(place.at))
+    }
+
+    /// Whether the client `key` joins with some of its subscriptions and has others from before.
+    fn joins_in_part(&self, key: Key) -> bool {
+        let Client {
+            subscriptions: mine,
+            place,
+            ..
+        } = self.client(key);
+        !place.end.is_none() && self.pool.iter(mine).any(|entry| !entry.wish().joins())
     }
 
     /// Finds out which messages of append channels the client `key` wants from `wants` on, of those that were met.

@@ -111,7 +111,7 @@ impl Desk<'_> {
             connection: &name,
             epoch: &self.site.epoch,
             time_ns: self.now.wall_ns,
-            heartbeat_ms: None,
+            heartbeat_ms: self.site.heartbeat_ms,
             limits: HelloLimits {
                 subscriptions: limits::SUBSCRIPTIONS_PER_CONNECTION_MAX,
                 message_bytes: self.site.message_bytes_max.into(),
@@ -173,9 +173,9 @@ impl<R: Ring> Shard<R> {
         self.conclude(key, verdict, Ok(()), now);
     }
 
-    /// The connection is open: from now on its timer is for pings.
+    /// The connection is open: from now on its timer is for visits.
     pub(super) fn opened(&mut self, key: Key, now: Now) {
-        self.allow_ms(key, self.site.ping_interval_ms, now);
+        self.visit(key, now);
     }
 }
 

@@ -84,6 +84,7 @@ impl<R: Ring> Shard<R> {
                 return;
             };
             let is_owed = connections.outboxes.append(&mut connection.outbox, &site.frame).is_ok();
+            connection.told = true;
             if is_owed && lapsed.gaps.len() <= GAPS_MAX {
                 told.push(lapsed.key);
             } else {
@@ -105,6 +106,7 @@ impl<R: Ring> Shard<R> {
         let Some(connection) = self.connections.slots.get_mut(key) else {
             return;
         };
+        connection.told = true;
         let outboxes = &mut self.connections.outboxes;
         if outboxes.append(&mut connection.outbox, &self.site.frame).is_err() {
             return self.lose(key, now);
@@ -122,7 +124,7 @@ impl<R: Ring> Shard<R> {
 }
 
 /// Adds a message to the frames in the scratch.
-fn notice(site: &mut Site, write: impl FnOnce(&mut Vec<u8>)) {
+pub(super) fn notice(site: &mut Site, write: impl FnOnce(&mut Vec<u8>)) {
     site.text.clear();
     write(&mut site.text);
     let header = server_header(Opcode::Text, site.text.len());

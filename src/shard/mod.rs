@@ -10,7 +10,7 @@
 //! | 1 | | wait for the kernel or the doorbell; the only clock reading |
 //! | 2 | `broadcast`, `lag` | take in what is new on the tape; each new record → hub → ranges → one send per live client, so many a turn |
 //! | 3 | `dispatch`, `hot`, `receive`, `admission`, `converse` | completions → connections → commands → hub → replies |
-//! | 4 | `expire` | handshakes, messages, pings, closes that are due |
+//! | 4 | `expire`, `heartbeat` | handshakes, messages, pings, heartbeats, closes that are due |
 //! | 5 | `flush`, `catch_up` | replies go out; clients that are behind get their next slice |
 //!
 //! What those get who connect is the shard's [`Service`]: the feed, or an echo. It decides what a request head comes to
@@ -30,6 +30,7 @@ mod echo;
 mod expire;
 mod farewell;
 mod flush;
+mod heartbeat;
 mod hot;
 mod lag;
 mod outgoing;

@@ -2,7 +2,7 @@
 
 use super::deflaters::Deflaters;
 use super::lag::Slack;
-use crate::limits::{PING_INTERVAL_MS, REPLY_BYTES_MAX, TRACK_WINDOW_BITS};
+use crate::limits::{HEARTBEAT_MS, PING_INTERVAL_MS, REPLY_BYTES_MAX, TRACK_WINDOW_BITS};
 use crate::tape::Track;
 use crate::wire::{DeflatePolicy, Inflater};
 
@@ -45,6 +45,8 @@ pub struct Site {
     /// How long between the pings of a connection. One that leaves
     /// [so many](crate::limits::PINGS_UNANSWERED_MAX) of them unanswered is closed 4014.
     pub ping_interval_ms: u64,
+    /// After how long a silence a subscriber is sent a heartbeat; `None` where nobody ever is.
+    pub heartbeat_ms: Option<u64>,
     /// Sequence numbers count within this epoch; it changes when their continuity is lost.
     pub epoch: Box<str>,
     /// How far a client may be behind before it skips what is out of date.
@@ -76,6 +78,7 @@ impl Site {
         Self {
             shard,
             ping_interval_ms: PING_INTERVAL_MS,
+            heartbeat_ms: Some(HEARTBEAT_MS),
             epoch,
             ..Self::default()
         }
@@ -108,6 +111,12 @@ impl Site {
             ping_interval_ms,
             ..self
         }
+    }
+
+    /// The same with a heartbeat after so long a silence, or with none.
+    #[must_use]
+    pub fn beating(self, heartbeat_ms: Option<u64>) -> Self {
+        Self { heartbeat_ms, ..self }
     }
 
     /// The same of a shard that echoes. Whoever asks for compression has it, each message by itself.

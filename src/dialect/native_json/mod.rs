@@ -17,5 +17,5 @@ pub use command::{Command, CommandError};
 pub use encode::{Stamp, encode};
 pub use input::{Input, InputError};
 pub use message::{MessageError, ServerMessage};
-pub use notice::{GapCause, write_gap, write_warning};
+pub use notice::{GapCause, write_gap, write_heartbeat, write_shutdown, write_warning};
 pub use reply::{Ack, Hello, HelloLimits, Pong};

@@ -393,10 +393,10 @@ const _: () = assert!(ECHO_OWED_BYTES_PAUSE > RECV_BYTES);
 const _: () = assert!(PINGS_UNANSWERED_MAX >= 2 && PING_INTERVAL_MS <= PING_SECONDS_MOST as u64 * 1000);
 const _: () = assert!(HEARTBEAT_MS <= HEARTBEAT_SECONDS_MOST as u64 * 1000);
 // When a connection is looked at next is known by the last 32 bits of milliseconds.
-const _: () = assert!(PING_SECONDS_MOST as u64 * 1000 < 1 << 31 && HEARTBEAT_SECONDS_MOST as u64 * 1000 < 1 << 31);
-// A heartbeat fits into a few blocks: a name, and a number of 20 digits, of each channel.
 const _: () =
-    assert!(HEARTBEAT_CHANNELS_MAX * (CHANNEL_NAME_BYTES_MAX + 24) + 64 <= 4 * OUTBOX_BLOCK_BYTES);
+    assert!(PING_SECONDS_MOST as u64 * 1000 < 1 << 31 && HEARTBEAT_SECONDS_MOST as u64 * 1000 < 1 << 31);
+// A heartbeat fits into a few blocks: a name, and a number of 20 digits, of each channel.
+const _: () = assert!(HEARTBEAT_CHANNELS_MAX * (CHANNEL_NAME_BYTES_MAX + 24) + 64 <= 4 * OUTBOX_BLOCK_BYTES);
 const _: () = assert!(RETRY_MS_LEAST < RETRY_MS_MOST);
 const _: () = assert!(TRACK_BYTES_DEFAULT >= TRACK_BYTES_MIN);
 const _: () = assert!(TRACK_BYTES_DEFAULT.is_power_of_two() && TAPE_RECORDS_DEFAULT.is_power_of_two());

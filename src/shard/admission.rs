@@ -55,6 +55,11 @@ impl Desk<'_> {
 
     /// Writes the answer to a request into the scratch, unless it is refused.
     fn answer(&mut self, key: Key, request: Request<'_>) -> Answer {
+        if self.site.is_leaving {
+            return Answer::Refuse(Refusal::Draining {
+                retry_after_s: limits::RETRY_AFTER_S,
+            });
+        }
         match request.target().path() {
             HEALTH_PATH if request.method() != "GET" => Answer::Refuse(Refusal::MethodNotAllowed),
             HEALTH_PATH => {
@@ -128,7 +133,7 @@ impl Desk<'_> {
         refusal.write(&mut self.site.frame);
         self.say(
             connection,
-            if matches!(refusal, Refusal::Overloaded { .. }) {
+            if matches!(refusal, Refusal::Overloaded { .. } | Refusal::Draining { .. }) {
                 Verdict::Refused
             } else {
                 Verdict::Finish

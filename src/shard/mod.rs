@@ -53,10 +53,10 @@ use crate::wire::Inflater;
 use catch_up::CatchUp;
 use flush::Pushed;
 use hot::Hot;
+pub use lag::Slack;
 use outgoing::Outgoing;
 pub use plan::{IDLE_CONNECTION_BYTES, Pace, SLOT_BYTES, Size};
 use receive::Intake;
-pub use lag::Slack;
 pub use site::{Service, Site};
 use wheel::Wheel;
 
@@ -99,7 +99,10 @@ enum Life {
     Open,
     /// It accepts again at this time: the kernel was short of something.
     Paused { until_ns: u64 },
-    /// It was told to stop and waits until this time for its clients to part.
+    /// It was told to stop, and so are those who are connected or ask, until this time. It still accepts, or does so again
+    /// at the other: the kernel was short of something.
+    Leaving { until_ns: u64, accept_ns: Option<u64> },
+    /// It has closed everyone and waits until this time for them to part.
     Draining { until_ns: u64 },
     /// It has hung up on everyone left and waits until this time for the kernel to report their last polls.
     HungUp { until_ns: u64 },
@@ -268,6 +271,7 @@ impl<R: Ring> Shard<R> {
             Life::Paused { until_ns } | Life::Draining { until_ns } | Life::HungUp { until_ns } => {
                 Some(until_ns)
             }
+            Life::Leaving { until_ns, accept_ns } => Some(accept_ns.unwrap_or(until_ns).min(until_ns)),
             Life::Over => Some(0),
         };
         own.into_iter()

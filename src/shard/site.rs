@@ -47,6 +47,8 @@ pub struct Site {
     pub ping_interval_ms: u64,
     /// After how long a silence a subscriber is sent a heartbeat; `None` where nobody ever is.
     pub heartbeat_ms: Option<u64>,
+    /// How long it goes on when it has been told to stop, so that clients and balancers can turn elsewhere.
+    pub drain_ms: u64,
     /// Sequence numbers count within this epoch; it changes when their continuity is lost.
     pub epoch: Box<str>,
     /// How far a client may be behind before it skips what is out of date.
@@ -59,6 +61,8 @@ pub struct Site {
     pub deflate: Option<DeflatePolicy>,
     /// Inflates what they send.
     pub(super) inflater: Option<Box<Inflater>>,
+    /// Whether it has been told to stop.
+    pub(super) is_leaving: bool,
     /// Connections that are open.
     pub(super) open: usize,
     /// How many have ever been opened, which names the next one.
@@ -117,6 +121,12 @@ impl Site {
     #[must_use]
     pub fn beating(self, heartbeat_ms: Option<u64>) -> Self {
         Self { heartbeat_ms, ..self }
+    }
+
+    /// The same that goes on for so long when it has been told to stop.
+    #[must_use]
+    pub fn draining(self, drain_ms: u64) -> Self {
+        Self { drain_ms, ..self }
     }
 
     /// The same of a shard that echoes. Whoever asks for compression has it, each message by itself.

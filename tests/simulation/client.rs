@@ -334,6 +334,11 @@ impl Client {
                 self.warned = true;
             }
             "gap" => self.gap(&value, oracle),
+            "hb" => self.heartbeat(&value),
+            "shutdown" => {
+                let last = json!({"t": "shutdown", "in_ms": 0, "retry_ms": [500, 8000]});
+                assert_eq!(value, last);
+            }
             _ => self.data(text, oracle),
         }
     }
@@ -427,11 +432,29 @@ impl Client {
         let channel = value["ch"].as_str().unwrap();
         let (from, to) = (value["from"].as_u64().unwrap(), value["to"].as_u64().unwrap());
         assert!(self.warned && self.covered(channel), "{value}");
-        assert!(!channel.starts_with("bbo:") && !channel.starts_with("book:"), "{value}");
+        assert!(
+            !channel.starts_with("bbo:") && !channel.starts_with("book:"),
+            "{value}"
+        );
         assert!(from <= to && to <= oracle.newest(channel), "{value}");
         self.follow(channel, from);
-        self.standing
-            .insert(channel.to_owned(), Some(Bounds::After(to)));
+        self.standing.insert(channel.to_owned(), Some(Bounds::After(to)));
+    }
+
+    /// Silence is explained: it has everything there is of what it has subscribed to by name.
+    fn heartbeat(&self, value: &Value) {
+        let last = value["last"].as_object().unwrap();
+        assert!(!self.subscriptions.is_empty(), "{value}");
+        for (channel, seq) in last {
+            assert!(self.subscriptions.contains(channel), "{value}");
+            match self.standing.get(channel) {
+                Some(Some(Bounds::After(newest))) => assert_eq!(seq.as_u64(), Some(*newest), "{value}"),
+                Some(Some(Bounds::Between(low, high))) => {
+                    assert!((*low..=*high).contains(&seq.as_u64().unwrap()), "{value}");
+                }
+                Some(None) | None => assert_eq!(seq.as_u64(), Some(0), "{value}"),
+            }
+        }
     }
 
     /// The number must be the next of the channel.

@@ -112,6 +112,12 @@ pub(crate) struct Feed {
     /// Recent messages that the tape holds; a power of two.
     #[arg(long, default_value_t = limits::TAPE_RECORDS_DEFAULT, value_name = "N")]
     pub(crate) tape_records: usize,
+    /// Send a heartbeat to a subscriber to whom nothing was sent for so long; 0 for never [default: 15].
+    #[arg(long, value_name = "SECONDS")]
+    pub(crate) heartbeat_seconds: Option<u32>,
+    /// When told to stop, tell clients and answer 503, and serve on for so long before closing them.
+    #[arg(long, default_value_t = 0, value_name = "SECONDS")]
+    pub(crate) drain_seconds: u32,
 }
 
 /// Sockets and pings.
@@ -260,6 +266,7 @@ impl Tuning {
 
 /// A server of ticks of this size, for the rest as it comes.
 fn feed(size: &Size, feed: &Feed, tuning: &Tuning) -> Config {
+    let default = feed_default();
     Config {
         shards: size.shards,
         connections: size.connections,
@@ -269,8 +276,10 @@ fn feed(size: &Size, feed: &Feed, tuning: &Tuning) -> Config {
         compression: (feed.compression == Compression::On).then_some(feed.compression_threshold),
         track_bytes: feed.tape_bytes,
         records: feed.tape_records,
+        heartbeat_seconds: feed.heartbeat_seconds.unwrap_or(default.heartbeat_seconds),
+        drain_seconds: feed.drain_seconds,
         tuning: tuning.resolve(),
-        ..feed_default()
+        ..default
     }
 }
 

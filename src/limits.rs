@@ -104,6 +104,34 @@ pub const SIM_BOOK_LEVELS: usize = 40;
 /// Events that the writer publishes amid a burst before it rings for sleeping shards.
 pub const EVENTS_PER_BELL: u64 = 64;
 
+// ---- writer: the journal ----------------------------------------------------------------------
+
+/// Messages that are journaled at once, and so shown at once. Beyond: they are written before more are published.
+pub const JOURNAL_BATCH_MESSAGES: u64 = 1024;
+/// Bytes that are journaled at once, one message and its channel's name more or less. Beyond: likewise.
+pub const JOURNAL_BATCH_BYTES: usize = 256 * 1024;
+/// Bytes of channels' states that a batch adds to a segment that was begun by rotation, more or less one state. Beyond:
+/// they go into the next batch.
+pub const JOURNAL_CHECKPOINT_BYTES: usize = 64 * 1024;
+/// How long the feed waits for the journal's disk. Beyond: it goes on and is not journaled, see `docs/journal.md`.
+pub const JOURNAL_STALL_MS: u64 = 2_000;
+/// Between two attempts to journal again.
+pub const JOURNAL_RETRY_MS: u64 = 1_000;
+/// Between syncs unless the command line says otherwise.
+pub const JOURNAL_SYNC_MS_DEFAULT: u64 = 100;
+/// The most that the command line may say. Beyond: refused at start.
+pub const JOURNAL_SYNC_MS_MOST: u64 = 60_000;
+/// Bytes of messages from which on a segment is finished, unless the command line says otherwise.
+pub const JOURNAL_SEGMENT_BYTES_DEFAULT: u64 = 64 * 1024 * 1024;
+/// The least that the command line may say. Less: refused at start.
+pub const JOURNAL_SEGMENT_BYTES_LEAST: u32 = 64 * 1024;
+/// The most that it may say. Beyond: refused at start.
+pub const JOURNAL_SEGMENT_BYTES_MOST: u32 = 1024 * 1024 * 1024;
+/// Bytes that a journal's segments may take unless the command line says otherwise. Beyond: the oldest are removed.
+pub const JOURNAL_RETAIN_BYTES_DEFAULT: u64 = 1024 * 1024 * 1024;
+/// Bytes of a segment that are read in one go when a server starts.
+pub const JOURNAL_READ_BYTES: usize = 256 * 1024;
+
 // ---- hub and connection ---------------------------------------------------------------------
 
 /// Subscriptions of one connection. Beyond: error 4005 for that channel.
@@ -439,6 +467,9 @@ const _: () = assert!(SOCKET_UNSENT_BYTES == SOCKET_SEND_BYTES / 2);
 const _: () =
     assert!(SOCKET_BUFFER_BYTES_LEAST <= SOCKET_SEND_BYTES && SOCKET_SEND_BYTES <= SOCKET_BUFFER_BYTES_MOST);
 const _: () = assert!(LISTEN_BACKLOG <= LISTEN_BACKLOG_MOST);
+const _: () = assert!(JOURNAL_SEGMENT_BYTES_DEFAULT <= JOURNAL_SEGMENT_BYTES_MOST as u64);
+const _: () = assert!(JOURNAL_RETAIN_BYTES_DEFAULT > JOURNAL_SEGMENT_BYTES_DEFAULT);
+const _: () = assert!(JOURNAL_SYNC_MS_DEFAULT <= JOURNAL_SYNC_MS_MOST);
 const _: () = assert!(SIM_BOOK_LEVELS <= BOOK_LEVELS_MAX);
 const _: () = assert!(CLIENT_MESSAGE_BYTES_MAX as usize >= FRAME_BYTES_MAX);
 const _: () = assert!(CLIENT_MESSAGE_BYTES_MAX as usize >= REPLY_BYTES_MAX);

@@ -6,7 +6,7 @@ mod scene;
 use std::ops::ControlFlow;
 
 use serde_json::Value;
-use tickwire::client::{Client, Url};
+use tickwire::client::{Client, Url, Wishes};
 use tickwire::control::Config;
 use tickwire::wire::DeflateOffer;
 use tickwire::writer::source::SourceSpec;
@@ -49,10 +49,12 @@ fn a_client_that_asks_for_compression_is_told_the_same_as_one_that_does_not() {
     });
     let url: Url = format!("ws://{}", served.address()).parse().expect("a URL");
     block_on(async {
+        let wishes = Wishes {
+            deflate: Some(DeflateOffer::default()),
+            ..Wishes::default()
+        };
         let mut plain = Client::connect(&url).await.expect("a connection");
-        let mut compressed = Client::connect_with(&url, Some(DeflateOffer::default()))
-            .await
-            .expect("a connection");
+        let mut compressed = Client::connect_with(&url, wishes).await.expect("a connection");
         let (plain, compressed) = tokio::join!(ticks(&mut plain, 600), ticks(&mut compressed, 600));
         let plain: std::collections::HashMap<_, _> = plain.iter().map(|tick| (key(tick), tick)).collect();
         let both: Vec<_> = compressed

@@ -22,15 +22,15 @@ fn who_reads_late_but_within_the_tape_has_every_trade_and_who_does_not_is_told_w
     }
     let mut process = Process::start(
         "serve --source stdin --wait 9 --listen 127.0.0.1:0 --shards 2 --connections 16 \
-         --tape-bytes 16777216 --tape-records 4096",
+         --tape-bytes 16777216 --tape-records 4096 --binary on",
     );
     let address = process.address();
     let mut stdin = process.stdin();
     block_on(async {
         let (mut fast, mut late, mut stuck) = (Vec::new(), Vec::new(), Vec::new());
-        for query in ["?ch=*", "?ch=*", "?ch=trade:*"] {
+        for (query, binary) in [("?ch=*", false), ("?ch=*", true), ("?ch=trade:*", true)] {
             for clients in [&mut fast, &mut late, &mut stuck] {
-                clients.push(Reader::connect(address, query).await);
+                clients.push(Reader::connect(address, query, binary).await);
             }
         }
         for round in 0..ROUNDS {
@@ -85,8 +85,12 @@ struct Reader {
 }
 
 impl Reader {
-    async fn connect(address: std::net::SocketAddr, query: &str) -> Self {
-        let mut socket = Socket::connect(address, query).await;
+    async fn connect(address: std::net::SocketAddr, query: &str, binary: bool) -> Self {
+        let mut socket = if binary {
+            Socket::connect_binary(address, query).await
+        } else {
+            Socket::connect(address, query).await
+        };
         assert_eq!(socket.json().await["t"], "hello");
         assert_eq!(socket.json().await["t"], "ack");
         Self {

@@ -30,6 +30,24 @@ pub struct Census {
     pub overtaken: Gauge,
 }
 
+/// The numbers of a journal.
+#[derive(Debug, Default)]
+pub struct JournalCensus {
+    /// The number of the newest message that was taken.
+    pub messages: Gauge,
+    /// The number of the newest message that is on disk, with all before it: one that was acknowledged to be durable is
+    /// not above it.
+    pub durable: Gauge,
+    /// Bytes written.
+    pub bytes: Gauge,
+    /// Syncs.
+    pub syncs: Gauge,
+    /// Times that it could not be gone on with.
+    pub failures: Gauge,
+    /// 1 while what is published is not journaled, else 0.
+    pub missing: Gauge,
+}
+
 /// A number that one thread writes and others read.
 #[derive(Debug, Default)]
 pub struct Gauge(AtomicU64);

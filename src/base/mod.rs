@@ -9,7 +9,7 @@ pub mod queue;
 pub mod slab;
 pub mod socket;
 
-pub use census::{Census, Orders};
+pub use census::{Census, JournalCensus, Orders};
 pub use cost::{Cost, Part};
 pub use now::Now;
 pub use pool::{Block, Pool};

@@ -13,10 +13,21 @@ use tokio::time::timeout;
 
 use super::conversation::Conversation;
 use super::{ClientError, ConnectError, Message, RequestError, Url, handshake};
+use crate::dialect::Encoding;
 use crate::limits::CLOSE_MS;
 use crate::wire::{CloseCode, CloseFrame, DeflateOffer};
 
-/// An open connection to a server, in the language `tickwire.v1.json`.
+/// What to ask of a server when connecting.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Wishes {
+    /// In which form ticks are to come. A server that does not speak it refuses.
+    pub encoding: Encoding,
+    /// What to offer about permessage-deflate (RFC 7692): a server that accepts it may compress what it sends. What is
+    /// sent to it goes uncompressed, for requests are short.
+    pub deflate: Option<DeflateOffer>,
+}
+
+/// An open connection to a server, in the language `tickwire.v1.json` or `tickwire.v1.bin`.
 ///
 /// ```no_run
 /// use std::ops::ControlFlow;
@@ -53,16 +64,15 @@ impl Client {
     /// # Errors
     /// Why there is no connection; a server that refuses is quoted.
     pub async fn connect(url: &Url) -> Result<Self, ConnectError> {
-        Self::connect_with(url, None).await
+        Self::connect_with(url, Wishes::default()).await
     }
 
-    /// Does the same, and offers permessage-deflate (RFC 7692): a server that accepts it may compress what it sends.
-    /// What is sent to it goes uncompressed, for requests are short.
+    /// Does the same, with wishes.
     ///
     /// # Errors
     /// Why there is no connection; a server that refuses is quoted.
-    pub async fn connect_with(url: &Url, deflate: Option<DeflateOffer>) -> Result<Self, ConnectError> {
-        let (stream, conversation) = handshake::open(url, deflate).await?;
+    pub async fn connect_with(url: &Url, wishes: Wishes) -> Result<Self, ConnectError> {
+        let (stream, conversation) = handshake::open(url, wishes).await?;
         Ok(Self {
             stream,
             conversation,

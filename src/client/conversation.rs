@@ -11,17 +11,22 @@ use std::ops::ControlFlow;
 use serde_json::json;
 
 use super::error::{ClientError, RequestError};
-use crate::dialect::native_json::ServerMessage;
+use crate::dialect::Encoding;
+use crate::dialect::native_binary::{self, Content};
+use crate::dialect::native_json::{self, ServerMessage};
 use crate::limits::{
     CLIENT_MESSAGE_BYTES_MAX, CLIENT_UNSENT_BYTES_MAX, MESSAGE_BYTES_MAX, REQUEST_CHANNELS_MAX,
 };
+use crate::market::Level;
 use crate::wire::{self, ClientSession, CloseFrame, Deflate, Event, Inflater, MaskingKey, Sender, Silenced};
 
 /// One message of the server, borrowed from the buffer that it was received in.
 #[derive(Clone, Debug)]
 pub struct Message<'a> {
-    /// The message as it came: one JSON object.
+    /// The message as it came, one JSON object; of a tick that came in binary, the JSON that others get.
     pub text: &'a str,
+    /// Bytes of its payload, inflated where it was compressed.
+    pub bytes: usize,
     /// What it says.
     pub content: ServerMessage<'a>,
 }
@@ -32,6 +37,8 @@ pub(super) struct Conversation {
     session: ClientSession,
     /// Where the server may compress.
     inflater: Option<Inflater>,
+    /// Where ticks come in binary.
+    translator: Option<Translator>,
     buffer: Box<[u8]>,
     /// Bytes behind what the session holds that it has not seen.
     fresh: usize,
@@ -55,12 +62,13 @@ pub(super) fn receive_buffer() -> Box<[u8]> {
 
 impl Conversation {
     /// A conversation whose opening handshake is over. `buffer` is a [`receive_buffer`] whose first `fresh` bytes
-    /// came behind it, and `deflate` what was agreed on about compression.
-    pub(super) fn new(buffer: Box<[u8]>, fresh: usize, deflate: Option<Deflate>) -> Self {
+    /// came behind it; ticks come as `encoding` says, and `deflate` is what was agreed on about compression.
+    pub(super) fn new(buffer: Box<[u8]>, fresh: usize, encoding: Encoding, deflate: Option<Deflate>) -> Self {
         assert!(fresh <= buffer.len() && buffer.len() >= RECEIVE_BYTES);
         Self {
             session: ClientSession::new(CLIENT_MESSAGE_BYTES_MAX),
             inflater: deflate.map(inflater),
+            translator: (encoding == Encoding::Binary).then(Translator::default),
             buffer,
             fresh,
             unread: fresh > 0,
@@ -109,6 +117,10 @@ impl Conversation {
         let end = loop {
             let heard = match decoder.next() {
                 Ok(None) => break None,
+                Ok(Some((Event::Binary(bytes), _))) => match &mut self.translator {
+                    Some(translator) => translator.lend(bytes, &mut each),
+                    None => Err(ClientError::Binary),
+                },
                 Ok(Some((event, sender))) => heed(event, sender, &mut self.out, &mut each),
                 Err(fault) => break Some(ClientError::Fault(fault)),
             };
@@ -197,6 +209,37 @@ impl Conversation {
     }
 }
 
+/// Turns binary ticks into what they say.
+#[derive(Debug, Default)]
+struct Translator {
+    levels: Vec<Level>,
+    text: Vec<u8>,
+}
+
+impl Translator {
+    /// Lends what a binary message says to `each`. A message of a kind that is not known says nothing: a newer server
+    /// may say more.
+    fn lend(
+        &mut self,
+        bytes: &[u8],
+        each: &mut impl FnMut(Message<'_>) -> ControlFlow<()>,
+    ) -> Result<ControlFlow<()>, ClientError> {
+        let message = native_binary::Message::decode(bytes, &mut self.levels);
+        let Content::Tick(stamp, tick) = message.map_err(ClientError::UnreadableBinary)?.content else {
+            return Ok(ControlFlow::Continue(()));
+        };
+        self.text.clear();
+        native_json::encode(&mut self.text, &stamp, &tick);
+        // What was written is text, and a tick that is not would have been refused.
+        let text = str::from_utf8(&self.text).unwrap_or_default();
+        Ok(each(Message {
+            text,
+            bytes: bytes.len(),
+            content: ServerMessage::of_tick(&stamp, &tick),
+        }))
+    }
+}
+
 /// What reads the server's compressed messages.
 fn inflater(deflate: Deflate) -> Inflater {
     if deflate.server_no_context_takeover {
@@ -216,7 +259,8 @@ fn heed(
     match event {
         Event::Text(text) => {
             let content = ServerMessage::parse(text).map_err(ClientError::Unreadable)?;
-            Ok(each(Message { text, content }))
+            let bytes = text.len();
+            Ok(each(Message { text, bytes, content }))
         }
         Event::Binary(_) => Err(ClientError::Binary),
         Event::Ping(payload) => {

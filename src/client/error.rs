@@ -4,6 +4,7 @@ use std::error::Error;
 use std::fmt;
 use std::io;
 
+use crate::dialect::native_binary::DecodeError;
 use crate::dialect::native_json::MessageError;
 use crate::limits::{CLIENT_CONNECT_MS, CLOSE_MS, MESSAGE_BYTES_MAX, REQUEST_CHANNELS_MAX};
 use crate::wire::{CloseCode, CloseFrame, Fault, OfferFault, Rejection};
@@ -39,7 +40,10 @@ pub enum ConnectError {
     /// The server's answer is not the one that was asked for: a status that is not 101, or a broken handshake.
     Rejected(Rejection),
     /// A WebSocket, but not one that speaks our language.
-    NoSubprotocol,
+    NoSubprotocol {
+        /// The language.
+        asked: &'static str,
+    },
     /// The operating system has no random bytes.
     Random(getrandom::Error),
 }
@@ -66,8 +70,9 @@ impl fmt::Display for ConnectError {
             Self::HungUp => f.write_str("the server hung up without an answer"),
             Self::Offer(fault) => write!(f, "cannot ask for the address: {fault}"),
             Self::Rejected(rejection) => write!(f, "{rejection}"),
-            Self::NoSubprotocol => f.write_str(
-                "the server did not select the subprotocol tickwire.v1.json; is this a tickwire server?",
+            Self::NoSubprotocol { asked } => write!(
+                f,
+                "the server did not select the subprotocol {asked}; is this a tickwire server?"
             ),
             Self::Random(error) => write!(f, "cannot draw random bytes: {error}"),
         }
@@ -96,6 +101,8 @@ pub enum ClientError {
     Binary,
     /// The server sent a message that cannot be read.
     Unreadable(MessageError),
+    /// The server sent a binary message that cannot be read.
+    UnreadableBinary(DecodeError),
     /// The operating system has no random bytes.
     Random(getrandom::Error),
     /// The server did not answer our close frame within [`CLOSE_MS`].
@@ -115,6 +122,10 @@ impl ClientError {
             Self::Unreadable(_) => Some(CloseFrame::new(
                 CloseCode::INVALID_PAYLOAD,
                 "message is not a JSON object with a type",
+            )),
+            Self::UnreadableBinary(_) => Some(CloseFrame::new(
+                CloseCode::INVALID_PAYLOAD,
+                "message is not one of tickwire.v1.bin",
             )),
             Self::Cut | Self::Lost(_) | Self::Random(_) | Self::CloseTimeout => {
                 Some(CloseFrame::new(CloseCode::GOING_AWAY, ""))
@@ -157,6 +168,9 @@ impl fmt::Display for ClientError {
                 f.write_str("the server sent a binary message, which tickwire.v1.json does not have")
             }
             Self::Unreadable(error) => write!(f, "the server sent a message that cannot be read: {error}"),
+            Self::UnreadableBinary(error) => {
+                write!(f, "the server sent a binary message that cannot be read: {error}")
+            }
             Self::Random(error) => write!(f, "cannot draw random bytes: {error}"),
             Self::CloseTimeout => {
                 write!(

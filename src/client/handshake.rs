@@ -1,6 +1,6 @@
 //! From an address to an open connection: look up, connect, ask for a WebSocket (RFC 6455 §4.1).
 //!
-//! Never follows a redirect, never tries twice and never speaks another subprotocol.
+//! Never follows a redirect, never tries twice and never speaks another subprotocol than it was told to.
 
 use std::time::Duration;
 
@@ -9,18 +9,15 @@ use tokio::net::{TcpStream, lookup_host};
 use tokio::time::timeout;
 
 use super::conversation::{Conversation, receive_buffer};
-use super::{ConnectError, Url};
+use super::{ConnectError, Url, Wishes};
 use crate::limits::{CLIENT_CONNECT_MS, CLIENT_REFUSAL_MS, HEAD_BYTES_MAX};
-use crate::wire::{DeflateOffer, HeadScan, Offer, Rejection};
+use crate::wire::{HeadScan, Offer, Rejection};
 
 /// Opens a connection, within [`CLIENT_CONNECT_MS`].
-pub(super) async fn open(
-    url: &Url,
-    deflate: Option<DeflateOffer>,
-) -> Result<(TcpStream, Conversation), ConnectError> {
+pub(super) async fn open(url: &Url, wishes: Wishes) -> Result<(TcpStream, Conversation), ConnectError> {
     let opening = async {
         let mut stream = connect(url).await?;
-        let conversation = greet(url, deflate, &mut stream).await?;
+        let conversation = greet(url, wishes, &mut stream).await?;
         Ok((stream, conversation))
     };
     match timeout(Duration::from_millis(CLIENT_CONNECT_MS), opening).await {
@@ -49,16 +46,13 @@ async fn connect(url: &Url) -> Result<TcpStream, ConnectError> {
 }
 
 /// Asks for a WebSocket and reads the answer; frames that came with it begin the conversation.
-async fn greet(
-    url: &Url,
-    deflate: Option<DeflateOffer>,
-    stream: &mut TcpStream,
-) -> Result<Conversation, ConnectError> {
+async fn greet(url: &Url, wishes: Wishes, stream: &mut TcpStream) -> Result<Conversation, ConnectError> {
     let mut nonce = [0; 16];
     getrandom::fill(&mut nonce).map_err(ConnectError::Random)?;
     let authority = url.authority();
-    let mut offer = Offer::new(&authority, url.target(), PROTOCOLS, nonce).map_err(ConnectError::Offer)?;
-    if let Some(deflate) = deflate {
+    let protocols = [wishes.encoding.subprotocol()];
+    let mut offer = Offer::new(&authority, url.target(), &protocols, nonce).map_err(ConnectError::Offer)?;
+    if let Some(deflate) = wishes.deflate {
         offer = offer.with_deflate(deflate).map_err(ConnectError::Offer)?;
     }
     let mut request = Vec::new();
@@ -79,11 +73,19 @@ async fn greet(
         filled += received;
         match offer.read(&buffer[..filled], &mut scan) {
             Ok(None) => {}
-            Ok(Some(accepted)) if accepted.protocol.is_none() => return Err(ConnectError::NoSubprotocol),
+            Ok(Some(accepted)) if accepted.protocol.is_none() => {
+                let [asked] = protocols;
+                return Err(ConnectError::NoSubprotocol { asked });
+            }
             Ok(Some(accepted)) => {
                 buffer.copy_within(accepted.head_bytes..filled, 0);
                 let fresh = filled - accepted.head_bytes;
-                return Ok(Conversation::new(buffer, fresh, accepted.deflate));
+                return Ok(Conversation::new(
+                    buffer,
+                    fresh,
+                    wishes.encoding,
+                    accepted.deflate,
+                ));
             }
             Err(rejection @ Rejection::Status { .. }) => {
                 let filled = read_first_line(stream, &mut buffer, filled).await;
@@ -117,6 +119,3 @@ fn has_first_line(answer: &[u8]) -> bool {
         Ok(None) | Err(_) => true,
     }
 }
-
-/// What we speak.
-const PROTOCOLS: &[&str] = &["tickwire.v1.json"];

@@ -11,7 +11,9 @@ use crate::ring::descriptors::{DescriptorShortage, Registered, TableShortage, ra
 use crate::ring::{Descriptors, ListenerOptions, UringOptions};
 use crate::shard::Size;
 use crate::tape::Shape;
+use crate::writer::Formats;
 use crate::writer::source::{SourceSpec, Speed};
+use crate::writer::{JournalError, JournalSpec};
 
 /// What was asked for of a server of ticks.
 #[derive(Clone, Debug)]
@@ -37,13 +39,17 @@ pub struct Config {
     pub drain_seconds: u32,
     /// Where ticks come from.
     pub source: SourceSpec,
-    /// How fast a capture is replayed.
+    /// How fast a capture or a journal is replayed.
     pub speed: Speed,
+    /// Where what is published is journaled, and how; `None` for no journal.
+    pub journal: Option<JournalSpec>,
     /// How many clients must have subscribed before the source begins.
     pub wait_for: u64,
     /// The length from which messages are compressed for clients that ask for it; `None` for no compression.
     pub compression: Option<usize>,
-    /// Bytes of each of the tape's tracks; a power of two.
+    /// Whether messages are also there for clients that would have them in binary.
+    pub binary: bool,
+    /// Bytes of the tape's track of JSON, a power of two, from which the others' follow.
     pub track_bytes: usize,
     /// Records of the tape's index; a power of two.
     pub records: usize,
@@ -119,10 +125,21 @@ impl Config {
             drain_seconds: 0,
             source,
             speed: Speed::REAL_TIME,
+            journal: None,
             wait_for: 0,
             compression: None,
+            binary: true,
             track_bytes: limits::TRACK_BYTES_DEFAULT,
             records: limits::TAPE_RECORDS_DEFAULT,
+        }
+    }
+
+    /// In which forms every message goes on the tape.
+    #[must_use]
+    pub fn formats(&self) -> Formats {
+        Formats {
+            deflated: self.compression,
+            binary: self.binary,
         }
     }
 
@@ -131,6 +148,7 @@ impl Config {
     /// # Errors
     /// When this machine cannot give what was asked for, or it takes more memory than was allowed.
     pub fn resolve(self) -> Result<Resolved, StartError> {
+        self.check_source()?;
         let asked = self.connections;
         self.draft()?.resolve(asked)
     }
@@ -143,8 +161,7 @@ impl Config {
         let shards = shards(self.shards);
         let shape = Shape {
             records: self.records,
-            // With compression there is a second one, for those who ask for it.
-            track_bytes: vec![self.track_bytes; 1 + usize::from(self.compression.is_some())],
+            track_bytes: self.formats().track_bytes(self.track_bytes),
             readers: shards,
         };
         shape.check().map_err(StartError::Tape)?;
@@ -153,6 +170,7 @@ impl Config {
         within("--heartbeat-seconds", beat, 0, limits::HEARTBEAT_SECONDS_MOST)?;
         within("--drain-seconds", drain, 0, limits::DRAIN_SECONDS_MOST)?;
         check_size("records", self.records, limits::TAPE_RECORDS_MIN)?;
+        self.check_journal()?;
         Ok(Resolved {
             listen: self.listen,
             shards,
@@ -164,6 +182,41 @@ impl Config {
             shape,
             purpose: Purpose::Feed(Box::new(self)),
         })
+    }
+}
+
+impl Config {
+    fn check_journal(&self) -> Result<(), StartError> {
+        let (least, most) = (
+            limits::JOURNAL_SEGMENT_BYTES_LEAST,
+            limits::JOURNAL_SEGMENT_BYTES_MOST,
+        );
+        let allowed = u64::from(least)..=u64::from(most);
+        match self.journal.as_ref().map(|journal| journal.segment_bytes) {
+            Some(asked) if !allowed.contains(&asked) => Err(StartError::OutOfRange {
+                option: "--journal-segment",
+                asked,
+                least,
+                most,
+            }),
+            Some(_) | None => Ok(()),
+        }
+    }
+
+    /// A journal that is its own source would never end.
+    fn check_source(&self) -> Result<(), StartError> {
+        let (Some(journal), SourceSpec::Journal { path }) = (&self.journal, &self.source) else {
+            return Ok(());
+        };
+        // A directory that cannot be found is not the other one.
+        let same = match (path.canonicalize(), journal.directory.canonicalize()) {
+            (Ok(source), Ok(journal)) => source == journal,
+            (Ok(_) | Err(_), Ok(_) | Err(_)) => *path == journal.directory,
+        };
+        if same {
+            return Err(StartError::Journal(JournalError::Circle { path: path.clone() }));
+        }
+        Ok(())
     }
 }
 

@@ -12,15 +12,15 @@ use std::time::Duration;
 use tokio::sync::{mpsc, watch};
 
 use super::{Config, Purpose, Resolved, StartError};
-use crate::base::{Census, Orders};
+use crate::base::{Census, JournalCensus, Orders};
 use crate::limits;
 use crate::ring::uring::UringBell;
 use crate::ring::{Bell, Errno, ListenError, UringBuilder, listen, probe};
 use crate::shard::{Shard, Site};
 use crate::tape::{self, Reader, Writer};
-use crate::writer::sequencer::NATIVE_JSON_DEFLATED;
+use crate::writer::journal::{self, Lock, Opened};
 use crate::writer::source::{Progress, Source};
-use crate::writer::{Clock, Feed, FeedEnd, Sequencer, runtime};
+use crate::writer::{Clock, Feed, FeedEnd, Journal, Sequencer, runtime};
 
 /// A running server.
 #[derive(Debug)]
@@ -34,6 +34,8 @@ pub struct Server {
     progress: watch::Receiver<Option<Progress>>,
     news: mpsc::UnboundedReceiver<News>,
     threads: Vec<JoinHandle<()>>,
+    /// Keeps other servers from this one's journal, also when its source has ended.
+    journal_lock: Option<Lock>,
 }
 
 /// What the other threads hold of a shard.
@@ -61,12 +63,14 @@ impl Server {
     /// When anything that it needs is refused; no thread is left behind then.
     pub fn start(resolved: &Resolved) -> Result<Self, StartError> {
         let capabilities = probe().map_err(StartError::Ring)?;
+        let (writer, readers) = tape::new(&resolved.shape).map_err(StartError::Tape)?;
+        // Before anyone can connect: whoever does finds all that is in the journal.
+        let (prepared, journal_lock) = Prepared::new(resolved, writer)?;
         let listeners = listen_all(resolved).map_err(StartError::Listen)?;
         let address = listeners
             .first()
             .and_then(|listener| listener.local_addr().ok())
             .unwrap_or(resolved.listen);
-        let (writer, readers) = tape::new(&resolved.shape).map_err(StartError::Tape)?;
         let builders: Vec<UringBuilder> = listeners
             .into_iter()
             .map(|listener| UringBuilder::new(listener, &capabilities, resolved.ring_options()))
@@ -91,20 +95,22 @@ impl Server {
             progress,
             news,
             threads: Vec::new(),
+            journal_lock,
         };
+        let places = readers.into_iter().enumerate();
+        let places = places.map(|(shard, reader)| (reader, site(resolved, shard, prepared.as_ref())));
         let begun = server
-            .spawn_shards(resolved, builders, readers, &teller)
-            .and_then(|()| match &resolved.purpose {
-                Purpose::Feed(config) => {
+            .spawn_shards(resolved, builders, places.collect(), &teller)
+            .and_then(|()| match (&resolved.purpose, prepared) {
+                (Purpose::Feed(config), Some(prepared)) => {
                     let ends = WriterEnds {
                         stopped,
                         progress_sender,
                         teller,
                     };
-                    server.spawn_writer(config, writer, ends)
+                    server.spawn_writer(config, prepared, ends)
                 }
-                // Its tape stays empty.
-                Purpose::Echo { .. } => Ok(()),
+                (Purpose::Feed(_) | Purpose::Echo { .. }, _) => Ok(()),
             });
         if let Err(error) = begun {
             server.stop();
@@ -156,18 +162,18 @@ impl Server {
             // A thread that panicked has said so, and its `Teller` has told the others.
             let _ = thread.join();
         }
+        drop(self.journal_lock);
     }
 
     fn spawn_shards(
         &mut self,
         resolved: &Resolved,
         builders: Vec<UringBuilder>,
-        readers: Vec<Reader>,
+        places: Vec<(Reader, Site)>,
         news: &mpsc::UnboundedSender<News>,
     ) -> Result<(), StartError> {
-        let epoch = format!("{:x}", Clock::start().now().wall_ns / 1000);
-        for (shard, (builder, reader)) in builders.into_iter().zip(readers).enumerate() {
-            let (size, site) = (resolved.size(), site(resolved, shard, &epoch));
+        for (shard, (builder, (reader, site))) in builders.into_iter().zip(places).enumerate() {
+            let size = resolved.size();
             let (census, orders) = (Arc::clone(&self.shards[shard].census), Arc::clone(&self.orders));
             let teller = Teller::new(format!("shard-{shard}"), news);
             let stop = self.stop.clone();
@@ -182,12 +188,23 @@ impl Server {
         Ok(())
     }
 
-    fn spawn_writer(&mut self, config: &Config, tape: Writer, ends: WriterEnds) -> Result<(), StartError> {
+    fn spawn_writer(
+        &mut self,
+        config: &Config,
+        prepared: Prepared,
+        ends: WriterEnds,
+    ) -> Result<(), StartError> {
         let WriterEnds {
             stopped,
             progress_sender,
             teller: news,
         } = ends;
+        let Prepared {
+            sequencer,
+            journal: opened_journal,
+            journal_census,
+            epoch: _,
+        } = prepared;
         let config = config.clone();
         let bells: Vec<UringBell> = self.shards.iter().map(|shard| shard.bell.clone()).collect();
         let censuses: Vec<Arc<Census>> = self
@@ -206,10 +223,8 @@ impl Server {
                 let _ = opened.send(());
                 let feed = Feed {
                     source,
-                    sequencer: match config.compression {
-                        Some(threshold) => Sequencer::compressing(tape, threshold),
-                        None => Sequencer::new(tape),
-                    },
+                    sequencer,
+                    journal: opened_journal.map(|opened| Journal::start(opened, journal_census)),
                     bell: |reader: usize| bells[reader].ring(),
                     subscribers: || censuses.iter().map(|census| census.subscribers.read()).sum(),
                     wait_for: config.wait_for,
@@ -257,6 +272,39 @@ impl Server {
     }
 }
 
+/// What is there before the first thread is.
+struct Prepared {
+    sequencer: Sequencer,
+    journal: Option<Opened>,
+    journal_census: Arc<JournalCensus>,
+    epoch: String,
+}
+
+impl Prepared {
+    /// Brings what was journaled onto the tape.
+    fn new(resolved: &Resolved, tape: Writer) -> Result<(Option<Self>, Option<Lock>), StartError> {
+        let Purpose::Feed(config) = &resolved.purpose else {
+            // Its tape stays empty.
+            return Ok((None, None));
+        };
+        let mut sequencer = Sequencer::writing(tape, config.formats());
+        let wall_ns = Clock::start().now().wall_ns;
+        let opened = config
+            .journal
+            .as_ref()
+            .map(|spec| journal::open(spec, &mut sequencer, wall_ns));
+        let (journal, lock) = opened.transpose().map_err(StartError::Journal)?.unzip();
+        let epoch = journal.as_ref().map_or(wall_ns / 1000, |journal| journal.epoch);
+        let prepared = Self {
+            sequencer,
+            journal,
+            journal_census: Arc::default(),
+            epoch: format!("{epoch:x}"),
+        };
+        Ok((Some(prepared), lock))
+    }
+}
+
 /// What the writer's thread keeps of its channels to the others.
 struct WriterEnds {
     stopped: watch::Receiver<bool>,
@@ -301,19 +349,28 @@ impl Drop for Teller {
 const OPENING: Duration = Duration::from_secs(2);
 
 /// What a shard offers.
-fn site(resolved: &Resolved, shard: usize, epoch: &str) -> Site {
-    let site = match &resolved.purpose {
-        Purpose::Feed(config) => {
+fn site(resolved: &Resolved, shard: usize, prepared: Option<&Prepared>) -> Site {
+    let site = match (&resolved.purpose, prepared) {
+        (Purpose::Feed(config), Some(prepared)) => {
             let heartbeat_ms = u64::from(config.heartbeat_seconds) * 1000;
-            let site = Site::new(shard, epoch.into())
+            let site = Site::new(shard, prepared.epoch.as_str().into())
                 .beating((heartbeat_ms > 0).then_some(heartbeat_ms))
                 .draining(u64::from(config.drain_seconds) * 1000);
-            match config.compression {
-                Some(_) => site.compressing(NATIVE_JSON_DEFLATED),
+            let site = match prepared.journal {
+                Some(_) => site.journaled(Arc::clone(&prepared.journal_census)),
+                None => site,
+            };
+            let formats = config.formats();
+            let site = match formats.deflated_track() {
+                Some(track) => site.compressing(track),
+                None => site,
+            };
+            match formats.binary_track() {
+                Some(track) => site.speaking_binary(track),
                 None => site,
             }
         }
-        Purpose::Echo { .. } => Site::echo(shard),
+        (Purpose::Feed(_) | Purpose::Echo { .. }, _) => Site::echo(shard),
     };
     site.pinging(resolved.ping_interval_ms)
 }

@@ -3,9 +3,11 @@
 use super::json::Object;
 use crate::dialect::Code;
 use crate::dialect::native_json::reply::write_error;
-use crate::dialect::native_json::{Command, CommandError, Pong, ServerMessage};
+use crate::dialect::native_json::{Command, CommandError, Pong, ServerMessage, Since};
 use crate::limits::{ERROR_REASON_BYTES_MAX, PING_TIME_BYTES_MAX, REQUEST_CHANNELS_MAX};
+use serde_json::value::RawValue;
 use std::borrow::Cow;
+use std::collections::HashMap;
 
 /// One text message of a client, or the query of its request target, in the native language.
 ///
@@ -63,7 +65,11 @@ fn naive(text: &str) -> Option<Command<'_>> {
             .filter(|names: &Vec<_>| names.len() <= REQUEST_CHANNELS_MAX)?;
         let channels = names.into_iter().map(Cow::Owned).collect();
         return Some(if op == "sub" {
-            Command::Subscribe { id, channels }
+            let since = match object.some("since") {
+                None => None,
+                Some(since) => Some(naive_since(since)?),
+            };
+            Command::Subscribe { id, channels, since }
         } else {
             Command::Unsubscribe { id, channels }
         });
@@ -84,6 +90,18 @@ fn naive(text: &str) -> Option<Command<'_>> {
     }
 }
 
+/// What a client has already; `None` where that is not said properly.
+fn naive_since<'a>(text: &str) -> Option<Since<'a>> {
+    let mut fields: HashMap<String, Box<RawValue>> = serde_json::from_str(text).ok()?;
+    let epoch: String = serde_json::from_str(fields.remove("epoch")?.get()).ok()?;
+    let seqs: Option<HashMap<Cow<'a, str>, u64>> = fields
+        .into_iter()
+        .map(|(name, value)| Some((Cow::Owned(name), value.get().parse().ok()?)))
+        .collect();
+    let (epoch, seqs) = (Cow::Owned(epoch), seqs?);
+    (seqs.len() <= REQUEST_CHANNELS_MAX).then_some(Since { epoch, seqs })
+}
+
 /// The same command as the protocol writes it.
 fn written(command: &Command<'_>) -> String {
     let op = match command {
@@ -99,6 +117,19 @@ fn written(command: &Command<'_>) -> String {
     if matches!(op, "sub" | "unsub") {
         let channels = serde_json::to_string(command.channels()).expect("names are text");
         text.push_str(&format!(",\"ch\":{channels}"));
+    }
+    if let Command::Subscribe {
+        since: Some(Since { epoch, seqs }),
+        ..
+    } = command
+    {
+        let epoch = serde_json::to_string(epoch).expect("an epoch is text");
+        text.push_str(&format!(",\"since\":{{\"epoch\":{epoch}"));
+        for (channel, seq) in seqs {
+            let channel = serde_json::to_string(channel).expect("names are text");
+            text.push_str(&format!(",{channel}:{seq}"));
+        }
+        text.push('}');
     }
     if let Command::Ping { t0: Some(t0), .. } = command {
         text.push_str(&format!(",\"t0\":{t0}"));
@@ -121,10 +152,13 @@ fn assert_pong_carries(id: Option<u64>, t0: &str) {
     assert_eq!(object.text("t0"), Some(t0));
 }
 
-/// A refusal is one of three kinds, and its reply is JSON of a bounded size that gives back the request's number.
+/// A refusal is one of four kinds, and its reply is JSON of a bounded size that gives back the request's number.
 fn assert_can_be_said(error: &CommandError) {
     assert!(
-        matches!(error.code, Code::BadRequest | Code::BadJson | Code::UnknownOp),
+        matches!(
+            error.code,
+            Code::BadRequest | Code::BadJson | Code::UnknownOp | Code::BadSince
+        ),
         "{error}"
     );
     let mut reply = Vec::new();

@@ -15,6 +15,8 @@ const TARGETS: &[(&str, Body)] = &[
     ("handshake_request", super::handshake_request),
     ("handshake_response", super::handshake_response),
     ("inflate", super::inflate),
+    ("journal", super::journal),
+    ("market_binary", super::market_binary),
     ("market_json", super::market_json),
     ("mask", super::mask),
     ("session", super::session),

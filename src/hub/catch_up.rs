@@ -56,7 +56,7 @@ struct Slice<'a> {
 /// What a slice came to.
 #[derive(Clone, Copy, Debug)]
 pub struct Caught {
-    /// Where the client stood before: see [`Hub::resume`].
+    /// Where the client stood before: see [`Hub::step_back`].
     pub before: Place,
     /// How many records were looked at.
     pub records: usize,
@@ -219,10 +219,7 @@ impl Hub {
         let wish = subscription.wish();
         let floor = wish.floor(self.observed);
         let image = if wish.joins() { floor.max(place.end) } else { floor };
-        Since {
-            append: floor,
-            image,
-        }
+        Since { append: floor, image }
     }
 
     fn reserve(&self, wanted: &mut Wanted) {

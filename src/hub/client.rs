@@ -10,7 +10,7 @@
 //! that is far behind joins anew, with all that it has subscribed to: so it skips what is out of date by then.
 
 use super::Hub;
-use super::subscription::{Subscriptions, Wish};
+use super::subscription::Subscriptions;
 use crate::base::Key;
 use crate::tape::{Position, Reader, Track};
 
@@ -25,6 +25,8 @@ pub(super) struct Client {
     pub(super) bounded: bool,
     /// Whether it has been told that it is behind, since it was live last.
     pub(super) warned: bool,
+    /// Whether a subscription of its is to be told of when it has been sent what was there before.
+    pub(super) replaying: bool,
 }
 
 /// Where on the tape a client that is not live stands.
@@ -86,7 +88,7 @@ impl Hub {
 
     /// The send of the last slice, before which the client stood at `before`, was cut short: all of it before `next` went
     /// out.
-    pub fn resume(&mut self, key: Key, before: Place, next: Position) {
+    pub fn step_back(&mut self, key: Key, before: Place, next: Position) {
         debug_assert!(before.at <= next && next <= self.client(key).place.at.max(before.end));
         self.client_mut(key).place = Place {
             at: next,
@@ -136,8 +138,12 @@ impl Hub {
         } = *self.client(key);
         let newest = self.observed;
         self.pool.wish(&mine, |wish| {
-            let before = if bounded { wish.floor(newest) } else { Position::NONE };
-            Wish::join(before.max(floor))
+            let before = if bounded {
+                wish.floor(newest)
+            } else {
+                Position::NONE
+            };
+            wish.anew(before.max(floor))
         });
         let client = self.client_mut(key);
         client.place.end = newest;
@@ -241,6 +247,7 @@ const NOBODY: Client = Client {
     live: true,
     bounded: false,
     warned: false,
+    replaying: false,
 };
 
 const _: () = assert!(size_of::<Client>() <= 32);

@@ -83,7 +83,8 @@ impl Hub {
         if self.oldest >= tail {
             return;
         }
-        let part = |divisor| Position::new(tail.number() + (self.observed.number() - tail.number()) / divisor);
+        let part =
+            |divisor| Position::new(tail.number() + (self.observed.number() - tail.number()) / divisor);
         let soon = part(LAPSE_SOON_DIVISOR);
         memory.floor = part(LAPSE_DIVISOR);
         self.oldest = self.observed;
@@ -147,19 +148,15 @@ impl Hub {
             return Some(place.at);
         }
         // What a join wants from before can be found as long as there is an image, and there always is one.
-        let floors = self.pool.iter(mine).map(|entry| entry.wish().floor(self.observed));
+        let floors = self
+            .pool
+            .iter(mine)
+            .map(|entry| entry.wish().floor(self.observed));
         floors.min().map(|floor| floor.max(place.at))
     }
 
     /// Finds out which messages of append channels the client `key` wants from `wants` on, of those that were met.
-    fn find_gaps(
-        &self,
-        key: Key,
-        wants: Position,
-        tape: &Reader,
-        memory: &mut Lapse,
-        wanted: &mut Wanted,
-    ) {
+    fn find_gaps(&self, key: Key, wants: Position, tape: &Reader, memory: &mut Lapse, wanted: &mut Wanted) {
         let Client {
             subscriptions: mine,
             place,

@@ -10,6 +10,7 @@
 //! - `subscription`: the 16 bytes that tie one client to one topic;
 //! - `client`: a client's place on the tape;
 //! - `catch_up`: which records a client that is not live still wants, in tape order;
+//! - `resume`: what a client misses that comes back;
 //! - `lapse`: who has not been sent what the tape is about to let go of.
 
 mod catch_up;
@@ -18,6 +19,7 @@ mod client;
 mod fan_out;
 mod lapse;
 mod range;
+mod resume;
 mod selector;
 mod subscription;
 mod topic;
@@ -28,6 +30,7 @@ pub use client::{Lag, Place};
 pub use fan_out::{FanOut, Parcel};
 pub use lapse::{Gap, Lapse, Lapsed};
 pub use range::Range;
+pub use resume::{ResumeError, Resumed};
 pub use selector::Selector;
 pub use subscription::{SubscribeError, UnsubscribeError};
 
@@ -188,37 +191,44 @@ impl Hub {
     /// When there is no such channel or kind, or the client has too many subscriptions, or the shard has.
     pub fn subscribe(&mut self, key: Key, selector: Selector<'_>) -> Result<Subscribed, SubscribeError> {
         let id = self.topic_id(selector).ok_or(SubscribeError::Unknown)?;
-        let mut mine = self.client(key).subscriptions;
-        if self.pool.find(&mine, id).is_none() {
-            if mine.len() >= limits::SUBSCRIPTIONS_PER_CONNECTION_MAX {
-                return Err(SubscribeError::TooMany);
-            }
-            let place = self.topic(id).next_place();
-            debug_assert!(
-                self.may_subscribe(key),
-                "a join begins when the client has everything"
-            );
-            let floor = self.observed;
-            let subscription = self
-                .pool
-                .push(&mut mine, id, place, Wish::join(floor))
-                .ok_or(SubscribeError::Overloaded)?;
-            if self.is_live(key) {
-                let (others, cursor) = (self.client(key).subscriptions, self.cursor);
-                self.pool.wish(&others, |_| Wish::from(cursor));
-            }
-            self.begin_join(key);
-            let client = self.client_mut(key);
-            client.subscriptions = mine;
-            let subscriber = Subscriber {
-                slot: key.slot(),
-                reader: ReaderOf::new(key, client.track),
-                subscription,
-            };
-            self.topic_mut(id).push(subscriber);
-            self.subscribers += u32::from(mine.len() == 1);
-        }
+        self.subscribe_to(key, id, Wish::join(self.observed))?;
         Ok(self.subscribed(id))
+    }
+
+    /// Says whether it is a new subscription.
+    fn subscribe_to(&mut self, key: Key, id: TopicId, wish: Wish) -> Result<bool, SubscribeError> {
+        let mut mine = self.client(key).subscriptions;
+        if self.pool.find(&mine, id).is_some() {
+            return Ok(false);
+        }
+        if mine.len() >= limits::SUBSCRIPTIONS_PER_CONNECTION_MAX {
+            return Err(SubscribeError::TooMany);
+        }
+        let place = self.topic(id).next_place();
+        debug_assert!(
+            self.may_subscribe(key),
+            "a join begins when the client has everything"
+        );
+        let others = mine;
+        let subscription = self
+            .pool
+            .push(&mut mine, id, place, wish)
+            .ok_or(SubscribeError::Overloaded)?;
+        if self.is_live(key) {
+            let cursor = self.cursor;
+            self.pool.wish(&others, |_| Wish::from(cursor));
+        }
+        self.begin_join(key);
+        let client = self.client_mut(key);
+        client.subscriptions = mine;
+        let subscriber = Subscriber {
+            slot: key.slot(),
+            reader: ReaderOf::new(key, client.track),
+            subscription,
+        };
+        self.topic_mut(id).push(subscriber);
+        self.subscribers += u32::from(mine.len() == 1);
+        Ok(true)
     }
 
     /// Ends the subscription of the client `key` to `selector`. Ask [`may_unsubscribe`](Self::may_unsubscribe) first.

@@ -76,6 +76,25 @@ impl Wish {
         self.0 & JOINS != 0
     }
 
+    /// The same, and to be told when it has been sent what was there before.
+    pub(super) fn replay(floor: Position) -> Self {
+        Self(Self::from(floor).0 | REPLAYS)
+    }
+
+    pub(super) const fn replays(self) -> bool {
+        self.0 & REPLAYS != 0
+    }
+
+    /// The same, when it has been told.
+    pub(super) const fn replayed(self) -> Self {
+        Self(self.0 & !REPLAYS)
+    }
+
+    /// The same wish that joins, from a floor that is not before `floor`.
+    pub(super) fn anew(self, floor: Position) -> Self {
+        Self(Self::join(floor).0 | self.0 & REPLAYS)
+    }
+
     /// The position, which is not behind `newest`.
     pub(super) fn floor(self, newest: Position) -> Position {
         let back = newest.number().wrapping_sub(u64::from(self.0)) & FLOOR_MASK;
@@ -86,6 +105,7 @@ impl Wish {
 const FLOOR_BITS: u32 = 30;
 const FLOOR_MASK: u64 = (1 << FLOOR_BITS) - 1;
 const JOINS: u32 = 1 << 31;
+const REPLAYS: u32 = 1 << 30;
 const _: () = assert!(TAPE_RECORDS_MAX < 1 << FLOOR_BITS);
 
 impl Subscription {

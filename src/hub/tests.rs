@@ -243,7 +243,7 @@ impl World {
             }
             self.expected[slot].got.extend(&sent[..cut]);
             if let Some(&next) = sent.get(cut) {
-                self.hub.resume(key, before, Position::new(next));
+                self.hub.step_back(key, before, Position::new(next));
             } else {
                 self.hub.go_live(key);
             }

@@ -2,9 +2,10 @@
 
 use super::Shard;
 use super::converse::{Desk, Verdict};
-use super::site::{FEED_PATH, HEALTH_PATH, PROTOCOLS, Service};
+use super::site::{FEED_PATH, HEALTH_PATH, Service};
 use crate::base::{Key, Now};
 use crate::connection::{Connection, Stage};
+use crate::dialect::Encoding;
 use crate::dialect::native_json::{Command, CommandError, Hello, HelloLimits};
 use crate::limits;
 use crate::ring::Ring;
@@ -63,7 +64,7 @@ impl Desk<'_> {
         match request.target().path() {
             HEALTH_PATH if request.method() != "GET" => Answer::Refuse(Refusal::MethodNotAllowed),
             HEALTH_PATH => {
-                write_ok("ok\n", &mut self.site.frame);
+                write_ok(self.site.health(), &mut self.site.frame);
                 Answer::Say
             }
             path if self.site.service == Service::Echo || path == FEED_PATH => {
@@ -76,7 +77,7 @@ impl Desk<'_> {
     fn open(&mut self, key: Key, request: Request<'_>) -> Result<Option<Deflate>, Refusal> {
         let upgrade = Upgrade::parse(request)?;
         let protocol = match self.site.service {
-            Service::Feed => choose(&upgrade)?,
+            Service::Feed => choose(&upgrade, self.site.protocols())?,
             Service::Echo => None,
         };
         if self.site.open >= self.site.connections_max {
@@ -84,12 +85,18 @@ impl Desk<'_> {
                 retry_after_s: limits::RETRY_AFTER_S,
             });
         }
-        let deflate = self.site.deflate.and_then(|policy| upgrade.deflate(&policy));
+        let binary = protocol.is_some_and(|protocol| protocol.name() == Encoding::Binary.subprotocol());
+        // What is written in binary is short and looks random: it is not compressed, so that the extension is not agreed
+        // on. An offer may go unanswered (RFC 6455 §9.1).
+        let policy = self.site.deflate.filter(|_| !binary);
+        let deflate = policy.and_then(|policy| upgrade.deflate(&policy));
         upgrade.accept(protocol, deflate, &mut self.site.frame);
         match self.site.service {
             Service::Feed => {
-                if deflate.is_some() {
-                    self.hub.enter(key, self.site.track_deflated);
+                match self.site.track_binary {
+                    Some(track) if binary => self.hub.enter(key, track),
+                    _ if deflate.is_some() => self.hub.enter(key, self.site.track_deflated),
+                    _ => {}
                 }
                 self.welcome(key, request);
             }
@@ -169,6 +176,7 @@ impl<R: Ring> Shard<R> {
             return;
         };
         let mut desk = Desk {
+            tape: &self.tape,
             hub: &mut self.hub,
             outboxes: &mut self.connections.outboxes,
             site: &mut self.site,
@@ -194,15 +202,16 @@ enum Answer {
     Refuse(Refusal),
 }
 
-/// The language to speak: the client's first choice among ours, and ours where it has none.
-fn choose<'b>(upgrade: &Upgrade<'b>) -> Result<Option<Protocol<'b>>, Refusal> {
+/// The language to speak: the client's first choice among those that are spoken, and JSON where it has none.
+fn choose<'b>(
+    upgrade: &Upgrade<'b>,
+    supported: &'static [&'static str],
+) -> Result<Option<Protocol<'b>>, Refusal> {
     let spoken = upgrade
         .protocols()
-        .find(|protocol| PROTOCOLS.contains(&protocol.name()));
+        .find(|protocol| supported.contains(&protocol.name()));
     match spoken {
-        None if upgrade.protocols().next().is_some() => {
-            Err(Refusal::ProtocolUnsupported { supported: PROTOCOLS })
-        }
+        None if upgrade.protocols().next().is_some() => Err(Refusal::ProtocolUnsupported { supported }),
         spoken => Ok(spoken),
     }
 }

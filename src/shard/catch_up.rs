@@ -79,7 +79,7 @@ impl<R: Ring> Shard<R> {
         };
         while waiting > 0 && !left.is_used_up() {
             waiting -= self.cut_slices(waiting, &mut left, now);
-            self.send_slices();
+            self.send_slices(now);
         }
     }
 
@@ -125,7 +125,7 @@ impl<R: Ring> Shard<R> {
             left.look(records);
             let end = ranges.len();
             if end == first {
-                self.advance(key);
+                self.advance(key, now);
             } else {
                 let bytes = ranges[first..].iter().map(|range| range.bytes as usize);
                 left.take(1, bytes.sum());
@@ -144,7 +144,7 @@ impl<R: Ring> Shard<R> {
     }
 
     /// Submits the slices and settles where everyone stands.
-    fn send_slices(&mut self) {
+    fn send_slices(&mut self, now: Now) {
         let mut batch = self.outgoing.batch();
         for slice in &self.catch_up.slices {
             let track = self.hub.track(slice.key);
@@ -168,7 +168,7 @@ impl<R: Ring> Shard<R> {
         let sent = self.catch_up.slices.len() - self.outgoing.short.len();
         self.census.sends.add(sent as u64);
         for index in 0..self.catch_up.slices.len() {
-            self.advance(self.catch_up.slices[index].key);
+            self.advance(self.catch_up.slices[index].key, now);
         }
         self.catch_up.slices.clear();
         self.catch_up.ranges.clear();
@@ -185,20 +185,21 @@ impl<R: Ring> Shard<R> {
         let Some(Cut { next, remainder }) = cut(&self.tape, track, ranges, short.sent) else {
             return;
         };
-        self.hub.resume(slice.key, slice.before, next);
+        self.hub.step_back(slice.key, slice.before, next);
         self.owe_remainder(slice.key, track, remainder);
         self.block(slice.key);
     }
 
     /// A client that has everything is live; any other waits for its next slice.
-    fn advance(&mut self, key: Key) {
+    fn advance(&mut self, key: Key, now: Now) {
         let Some(connection) = self.connections.slots.get(key) else {
             return;
         };
         if connection.stage != Stage::Open || connection.is_blocked() {
             return;
         }
-        if !self.hub.go_live(key) {
+        // It is told that a replay is over before it is sent anything newer.
+        if self.end_replays(key, now) || !self.hub.go_live(key) {
             self.queue(key);
         }
         self.wake(key);

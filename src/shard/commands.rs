@@ -1,13 +1,14 @@
 //! Carrying out what a client asks for: one request, one reply, in order.
 
 use super::converse::Desk;
+use super::lag::notice;
 use crate::base::Key;
 use crate::connection::Pause;
 use crate::dialect::Code;
-use crate::dialect::native_json::{Ack, Command, Pong};
-use crate::hub::{Hub, Selector, SubscribeError, Subscribed, UnsubscribeError};
+use crate::dialect::native_json::{Ack, Command, GapCause, Pong, Resume, ResumeFault, write_gap};
+use crate::hub::{Gap, Hub, ResumeError, Resumed, Selector, SubscribeError, Subscribed, UnsubscribeError};
 use crate::market::{ChannelClass, ChannelName, Pattern};
-use crate::tape::Class;
+use crate::tape::{Class, Reader};
 
 impl Desk<'_> {
     /// What a command must wait for. A client's subscriptions change only where that is exact: see
@@ -25,12 +26,22 @@ impl Desk<'_> {
         self.site.text.clear();
         let (hub, text) = (&mut *self.hub, &mut self.site.text);
         match command {
-            Command::Subscribe { id, channels } => {
+            Command::Subscribe { id, channels, since } => {
                 let mut ack = Ack::new(text, *id);
+                let mut gaps = Vec::new();
                 for channel in channels {
-                    subscribe(hub, key, channel, &mut ack);
+                    let seen = since.as_ref().and_then(|since| {
+                        let seq = since.seqs.get(channel)?;
+                        Some((since.epoch == *self.site.epoch).then_some(*seq))
+                    });
+                    match seen {
+                        None => subscribe(hub, key, channel, &mut ack),
+                        Some(seq) => gaps.extend(resume(hub, self.tape, key, (channel, seq), &mut ack)),
+                    }
                 }
                 ack.finish();
+                self.frame_text();
+                return self.tell_gaps(&gaps);
             }
             Command::Unsubscribe { id, channels } => {
                 let mut ack = Ack::new(text, *id);
@@ -59,6 +70,16 @@ impl Desk<'_> {
         }
         self.frame_text();
     }
+
+    /// Says behind the acknowledgement what the client will not be sent.
+    fn tell_gaps(&mut self, gaps: &[Gap]) {
+        for gap in gaps {
+            let name = self.hub.channel(gap.channel).name();
+            notice(self.site, |text| {
+                write_gap(text, name, gap.from, gap.to, GapCause::Expired);
+            });
+        }
+    }
 }
 
 fn subscribe(hub: &mut Hub, key: Key, channel: &str, ack: &mut Ack<'_>) {
@@ -68,22 +89,71 @@ fn subscribe(hub: &mut Hub, key: Key, channel: &str, ack: &mut Ack<'_>) {
     };
     match hub.subscribe(key, selector(pattern)) {
         Ok(subscribed) => acknowledge(hub, selector(pattern), subscribed, ack),
-        Err(SubscribeError::Unknown) => ack.refused(channel, Code::UnknownChannel, "no such channel"),
-        Err(SubscribeError::TooMany) => {
-            ack.refused(
-                channel,
-                Code::TooManySubscriptions,
-                "this connection has as many as it may",
-            );
+        Err(error) => refuse(channel, error, ack),
+    }
+}
+
+/// Subscribes a client that has the messages of the channel up to a number, if it is of this epoch. Says what it is to be
+/// told that it misses.
+fn resume(
+    hub: &mut Hub,
+    tape: &Reader,
+    key: Key,
+    (channel, seq): (&str, Option<u64>),
+    ack: &mut Ack<'_>,
+) -> Option<Gap> {
+    let Ok(Pattern::Exact(name)) = Pattern::parse(channel) else {
+        let message = "since: what was seen of it is told for each channel by itself";
+        ack.refused(channel, Code::BadSince, message);
+        return None;
+    };
+    let (id, resumed) = match hub.resume(key, channel, seq, tape) {
+        Ok(resumed) => resumed,
+        Err(ResumeError::Subscribe(error)) => {
+            refuse(channel, error, ack);
+            return None;
         }
-        Err(SubscribeError::Overloaded) => {
-            ack.refused(
-                channel,
-                Code::Overloaded,
-                "the server has as many subscriptions as it can hold",
-            );
+        Err(ResumeError::Ahead { newest }) => {
+            let message = format!("since: the newest message is number {newest}");
+            ack.refused(channel, Code::BadSince, &message);
+            return None;
+        }
+    };
+    let known = hub.channel(id);
+    let (class, newest) = (class(known.class()), known.seq());
+    let fault = match seq {
+        Some(_) => ResumeFault::Expired,
+        None => ResumeFault::Epoch,
+    };
+    match resumed {
+        None => ack.subscribed(name, class, newest),
+        Some(Resumed::Replay) => ack.resumed(name, class, newest, Resume::Replay),
+        Some(Resumed::Snap) => ack.resumed(name, class, newest, Resume::Snap(fault)),
+        Some(Resumed::Rest { from, to }) => {
+            ack.resumed(name, class, newest, Resume::Gap(fault));
+            return Some(Gap {
+                channel: id,
+                from,
+                to,
+            });
         }
     }
+    None
+}
+
+fn refuse(channel: &str, error: SubscribeError, ack: &mut Ack<'_>) {
+    let (code, message) = match error {
+        SubscribeError::Unknown => (Code::UnknownChannel, "no such channel"),
+        SubscribeError::TooMany => (
+            Code::TooManySubscriptions,
+            "this connection has as many as it may",
+        ),
+        SubscribeError::Overloaded => (
+            Code::Overloaded,
+            "the server has as many subscriptions as it can hold",
+        ),
+    };
+    ack.refused(channel, code, message);
 }
 
 fn unsubscribe(hub: &mut Hub, key: Key, channel: &str, ack: &mut Ack<'_>) {

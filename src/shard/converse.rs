@@ -14,11 +14,13 @@ use crate::dialect::native_json::{Command, CommandError};
 use crate::hub::Hub;
 use crate::limits;
 use crate::ring::Ring;
+use crate::tape::Reader;
 use crate::wire::{CloseCode, Deflate, Event, Opcode, Sender, Server, server_header};
 
 /// What is needed to answer a client.
 #[derive(Debug)]
 pub(super) struct Desk<'a> {
+    pub(super) tape: &'a Reader,
     pub(super) hub: &'a mut Hub,
     pub(super) outboxes: &'a mut Outboxes,
     pub(super) site: &'a mut Site,

@@ -10,7 +10,7 @@ use super::site::Site;
 use crate::base::now::NS_PER_MS;
 use crate::base::{Key, Now};
 use crate::dialect::Code;
-use crate::dialect::native_json::{GapCause, write_gap, write_warning};
+use crate::dialect::native_json::{GapCause, write_gap, write_live, write_warning};
 use crate::hub::Lag;
 use crate::limits::{BEHIND_BYTES, BEHIND_MS, GAPS_MAX};
 use crate::ring::Ring;
@@ -54,7 +54,9 @@ impl<R: Ring> Shard<R> {
     pub(super) fn warn(&mut self, key: Key, since_ns: u64, now: Now) {
         if self.hub.warn(key) {
             self.site.frame.clear();
-            notice(&mut self.site, |text| write_warning(text, behind_ms(since_ns, now)));
+            notice(&mut self.site, |text| {
+                write_warning(text, behind_ms(since_ns, now))
+            });
             self.tell(key, now);
         }
         self.queue(key);
@@ -63,8 +65,7 @@ impl<R: Ring> Shard<R> {
     /// The writer is about to overwrite what is before `tail`: who still wants some of it gives it up, and is told what.
     pub(super) fn lapse(&mut self, tail: Position, now: Now) {
         let CatchUp { lapse, wanted, .. } = &mut self.catch_up;
-        self.hub
-            .find_lapsing(tail, self.connections.slots.keys(), lapse);
+        self.hub.find_lapsing(tail, self.connections.slots.keys(), lapse);
         if lapse.is_empty() {
             return;
         }
@@ -78,13 +79,18 @@ impl<R: Ring> Shard<R> {
             }
             for gap in lapsed.gaps.iter().take(GAPS_MAX) {
                 let name = hub.channel(gap.channel).name();
-                notice(site, |text| write_gap(text, name, gap.from, gap.to, GapCause::Slow));
+                notice(site, |text| {
+                    write_gap(text, name, gap.from, gap.to, GapCause::Slow)
+                });
             }
             let Some(connection) = connections.slots.get_mut(lapsed.key) else {
                 return;
             };
-            let is_owed = connections.outboxes.append(&mut connection.outbox, &site.frame).is_ok();
             connection.told = true;
+            let is_owed = connections
+                .outboxes
+                .append(&mut connection.outbox, &site.frame)
+                .is_ok();
             if is_owed && lapsed.gaps.len() <= GAPS_MAX {
                 told.push(lapsed.key);
             } else {
@@ -99,6 +105,20 @@ impl<R: Ring> Shard<R> {
         for key in untold {
             self.lose(key, now);
         }
+    }
+
+    /// The client is told of each replay that is over, if one is.
+    pub(super) fn end_replays(&mut self, key: Key, now: Now) -> bool {
+        let site = &mut self.site;
+        site.frame.clear();
+        self.hub.end_replays(key, &self.tape, |channel, seq| {
+            notice(site, |text| write_live(text, channel, seq));
+        });
+        let is_any = !self.site.frame.is_empty();
+        if is_any {
+            self.tell(key, now);
+        }
+        is_any
     }
 
     /// What stands in the scratch is what the client is told next. Whoever cannot be told it is closed.

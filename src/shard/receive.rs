@@ -129,6 +129,7 @@ impl<R: Ring> Shard<R> {
                     };
                     let bytes = &mut self.intake.lanes[index * lane..][..bytes];
                     let mut desk = Desk {
+                        tape: &self.tape,
                         hub: &mut self.hub,
                         outboxes: &mut self.connections.outboxes,
                         site: &mut self.site,
@@ -169,6 +170,7 @@ impl<R: Ring> Shard<R> {
             Ok(arrived @ 1..) => {
                 connection.unanswered = 0;
                 let mut desk = Desk {
+                    tape: &self.tape,
                     hub: &mut self.hub,
                     outboxes: &mut self.connections.outboxes,
                     site: &mut self.site,
@@ -229,6 +231,7 @@ impl<R: Ring> Shard<R> {
         let (held, verdict) = match self.connections.inboxes.held_mut(&mut inbox, arrived) {
             Some(bytes) => {
                 let mut desk = Desk {
+                    tape: &self.tape,
                     hub: &mut self.hub,
                     outboxes: &mut self.connections.outboxes,
                     site: &mut self.site,

@@ -1,7 +1,11 @@
 //! What a shard offers to those who connect, what it tells them all, and where it answers.
 
+use std::sync::Arc;
+
 use super::deflaters::Deflaters;
 use super::lag::Slack;
+use crate::base::JournalCensus;
+use crate::dialect::Encoding;
 use crate::limits::{HEARTBEAT_MS, PING_INTERVAL_MS, REPLY_BYTES_MAX, TRACK_WINDOW_BITS};
 use crate::tape::Track;
 use crate::wire::{DeflatePolicy, Inflater};
@@ -12,8 +16,8 @@ pub const KINDS: [&str; 3] = ["trade", "bbo", "book"];
 pub const FEED_PATH: &str = "/v1/ws";
 /// Where load balancers ask.
 pub const HEALTH_PATH: &str = "/healthz";
-/// The languages that are spoken.
-pub const PROTOCOLS: &[&str] = &["tickwire.v1.json"];
+/// The languages that may be spoken, with the one that is always spoken first.
+pub const PROTOCOLS: &[&str] = &[Encoding::Json.subprotocol(), Encoding::Binary.subprotocol()];
 
 /// Bytes that there is room for in what is being written: the longest reply, and what surrounds it.
 pub(super) const SCRATCH_BYTES: usize = 2 * REPLY_BYTES_MAX;
@@ -53,10 +57,14 @@ pub struct Site {
     pub epoch: Box<str>,
     /// How far a client may be behind before it skips what is out of date.
     pub slack: Slack,
+    /// What the server's journal counts, where it has one.
+    pub journal: Option<Arc<JournalCensus>>,
     /// The track of the native JSON language.
     pub track: Track,
     /// The same for those who agreed on permessage-deflate.
     pub track_deflated: Track,
+    /// The track of the native binary language, where that is spoken.
+    pub track_binary: Option<Track>,
     /// What is agreed on about compression with those who ask for it; `None` where it is not offered.
     pub deflate: Option<DeflatePolicy>,
     /// Inflates what they send.
@@ -108,6 +116,24 @@ impl Site {
         Self { slack, ..self }
     }
 
+    /// The same where `track` holds every message in binary.
+    #[must_use]
+    pub fn speaking_binary(self, track: Track) -> Self {
+        Self {
+            track_binary: Some(track),
+            ..self
+        }
+    }
+
+    /// The languages that are spoken.
+    #[must_use]
+    pub fn protocols(&self) -> &'static [&'static str] {
+        match self.track_binary {
+            Some(_) => PROTOCOLS,
+            None => &PROTOCOLS[..1],
+        }
+    }
+
     /// The same with so long between the pings of a connection.
     #[must_use]
     pub fn pinging(self, ping_interval_ms: u64) -> Self {
@@ -127,6 +153,23 @@ impl Site {
     #[must_use]
     pub fn draining(self, drain_ms: u64) -> Self {
         Self { drain_ms, ..self }
+    }
+
+    /// The same of a server that journals what it publishes.
+    #[must_use]
+    pub fn journaled(self, census: Arc<JournalCensus>) -> Self {
+        Self {
+            journal: Some(census),
+            ..self
+        }
+    }
+
+    /// What a load balancer is told. A feed that is not journaled, as it should be, is a feed still.
+    pub(super) fn health(&self) -> &'static str {
+        match &self.journal {
+            Some(journal) if journal.missing.read() > 0 => "ok, but not journaling\n",
+            Some(_) | None => "ok\n",
+        }
     }
 
     /// The same of a shard that echoes. Whoever asks for compression has it, each message by itself.

@@ -34,6 +34,9 @@
 //!   what was announced (`clear` moves). Announce well ahead of the head, and the readers have all pinned anew by the
 //!   time it matters.
 //!
+//! A writer may hold back what it appends and retires ([`Writer::hold`]): then readers pin from the tail to the head
+//! as they were last shown, and the writer takes nothing for clear but what it has shown to be retired.
+//!
 //! # Why there is no data race
 //!
 //! Every access to a slot or a byte is either a write of the one writer, or a read in a view or in the writer's own
@@ -95,7 +98,7 @@ mod tests;
 pub use pin::Parked;
 pub use reader::Reader;
 pub use record::{ChannelId, ChannelInfo, Class, Position, Record, RecordKind, Span, Track};
-pub use shape::{Shape, TapeError};
+pub use shape::{Shape, TRACK, TapeError};
 pub use writer::{DeclareError, Entry, Full, Writer};
 
 /// A new tape: its one writer, and its readers in the order of their numbers.

@@ -9,6 +9,9 @@ use crate::base::cost::{self, Cost, Part};
 use crate::limits::{CHANNELS_MAX, SHARDS_MAX, TAPE_RECORDS_MAX, TRACKS_MAX};
 use std::{fmt, io};
 
+/// What a track is called among the costs of a tape.
+pub const TRACK: &str = "track";
+
 /// The dimensions of a tape.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Shape {
@@ -71,7 +74,7 @@ impl Shape {
         let cost = |what, count, bytes_each| Cost::new(Part::Tape, what, count, bytes_each);
         let index_bytes = shared::index_bytes(self.track_bytes.len());
         let mut costs = vec![cost("records of the index", self.records, index_bytes)];
-        costs.extend(self.track_bytes.iter().map(|&bytes| cost("track", 1, bytes)));
+        costs.extend(self.track_bytes.iter().map(|&bytes| cost(TRACK, 1, bytes)));
         costs.push(cost("names of channels", CHANNELS_MAX, shared::name_bytes()));
         costs.push(cost("writer's notes", 1, Writer::bytes(self.readers)));
         costs

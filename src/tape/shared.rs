@@ -54,6 +54,8 @@ pub(super) fn ends(shape: &Shape) -> Result<(WriteEnd, Vec<ReadEnd>), TapeError>
         head: Position::FIRST,
         tail: Position::FIRST,
         clear: Position::FIRST,
+        shown_tail: Position::FIRST,
+        holding: false,
         ends: [0; TRACKS_MAX],
         channels: 0,
     };
@@ -75,8 +77,12 @@ pub(super) struct WriteEnd {
     shared: Arc<Shared>,
     /// The position that the next record gets.
     head: Position,
-    /// The lowest position not retired; announced.
+    /// The lowest position not retired.
     tail: Position,
+    /// The same as far as it is announced; less than the tail only while that is held back.
+    shown_tail: Position,
+    /// Whether appending and retiring are not announced before [`WriteEnd::show`].
+    holding: bool,
     /// The lowest position that a reader may still look at, as far as has been found out.
     clear: Position,
     /// For each track, the bytes ever written to it.
@@ -132,16 +138,36 @@ impl WriteEnd {
         unsafe { self.shared.records.put(slot, record) };
         let position = self.head;
         self.head = position.next();
-        self.shared.pins.publish(self.head);
+        if !self.holding {
+            self.shared.pins.publish(self.head);
+        }
         self.invariants();
         Ok(position)
+    }
+
+    /// From now on readers learn of what is appended and retired when it is shown.
+    pub(super) fn hold(&mut self) {
+        self.holding = true;
+    }
+
+    /// Announces all that was held back: the head before the tail, for a reader that sees this tail sees that head.
+    pub(super) fn show(&mut self) {
+        self.shared.pins.publish(self.head);
+        if self.shown_tail < self.tail {
+            self.shown_tail = self.tail;
+            self.shared.pins.retire(self.tail);
+        }
+        self.invariants();
     }
 
     /// Announces that the oldest record is no longer to be read.
     pub(super) fn retire_oldest(&mut self) {
         assert!(self.tail < self.head, "there is a record to retire");
         self.tail = self.tail.next();
-        self.shared.pins.retire(self.tail);
+        if !self.holding {
+            self.shown_tail = self.tail;
+            self.shared.pins.retire(self.tail);
+        }
         self.invariants();
     }
 
@@ -208,12 +234,13 @@ impl WriteEnd {
         if !self.fits(self.tail, frames) {
             return Err(Full::Unretired);
         }
-        let Clear { position, reader } = self.shared.pins.clear(self.clear, self.tail);
+        let Clear { position, reader } = self.shared.pins.clear(self.clear, self.shown_tail);
         self.clear = position;
-        match reader {
-            Some(reader) if !self.fits(self.clear, frames) => Err(Full::Pinned { reader }),
-            Some(_) | None => Ok(()),
+        if self.fits(self.clear, frames) {
+            return Ok(());
         }
+        // Where nobody pins it, all that was announced is clear, and the rest is held back.
+        Err(reader.map_or(Full::Held, |reader| Full::Pinned { reader }))
     }
 
     /// Whether a record with these frames can be written while nothing from `keep` on is overwritten.
@@ -253,7 +280,9 @@ impl WriteEnd {
     }
 
     fn invariants(&self) {
-        debug_assert!(self.clear <= self.tail && self.tail <= self.head);
+        debug_assert!(
+            self.clear <= self.shown_tail && self.shown_tail <= self.tail && self.tail <= self.head
+        );
         debug_assert!(distance(self.clear.number(), self.head.number()) <= self.shared.records.len());
         debug_assert!((0..self.shared.lanes.len()).all(|track| {
             distance(self.start(track, self.clear), self.ends[track]) <= self.shared.lanes[track].bytes.len()
@@ -299,8 +328,13 @@ impl ReadEnd {
 
     /// Drops what is before `tail` from the view.
     pub(super) fn release(&mut self, tail: Position) {
-        let View { tail: before, head, .. } = self.view();
-        assert!(before <= tail && tail <= head, "what is let go of was in the view");
+        let View {
+            tail: before, head, ..
+        } = self.view();
+        assert!(
+            before <= tail && tail <= head,
+            "what is let go of was in the view"
+        );
         self.view.tail = tail;
         self.measure();
         self.shared.pins.release(self.reader, tail);

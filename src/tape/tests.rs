@@ -412,3 +412,35 @@ fn a_record_has_one_frame_for_each_track() {
     let channel = writer.declare("a:b", Class::Append).unwrap();
     let _ = writer.append(entry(channel, 1), &[b"1"]);
 }
+
+#[test]
+fn what_is_held_back_is_seen_and_missed_by_readers_when_it_is_shown() {
+    let (mut writer, mut readers) = tape(4, 1, 1);
+    let reader = &mut readers[0];
+    let trades = writer.declare("trade:A", Class::Append).unwrap();
+    let append = |writer: &mut Writer, seq| writer.append(entry(trades, seq), &[b"frame"]);
+    append(&mut writer, 1).unwrap();
+    writer.hold();
+    for seq in 2..=4 {
+        append(&mut writer, seq).unwrap();
+    }
+    writer.retire_oldest();
+    reader.pin();
+    assert_eq!((reader.tail().number(), reader.head().number()), (1, 2));
+    assert_eq!((writer.tail().number(), writer.head().number()), (2, 5));
+    let next = reader.head();
+    assert_eq!(reader.park(next), Parked::Idle, "nothing was shown");
+    assert_eq!(
+        append(&mut writer, 5),
+        Err(Full::Held),
+        "what was not shown to be retired may be pinned at any time"
+    );
+    writer.show();
+    let mut rung = 0;
+    writer.wake_parked(|_| rung += 1);
+    assert_eq!(rung, 1);
+    append(&mut writer, 5).unwrap();
+    reader.pin();
+    assert_eq!((reader.tail().number(), reader.head().number()), (2, 5));
+    assert_eq!(append(&mut writer, 6), Err(Full::Unretired));
+}

@@ -66,8 +66,8 @@ impl Writer {
         Ok(id)
     }
 
-    /// Writes a record and shows it to the readers at once. Those that are parked sleep on until
-    /// [`Writer::wake_parked`].
+    /// Writes a record and shows it to the readers at once, unless that is [held back](Writer::hold). Those that are
+    /// parked sleep on until [`Writer::wake_parked`].
     ///
     /// `frames` are its bytes, one frame for each track; an empty frame keeps it off that track.
     ///
@@ -107,6 +107,17 @@ impl Writer {
     /// When there is no record.
     pub fn retire_oldest(&mut self) {
         self.end.retire_oldest();
+    }
+
+    /// From now on, readers do not see what is appended, nor miss what is retired, before [`Writer::show`]: for a
+    /// writer whose records are not to be read before they are safe elsewhere.
+    pub fn hold(&mut self) {
+        self.end.hold();
+    }
+
+    /// Shows the readers everything that was held back.
+    pub fn show(&mut self) {
+        self.end.show();
     }
 
     /// Calls `bell` with the number of each reader that is parked, once for each time it parked. Due after every
@@ -217,6 +228,8 @@ pub enum Full {
         /// The number of that reader.
         reader: usize,
     },
+    /// Enough has been retired, but that is held back: [`Writer::show`] it.
+    Held,
 }
 
 impl fmt::Display for Full {
@@ -224,6 +237,10 @@ impl fmt::Display for Full {
         match self {
             Self::Unretired => write!(f, "the tape is full of records that have not been retired"),
             Self::Pinned { reader } => write!(f, "reader {reader} still pins the oldest part of the tape"),
+            Self::Held => write!(
+                f,
+                "readers have not been shown that the oldest part of the tape is retired"
+            ),
         }
     }
 }

@@ -1,6 +1,6 @@
 //! What the writer knows of one channel: its number, and where its state is.
 
-use super::images::Image;
+use super::images::{Bytes, Image};
 use crate::market::{Book, ChannelClass, ChannelName};
 use crate::tape::{Position, RecordKind};
 
@@ -47,11 +47,11 @@ impl Channel {
     /// Counts a delta of so many bytes, and says whether it is time for an image: when the deltas since the last
     /// one are as long as that was, so that images at most double what a book takes of the tape and a newcomer is
     /// sent at most twice the book.
-    pub(super) fn is_image_due(&mut self, bytes: usize) -> bool {
+    pub(super) fn is_image_due(&mut self, bytes: Bytes) -> bool {
         self.deltas += 1;
-        self.delta_bytes += bytes;
+        self.delta_bytes += bytes.json;
         self.deltas >= DELTAS_MAX
-            || (self.deltas >= DELTAS_MIN && self.delta_bytes >= self.image_bytes.written)
+            || (self.deltas >= DELTAS_MIN && self.delta_bytes >= self.image_bytes.written.json)
     }
 
     /// An image stands for everything up to now.

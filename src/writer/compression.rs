@@ -1,7 +1,7 @@
-//! The second track: each message once more, compressed for everybody who agreed on permessage-deflate.
+//! The track of compressed JSON: each message once more, compressed for everybody who agreed on permessage-deflate.
 //!
 //! Never compresses for one client: without context takeover the same bytes serve all (RFC 7692 §7.2.3). Invariant: a
-//! frame on this track is never longer than the same frame on the other, so room for the one is room for both.
+//! frame on this track is never longer than the same frame on that of JSON, so room for the one is room for both.
 
 use std::ops::Range;
 

@@ -1,14 +1,17 @@
 //! Draining a source into the sequencer until it ends or the server does.
 //!
-//! Invariant: before this thread rests, every shard that sleeps has been rung for what was appended.
+//! Invariant: before this thread rests, every shard that sleeps has been rung for what was appended; and where there is a
+//! journal, nothing is shown to a shard that the journal was not given the time to have.
 
 use std::time::Duration;
 
 use tokio::sync::watch;
 
 use super::clock::Clock;
-use super::sequencer::Sequencer;
+use super::journal::Journal;
+use super::sequencer::{Sequencer, Unsettled};
 use super::source::{Next, Progress, Source, SourceError};
+use crate::base::Now;
 use crate::limits;
 
 /// A source on its way to the tape.
@@ -18,6 +21,8 @@ pub struct Feed<B, S> {
     pub source: Source,
     /// Where they go.
     pub sequencer: Sequencer,
+    /// What has them before anyone sees them, if there is to be such a thing.
+    pub journal: Option<Journal>,
     /// Rings for the shard of that number.
     pub bell: B,
     /// How many clients have subscribed.
@@ -45,6 +50,18 @@ impl<B: FnMut(usize), S: Fn() -> u64> Feed<B, S> {
     /// Runs to the end. Everything delivered is on the tape and every shard has been rung for it when this returns.
     pub async fn run(mut self) -> FeedEnd {
         let clock = Clock::start();
+        if let Some(journal) = &mut self.journal {
+            self.sequencer.hold();
+            journal.begin(&mut self.sequencer, clock.now()).await;
+        }
+        let end = self.drain(&clock).await;
+        if let Some(journal) = self.journal.take() {
+            journal.close(&mut self.sequencer, clock.now()).await;
+        }
+        end
+    }
+
+    async fn drain(&mut self, clock: &Clock) -> FeedEnd {
         if !self.wait_for_subscribers().await {
             return FeedEnd::Stopped;
         }
@@ -54,17 +71,18 @@ impl<B: FnMut(usize), S: Fn() -> u64> Feed<B, S> {
             let now = clock.now();
             match self.source.next(now) {
                 Next::Event(event) => {
-                    if let Err(error) = self.sequencer.publish(&event, now) {
-                        self.source.refuse(now, &error);
+                    match self.sequencer.publish(&event, now) {
+                        Ok(()) => self.note(),
+                        Err(error) => self.source.refuse(now, &error),
                     }
-                    self.settle().await;
+                    self.settle(now).await;
                     published += 1;
-                    if published.is_multiple_of(limits::EVENTS_PER_BELL) {
-                        self.rest_not().await;
+                    if self.is_due(published) {
+                        self.rest_not(now).await;
                     }
                 }
                 Next::Wait => {
-                    self.ring();
+                    self.show(now).await;
                     let elapsed_ns = now.mono_ns - begun.mono_ns;
                     tokio::select! {
                         waited = self.source.wait(now) => if let Err(error) = waited {
@@ -74,12 +92,12 @@ impl<B: FnMut(usize), S: Fn() -> u64> Feed<B, S> {
                     }
                 }
                 Next::End => {
-                    self.ring();
+                    self.show(now).await;
                     return FeedEnd::Over(self.source.summary(now.mono_ns - begun.mono_ns).to_string());
                 }
             }
             if *self.stop.borrow() {
-                self.ring();
+                self.show(now).await;
                 return FeedEnd::Stopped;
             }
         }
@@ -96,12 +114,30 @@ impl<B: FnMut(usize), S: Fn() -> u64> Feed<B, S> {
         true
     }
 
+    /// The journal takes what was just accepted.
+    fn note(&mut self) {
+        if let (Some(journal), Some(message)) = (&mut self.journal, self.sequencer.accepted()) {
+            journal.note(&message);
+        }
+    }
+
+    /// Whether so much was published that it is to be shown, however much more there is.
+    fn is_due(&self, published: u64) -> bool {
+        match &self.journal {
+            Some(journal) => journal.is_due(),
+            None => published.is_multiple_of(limits::EVENTS_PER_BELL),
+        }
+    }
+
     /// Brings what was published onto the tape, waiting for readers that are in the way: they are mid-turn, so for
     /// microseconds as a rule.
-    async fn settle(&mut self) {
+    async fn settle(&mut self, now: Now) {
         let mut tries = 0_u32;
-        while self.sequencer.settle().is_err() {
-            self.ring();
+        while let Err(unsettled) = self.sequencer.settle() {
+            match unsettled {
+                Unsettled::Held => self.show(now).await,
+                Unsettled::Pinned { .. } => self.ring(),
+            }
             tries += 1;
             if tries < YIELDS {
                 tokio::task::yield_now().await;
@@ -111,13 +147,23 @@ impl<B: FnMut(usize), S: Fn() -> u64> Feed<B, S> {
         }
     }
 
-    /// Amid a burst: rings, tells how far it has come, and gives the runtime a turn, without waiting for anything.
-    async fn rest_not(&mut self) {
-        self.ring();
+    /// Amid a burst: shows what there is, tells how far it has come, and gives the runtime a turn, without waiting for
+    /// anything but the journal.
+    async fn rest_not(&mut self, now: Now) {
+        self.show(now).await;
         if let Some(progress) = self.source.progress() {
             self.progress.send_replace(Some(progress));
         }
         tokio::task::yield_now().await;
+    }
+
+    /// Lets readers see what was published, once the journal has it, and rings for those that sleep.
+    async fn show(&mut self, now: Now) {
+        if let Some(journal) = &mut self.journal {
+            journal.commit(&mut self.sequencer, now).await;
+            self.sequencer.show();
+        }
+        self.ring();
     }
 
     fn ring(&mut self) {

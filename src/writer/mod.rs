@@ -6,7 +6,9 @@
 //!
 //! - [`source`]: where events come from;
 //! - [`sequencer`]: numbers, encodes, appends, and keeps every channel's state on the tape;
-//! - `compression`: the second track, for clients that agreed on permessage-deflate;
+//! - [`formats`]: in which forms, and on which tracks;
+//! - `press`, `compression`: the frames of each message, one for each track;
+//! - [`journal`]: what was published, on disk before anyone sees it;
 //! - [`feed`]: drains the one into the other;
 //! - [`runtime`], [`clock`]: what the thread stands on.
 
@@ -14,11 +16,16 @@ mod channel;
 pub mod clock;
 mod compression;
 pub mod feed;
+pub mod formats;
 mod images;
+pub mod journal;
+mod press;
 pub mod runtime;
 pub mod sequencer;
 pub mod source;
 
 pub use clock::Clock;
 pub use feed::{Feed, FeedEnd};
-pub use sequencer::{Pinned, PublishError, Sequencer};
+pub use formats::Formats;
+pub use journal::{Journal, JournalError, JournalSpec};
+pub use sequencer::{PublishError, Sequencer, Unsettled};

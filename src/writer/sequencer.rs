@@ -8,23 +8,22 @@
 //! [`publish`](Sequencer::publish) accepts or refuses an event; [`settle`](Sequencer::settle) brings what was
 //! accepted onto the tape, and may have to be called again when a reader still pins the room for it.
 
+mod refusal;
+
 use std::collections::{HashMap, HashSet};
-use std::fmt;
-use std::ops::Range;
 
 use super::channel::Channel;
-use super::compression::Compression;
-use super::images::{ENVELOPE_BYTES_MAX, Image, Images, LEVEL_BYTES_MAX};
+use super::formats::{Formats, NATIVE_JSON, TRACKS};
+use super::images::{Bytes, Image, Images};
+use super::press::{self, Frames, Press};
 use super::source::Event;
 use crate::base::Now;
-use crate::dialect::native_json::{Stamp, encode};
+use crate::dialect::Stamp;
 use crate::limits;
-use crate::market::{
-    Book, BookError, BookUpdate, BookUpdateKind, ChannelClass, ChannelName, ChannelNameError, Decimal, Level,
-    Tick,
-};
-use crate::tape::{ChannelId, Class, DeclareError, Entry, Full, Position, Record, RecordKind, Track, Writer};
-use crate::wire::{Opcode, server_header};
+use crate::market::{Book, BookUpdate, BookUpdateKind, ChannelClass, ChannelName, Level, Tick};
+use crate::tape::{ChannelId, Class, Entry, Full, Position, Record, RecordKind, Track, Writer};
+
+pub use refusal::PublishError;
 
 /// Numbers, encodes and appends.
 #[derive(Debug)]
@@ -35,12 +34,10 @@ pub struct Sequencer {
     channels: Vec<Channel>,
     /// What is accepted and not yet on the tape, oldest first.
     staged: Vec<Staged>,
-    /// The frames of what is staged.
-    frames: Vec<u8>,
+    /// What holds the frames of that.
+    press: Press,
     levels: Vec<Level>,
     images: Images,
-    /// What fills the second track, where there is one.
-    compression: Option<Compression>,
     pt_ns: u64,
 }
 
@@ -48,60 +45,67 @@ pub struct Sequencer {
 #[derive(Clone, Debug)]
 struct Staged {
     entry: Entry,
-    frame: Range<usize>,
-    /// The frame on the second track; the same one where that is not compressed.
-    deflated: Range<usize>,
+    frames: Frames,
 }
 
-/// A reader still pins the room for what is staged. It will not for long: settle again.
+/// Why there is no room yet for what is staged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Pinned {
-    /// The number of that reader.
-    pub reader: usize,
+pub enum Unsettled {
+    /// This reader still pins it. It will not for long: settle again.
+    Pinned {
+        /// The number of that reader.
+        reader: usize,
+    },
+    /// What was retired for it has not been shown: [`show`](Sequencer::show), and settle again.
+    Held,
 }
 
 impl Sequencer {
-    /// Begins `tape`.
+    /// Begins `tape`, which holds JSON alone.
     ///
     /// # Panics
-    /// When the tape has less than [`TAPE_RECORDS_MIN`](limits::TAPE_RECORDS_MIN) records or
-    /// [`TRACK_BYTES_MIN`](limits::TRACK_BYTES_MIN) bytes: room could not be counted on, see [`settle`](Self::settle).
+    /// As [`writing`](Self::writing).
     #[must_use]
     pub fn new(tape: Writer) -> Self {
+        Self::writing(tape, Formats::default())
+    }
+
+    /// Begins `tape`, which holds every message in these forms.
+    ///
+    /// # Panics
+    /// When the tape has less than [`TAPE_RECORDS_MIN`](limits::TAPE_RECORDS_MIN) records, or a track less than
+    /// [`TRACK_BYTES_MIN`](limits::TRACK_BYTES_MIN) bytes: room could not be counted on, see [`settle`](Self::settle).
+    /// Also when that of compressed JSON is shorter than that of JSON.
+    #[must_use]
+    pub fn writing(tape: Writer, formats: Formats) -> Self {
+        let binary_track = formats.binary_track();
+        let track_bytes = |track| tape.track_bytes(track);
         assert!(
             tape.records() >= limits::TAPE_RECORDS_MIN
-                && tape.track_bytes(NATIVE_JSON) >= limits::TRACK_BYTES_MIN,
+                && track_bytes(NATIVE_JSON) >= limits::TRACK_BYTES_MIN
+                && binary_track.is_none_or(|track| track_bytes(track) >= limits::TRACK_BYTES_MIN),
             "the tape holds what the sequencer must keep"
         );
-        let images = Images::new(tape.track_bytes(NATIVE_JSON) / IMAGES_DIVISOR);
+        assert!(
+            formats
+                .deflated_track()
+                .is_none_or(|track| track_bytes(track) >= track_bytes(NATIVE_JSON)),
+            "whatever fits on the track of JSON fits on the one that is compressed"
+        );
+        let images = Images::new(Bytes {
+            json: track_bytes(NATIVE_JSON) / IMAGES_DIVISOR,
+            binary: binary_track.map_or(0, |track| track_bytes(track) / IMAGES_DIVISOR),
+        });
         Self {
             tape,
             ids: HashMap::new(),
             kinds: HashSet::new(),
             channels: Vec::new(),
             staged: Vec::new(),
-            frames: Vec::new(),
+            press: Press::new(formats),
             levels: Vec::new(),
             images,
-            compression: None,
             pt_ns: 0,
-        }
-    }
-
-    /// Begins `tape`, whose second track is to hold messages of at least `threshold` bytes compressed, and the others
-    /// as they are.
-    ///
-    /// # Panics
-    /// As [`new`](Self::new), and when the second track is shorter than the first.
-    #[must_use]
-    pub fn compressing(tape: Writer, threshold: usize) -> Self {
-        assert!(
-            tape.track_bytes(NATIVE_JSON_DEFLATED) >= tape.track_bytes(NATIVE_JSON),
-            "whatever fits on the first track fits on the second"
-        );
-        Self {
-            compression: Some(Compression::new(threshold)),
-            ..Self::new(tape)
         }
     }
 
@@ -115,7 +119,7 @@ impl Sequencer {
     pub fn publish(&mut self, event: &Event<'_>, now: Now) -> Result<(), PublishError> {
         assert!(self.staged.is_empty(), "an event is settled before the next one");
         let name = ChannelName::parse(event.channel).map_err(PublishError::Name)?;
-        check_kind(name, &event.tick)?;
+        refusal::check(name, &event.tick)?;
         self.pt_ns = self.pt_ns.max(now.wall_ns);
         let known = self.ids.get(name.as_str()).copied();
         let id = known.map_or_else(|| self.open(name), Ok)?;
@@ -128,7 +132,7 @@ impl Sequencer {
         }
         if published.is_err() {
             self.staged.clear();
-            self.frames.clear();
+            self.press.clear();
             if known.is_none() {
                 self.abandon_opened();
             }
@@ -139,8 +143,8 @@ impl Sequencer {
     /// Brings what is staged onto the tape, and clears the room ahead of its head.
     ///
     /// # Errors
-    /// When a reader still pins that room; call again.
-    pub fn settle(&mut self) -> Result<(), Pinned> {
+    /// When that room is not to be had yet, and what to do before calling again.
+    pub fn settle(&mut self) -> Result<(), Unsettled> {
         self.append_staged()?;
         while self.is_short_of_room() {
             let Some((position, record)) = self.tape.oldest() else {
@@ -231,9 +235,13 @@ impl Sequencer {
             ChannelClass::Append | ChannelClass::Book => RecordKind::Live,
         };
         let entry = self.entry(id, kind, channel.seq + 1, event.ts_ns);
-        let bytes = self.stage(entry, &event.tick)?;
-        let channel = &mut self.channels[id.index()];
-        if kind == RecordKind::State {
+        self.stage_alone(entry, &event.tick)
+    }
+
+    fn stage_alone(&mut self, entry: Entry, tick: &Tick<'_>) -> Result<(), PublishError> {
+        let bytes = self.stage(entry, tick)?;
+        let channel = &mut self.channels[entry.channel.index()];
+        if entry.kind.is_image() {
             let image = Image::of_message(bytes);
             self.images.check(channel.image_bytes, image)?;
             self.images.replace(&mut channel.image_bytes, image);
@@ -292,7 +300,7 @@ impl Sequencer {
     fn renew_image(&mut self, entry: Entry) {
         let book = std::mem::take(&mut self.channels[entry.channel.index()].book);
         let image = self.stage_image(entry, &book);
-        let image = image.expect("a book fits into a frame, as the assertion below says");
+        let image = image.expect("a book fits into a frame, as an assertion in images.rs says");
         let channel = &mut self.channels[entry.channel.index()];
         channel.book = book;
         self.images.replace(&mut channel.image_bytes, image);
@@ -306,10 +314,8 @@ impl Sequencer {
         staged.map(|bytes| Image::of_book(bytes, &entry))
     }
 
-    /// Encodes one record; says how long its frame is.
-    fn stage(&mut self, entry: Entry, tick: &Tick<'_>) -> Result<usize, PublishError> {
-        let start = self.frames.len();
-        self.frames.resize(start + HEADER_BYTES_MAX, 0);
+    /// Encodes one record; says how long its frames are.
+    fn stage(&mut self, entry: Entry, tick: &Tick<'_>) -> Result<Bytes, PublishError> {
         let channel = self.channels[entry.channel.index()].name();
         let stamp = Stamp {
             channel,
@@ -317,41 +323,31 @@ impl Sequencer {
             ts_ns: entry.ts_ns,
             pt_ns: entry.pt_ns,
         };
-        encode(&mut self.frames, &stamp, tick);
-        let payload = start + HEADER_BYTES_MAX;
-        let header = server_header(Opcode::Text, self.frames.len() - payload);
-        let header = header.as_slice();
-        let first = payload - header.len();
-        self.frames[first..payload].copy_from_slice(header);
-        let bytes = self.frames.len() - first;
-        if bytes > limits::FRAME_BYTES_MAX {
-            return Err(PublishError::TooLong { bytes });
-        }
-        let frame = first..self.frames.len();
-        let deflated = match &mut self.compression {
-            Some(compression) => compression.append(&mut self.frames, &frame, payload),
-            None => frame.clone(),
-        };
-        self.staged.push(Staged {
-            entry,
-            frame,
-            deflated,
-        });
+        let (frames, bytes) = self.press.print(&stamp, tick)?;
+        self.staged.push(Staged { entry, frames });
         Ok(bytes)
     }
 
-    fn append_staged(&mut self) -> Result<(), Pinned> {
+    fn stage_mark(&mut self, entry: Entry) {
+        self.staged.push(Staged {
+            entry,
+            frames: press::NOTHING,
+        });
+    }
+
+    fn append_staged(&mut self) -> Result<(), Unsettled> {
         let mut appended = 0;
         let result = self.staged.iter().try_for_each(|staged| {
-            let frames = [staged.frame.clone(), staged.deflated.clone()].map(|frame| &self.frames[frame]);
-            let tracks = if self.compression.is_some() { 2 } else { 1 };
-            match self.tape.append(staged.entry, &frames[..tracks]) {
+            let mut frames = [EMPTY; TRACKS];
+            let frames = self.press.read(&staged.frames, &mut frames);
+            match self.tape.append(staged.entry, frames) {
                 Ok(position) => {
                     self.channels[staged.entry.channel.index()].appended(staged.entry.kind, position);
                     appended += 1;
                     Ok(())
                 }
-                Err(Full::Pinned { reader }) => Err(Pinned { reader }),
+                Err(Full::Pinned { reader }) => Err(Unsettled::Pinned { reader }),
+                Err(Full::Held) => Err(Unsettled::Held),
                 Err(Full::Unretired) => {
                     unreachable!("the room ahead of the head holds an event and its image")
                 }
@@ -359,7 +355,7 @@ impl Sequencer {
         });
         self.staged.drain(..appended);
         if self.staged.is_empty() {
-            self.frames.clear();
+            self.press.clear();
         }
         result
     }
@@ -377,26 +373,12 @@ impl Sequencer {
         };
         match channel.class {
             ChannelClass::Append if channel.newest == position => {
-                self.staged.push(Staged {
-                    entry: Entry {
-                        kind: RecordKind::Mark,
-                        ..kept
-                    },
-                    frame: 0..0,
-                    deflated: 0..0,
-                });
+                let kind = RecordKind::Mark;
+                self.stage_mark(Entry { kind, ..kept });
             }
             ChannelClass::Replace if channel.newest == position => {
-                let frame = append(&mut self.frames, self.tape.frame(NATIVE_JSON, position));
-                let deflated = match self.compression {
-                    Some(_) => append(&mut self.frames, self.tape.frame(NATIVE_JSON_DEFLATED, position)),
-                    None => frame.clone(),
-                };
-                self.staged.push(Staged {
-                    entry: kept,
-                    frame,
-                    deflated,
-                });
+                let frames = self.press.reprint(&self.tape, position);
+                self.staged.push(Staged { entry: kept, frames });
             }
             ChannelClass::Book if channel.image == position => {
                 let image = Entry {
@@ -414,10 +396,15 @@ impl Sequencer {
     /// Whether the room ahead of the head might not do for the next event and all that clearing room again may
     /// have to keep. Keeping a record takes its room before it frees any, and a book's image may have grown.
     fn is_short_of_room(&self) -> bool {
-        let records_ahead = self.tape.records() / MARGIN_DIVISOR;
-        let bytes_ahead = (self.tape.track_bytes(NATIVE_JSON) / MARGIN_DIVISOR).max(BYTES_AHEAD_MIN);
-        self.tape.free_records() < records_ahead
-            || self.tape.free_bytes(NATIVE_JSON) < bytes_ahead + self.images.growth()
+        let growth = self.images.growth();
+        let is_short = |track: Track, growth| {
+            let bytes_ahead = (self.tape.track_bytes(track) / MARGIN_DIVISOR).max(BYTES_AHEAD_MIN);
+            self.tape.free_bytes(track) < bytes_ahead + growth
+        };
+        let binary_track = self.press.formats().binary_track();
+        self.tape.free_records() < self.tape.records() / MARGIN_DIVISOR
+            || is_short(NATIVE_JSON, growth.json)
+            || binary_track.is_some_and(|track| is_short(track, growth.binary))
     }
 
     fn entry(&self, channel: ChannelId, kind: RecordKind, seq: u64, ts_ns: u64) -> Entry {
@@ -431,105 +418,6 @@ impl Sequencer {
     }
 }
 
-/// Why an event is refused.
-#[derive(Clone, Debug, PartialEq)]
-pub enum PublishError {
-    /// Its channel has no proper name.
-    Name(ChannelNameError),
-    /// Its channel is of a kind that holds other things.
-    Kind {
-        /// What the kind holds.
-        expected: &'static str,
-    },
-    /// A number is too fine or too coarse: its text would be longer than
-    /// [`DECIMAL_TEXT_BYTES_MAX`](limits::DECIMAL_TEXT_BYTES_MAX).
-    Precision,
-    /// Its channel would be one too many for the server.
-    Declare(DeclareError),
-    /// Its channel would be one too many for a tape of this size.
-    Channels {
-        /// How many there may be.
-        channels_max: usize,
-    },
-    /// Its kind would be one more than [`KINDS_MAX`](limits::KINDS_MAX).
-    Kinds,
-    /// It does not fit the book.
-    Book(BookError),
-    /// Its frame would be longer than [`FRAME_BYTES_MAX`](limits::FRAME_BYTES_MAX).
-    TooLong {
-        /// How long.
-        bytes: usize,
-    },
-    /// The states of all channels together take as much of the tape as they may.
-    ImagesFull,
-}
-
-impl fmt::Display for PublishError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Name(error) => error.fmt(f),
-            Self::Kind { expected } => write!(f, "a channel of this kind holds {expected}"),
-            Self::Precision => {
-                let places = limits::DECIMAL_EXPONENT_MAX;
-                write!(
-                    f,
-                    "a number has more than {places} digits before or behind its point"
-                )
-            }
-            Self::Declare(error) => error.fmt(f),
-            Self::Channels { channels_max } => {
-                write!(
-                    f,
-                    "the tape's index has room for {channels_max} channels; give it more records"
-                )
-            }
-            Self::Kinds => write!(f, "there are {} kinds of channel already", limits::KINDS_MAX),
-            Self::Book(error) => error.fmt(f),
-            Self::TooLong { bytes } => {
-                write!(
-                    f,
-                    "the message would take {bytes} bytes of {}",
-                    limits::FRAME_BYTES_MAX
-                )
-            }
-            Self::ImagesFull => write!(
-                f,
-                "the channels' states fill their part of the tape; give it a larger one"
-            ),
-        }
-    }
-}
-
-impl std::error::Error for PublishError {}
-
-/// The kinds with a meaning of their own hold what they say, and nothing else holds that.
-fn check_kind(name: ChannelName<'_>, tick: &Tick<'_>) -> Result<(), PublishError> {
-    let (expected, fits) = match name.kind() {
-        "trade" => ("trades", matches!(tick, Tick::Trade(_))),
-        "bbo" => ("quotes", matches!(tick, Tick::Quote(_))),
-        "book" => ("books", matches!(tick, Tick::Book(_))),
-        _ => ("messages", matches!(tick, Tick::Message(_))),
-    };
-    if !fits {
-        return Err(PublishError::Kind { expected });
-    }
-    let printable = |number: Decimal| number.exponent().unsigned_abs() <= limits::DECIMAL_EXPONENT_MAX;
-    let level = |level: &Level| printable(level.price) && printable(level.size);
-    let printable = match tick {
-        Tick::Trade(trade) => printable(trade.price) && printable(trade.size),
-        Tick::Quote(quote) => [quote.bid_price, quote.bid_size, quote.ask_price, quote.ask_size]
-            .into_iter()
-            .all(printable),
-        Tick::Book(update) => update.bids.iter().chain(update.asks).all(level),
-        Tick::Message(_) => true,
-    };
-    if printable {
-        Ok(())
-    } else {
-        Err(PublishError::Precision)
-    }
-}
-
 fn tape_class(class: ChannelClass) -> Class {
     match class {
         ChannelClass::Append => Class::Append,
@@ -538,23 +426,10 @@ fn tape_class(class: ChannelClass) -> Class {
     }
 }
 
-/// Adds `frame` to `frames`, and says where.
-fn append(frames: &mut Vec<u8>, frame: &[u8]) -> Range<usize> {
-    let start = frames.len();
-    frames.extend_from_slice(frame);
-    start..frames.len()
-}
-
-/// The track of the native JSON language.
-pub const NATIVE_JSON: Track = Track::new(0);
-/// The track of the same for clients that agreed on permessage-deflate.
-pub const NATIVE_JSON_DEFLATED: Track = Track::new(1);
-
-/// The longest header of a frame that we send: no mask (RFC 6455 §5.2).
-const HEADER_BYTES_MAX: usize = 10;
 /// Images take at most one part in so many of the tape, in bytes and in records, or keeping them would leave no room
 /// for anything else.
 const IMAGES_DIVISOR: usize = 4;
+const EMPTY: &[u8] = &[];
 const MARGIN_DIVISOR: usize = limits::TAPE_MARGIN_DIVISOR;
 /// The longest event, the image that it is due, the growth of the next image that it causes, and one record that is
 /// kept before room for it is freed.
@@ -563,10 +438,6 @@ const BYTES_AHEAD_MIN: usize = 4 * limits::FRAME_BYTES_MAX;
 const RECORDS_AHEAD_MIN: usize = 3;
 
 const _: () = assert!(
-    2 * limits::BOOK_LEVELS_MAX * LEVEL_BYTES_MAX + ENVELOPE_BYTES_MAX <= limits::FRAME_BYTES_MAX,
-    "a full book fits into one frame"
-);
-const _: () = assert!(
     limits::TRACK_BYTES_MIN
         >= 2 * (limits::TRACK_BYTES_MIN / IMAGES_DIVISOR) + BYTES_AHEAD_MIN + 2 * limits::FRAME_BYTES_MAX,
     "room is always found: images, their growth, the room ahead, and an event with its image fit"
@@ -574,5 +445,8 @@ const _: () = assert!(
 const _: () = assert!(limits::TAPE_RECORDS_MIN / MARGIN_DIVISOR >= RECORDS_AHEAD_MIN);
 const _: () = assert!(MARGIN_DIVISOR > 2 && IMAGES_DIVISOR > 2);
 
+mod journaled;
 #[cfg(test)]
 mod tests;
+
+pub use journaled::{Journaled, Restored};

@@ -15,8 +15,8 @@ use serde_json::Value;
 use tickwire::dialect::Code;
 use tickwire::dialect::native_json::reply::write_error;
 use tickwire::dialect::native_json::{
-    Ack, Command, GapCause, Hello, HelloLimits, Pong, ServerMessage, Stamp, encode, write_gap,
-    write_heartbeat, write_shutdown, write_warning,
+    Ack, Command, GapCause, Hello, HelloLimits, Pong, Resume, ResumeFault, ServerMessage, Since, Stamp,
+    encode, write_gap, write_heartbeat, write_live, write_shutdown, write_warning,
 };
 use tickwire::limits;
 use tickwire::market::{
@@ -55,6 +55,7 @@ fn the_server_understands_each_request_as_its_file_says() {
             Command::Subscribe {
                 id: Some(7),
                 channels: channels(&["trade:BTC-USD", "book:*", "x"]),
+                since: None,
             },
         ),
         (
@@ -62,6 +63,20 @@ fn the_server_understands_each_request_as_its_file_says() {
             Command::Subscribe {
                 id: None,
                 channels: channels(&["*"]),
+                since: None,
+            },
+        ),
+        (
+            "sub_since",
+            Command::Subscribe {
+                id: Some(13),
+                channels: channels(&["trade:BTC-USD", "bbo:BTC-USD", "room:42"]),
+                since: Some(Since {
+                    epoch: "61f2c8d5a4b00".into(),
+                    seqs: [("trade:BTC-USD", 4800), ("bbo:BTC-USD", 3), ("room:42", 3)]
+                        .map(|(channel, seq)| (channel.into(), seq))
+                        .into(),
+                }),
             },
         ),
         (
@@ -210,6 +225,10 @@ fn written() -> Vec<(&'static str, Vec<u8>)> {
     add("gap", &|out| {
         write_gap(out, "trade:BTC-USD", 5041, 5100, GapCause::Slow)
     });
+    add("gap_expired", &|out| {
+        write_gap(out, "room:42", 4, 9, GapCause::Expired);
+    });
+    add("live", &|out| write_live(out, "trade:BTC-USD", 5001));
     let last = [("trade:BTC-USD", 5003), ("room:42", 0)];
     add("hb", &|out| write_heartbeat(out, 1_723_161_615_000_000_000, last));
     add("shutdown", &|out| write_shutdown(out, 5000));
@@ -257,6 +276,13 @@ fn acknowledgements() -> Vec<(&'static str, Vec<u8>)> {
         ack.subscribed_pattern("book:*", 2);
         let error = ChannelName::parse("x").expect_err("no name");
         ack.refused("x", Code::UnknownChannel, &error.to_string());
+    });
+    let name = |name| ChannelName::parse(name).expect("a name");
+    add("ack_resume", Some(13), &|ack| {
+        ack.resumed(trades, ChannelClass::Append, 5001, Resume::Replay);
+        let lost = ResumeFault::Expired;
+        ack.resumed(name("bbo:BTC-USD"), ChannelClass::Replace, 9, Resume::Snap(lost));
+        ack.resumed(name("room:42"), ChannelClass::Append, 18, Resume::Gap(lost));
     });
     add("ack_query", None, &|ack| ack.subscribed_pattern("*", 6));
     add("ack_unsub", Some(8), &|ack| {

@@ -5,9 +5,13 @@ use std::net::SocketAddr;
 use futures_util::{SinkExt as _, StreamExt as _};
 use serde_json::Value;
 use tokio::net::TcpStream;
+use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
 use tokio_tungstenite::tungstenite::protocol::frame::Utf8Bytes;
 use tokio_tungstenite::tungstenite::{Error, Message};
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream};
+
+use tickwire::dialect::native_binary::{self, Content};
+use tickwire::dialect::{Encoding, native_json};
 
 use super::within;
 
@@ -34,11 +38,27 @@ impl Socket {
         Self { stream }
     }
 
+    /// The same in `tickwire.v1.bin`: ticks are given as the JSON that others get.
+    pub(crate) async fn connect_binary(address: SocketAddr, query: &str) -> Self {
+        let url = format!("ws://{address}/v1/ws{query}");
+        let mut request = url.as_str().into_client_request().expect("a URL");
+        let language = Encoding::Binary.subprotocol();
+        let value = language.parse().expect("a subprotocol is a field's value");
+        request.headers_mut().insert("Sec-WebSocket-Protocol", value);
+        let (stream, response) = within("connect", tokio_tungstenite::connect_async(request))
+            .await
+            .unwrap_or_else(|error| panic!("{url}: {error}"));
+        let chosen = response.headers().get("Sec-WebSocket-Protocol");
+        assert_eq!(chosen.map(|chosen| chosen.as_bytes()), Some(language.as_bytes()));
+        Self { stream }
+    }
+
     /// The next text, or why there will be none. Pings are answered on the way.
     pub(crate) async fn next(&mut self) -> Result<Utf8Bytes, Closed> {
         loop {
             match within("a message", self.stream.next()).await {
                 Some(Ok(Message::Text(text))) => return Ok(text),
+                Some(Ok(Message::Binary(bytes))) => return Ok(said(&bytes).into()),
                 Some(Ok(Message::Ping(_) | Message::Pong(_))) => {}
                 Some(Ok(Message::Close(frame))) => {
                     let frame = frame.expect("every close has a code and a reason");
@@ -116,4 +136,16 @@ impl Socket {
             Some(other) => panic!("after the close frame: {other:?}"),
         }
     }
+}
+
+/// A binary tick as JSON says it.
+fn said(bytes: &[u8]) -> String {
+    let mut levels = Vec::new();
+    let message = native_binary::Message::decode(bytes, &mut levels).expect("a tick can be read");
+    let Content::Tick(stamp, tick) = message.content else {
+        panic!("{message:?} is of an unknown kind");
+    };
+    let mut text = Vec::new();
+    native_json::encode(&mut text, &stamp, &tick);
+    String::from_utf8(text).expect("JSON is text")
 }

@@ -4,6 +4,8 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use serde_json::{Value, json};
 use tickwire::base::Prng;
+use tickwire::dialect::native_binary::{Content, Message};
+use tickwire::dialect::native_json::encode;
 use tickwire::ring::{Client as Socket, ClientState};
 
 use super::frames;
@@ -17,6 +19,8 @@ pub struct Client {
     outgoing: VecDeque<u8>,
     incoming: Vec<u8>,
     upgraded: bool,
+    /// Whether ticks come in binary.
+    binary: bool,
     /// The window of the server's compressed messages, where compression was agreed on.
     deflate: Option<u8>,
     /// Requests whose reply has not come, oldest first, and where the channels stood when each was sent.
@@ -28,6 +32,8 @@ pub struct Client {
     standing: BTreeMap<String, Option<Bounds>>,
     /// Every data frame, in order, if it has been subscribed to everything from the start.
     pub full: Option<Vec<String>>,
+    /// Channels whose replay it was promised and which has not been said to be over.
+    replaying: BTreeSet<String>,
     /// Whether it was told that it is behind: from then on it need not get everything.
     pub warned: bool,
     pub closed: Option<(u16, String)>,
@@ -42,11 +48,25 @@ pub struct Client {
 
 /// A request that will be replied to.
 pub enum Request {
-    Subscribe { id: Option<u64>, channels: Vec<String> },
-    Unsubscribe { id: u64, channels: Vec<String> },
-    List { id: u64 },
-    Ping { id: u64 },
-    Nonsense { code: u64 },
+    Subscribe {
+        id: Option<u64>,
+        channels: Vec<String>,
+        /// What it says that it has of some of them.
+        since: BTreeMap<String, u64>,
+    },
+    Unsubscribe {
+        id: u64,
+        channels: Vec<String>,
+    },
+    List {
+        id: u64,
+    },
+    Ping {
+        id: u64,
+    },
+    Nonsense {
+        code: u64,
+    },
 }
 
 /// What the next number of a channel may be.
@@ -71,10 +91,10 @@ impl Client {
         } else {
             String::new()
         };
-        let protocol = if prng.chance(1, 2) {
-            "Sec-WebSocket-Protocol: tickwire.v1.json\r\n"
-        } else {
-            ""
+        let protocol = match prng.below(4) {
+            0 => "Sec-WebSocket-Protocol: tickwire.v1.json, tickwire.v1.bin\r\n",
+            1 | 2 => "Sec-WebSocket-Protocol: tickwire.v1.bin, tickwire.v1.json\r\n",
+            _ => "",
         };
         let extensions = match prng.below(4) {
             0 => "Sec-WebSocket-Extensions: permessage-deflate; client_max_window_bits\r\n",
@@ -94,12 +114,14 @@ impl Client {
             outgoing: head.into_bytes().into(),
             incoming: Vec::new(),
             upgraded: false,
+            binary: false,
             deflate: None,
             pending: VecDeque::new(),
             next_id: 1,
             subscriptions: BTreeSet::new(),
             standing: BTreeMap::new(),
             full: everything.then(Vec::new),
+            replaying: BTreeSet::new(),
             warned: false,
             closed: None,
             close_sent: false,
@@ -111,9 +133,14 @@ impl Client {
         };
         if lazy {
             let channels = channels.split(',').map(str::to_owned).collect();
-            client
-                .pending
-                .push_back((Request::Subscribe { id: None, channels }, BTreeMap::new()));
+            client.pending.push_back((
+                Request::Subscribe {
+                    id: None,
+                    channels,
+                    since: BTreeMap::new(),
+                },
+                BTreeMap::new(),
+            ));
         } else if everything {
             client.subscribe(vec!["*".to_owned()], &Oracle::default());
         }
@@ -234,6 +261,11 @@ impl Client {
         assert!(self.upgraded && self.incoming.is_empty(), "no half frame is left");
         assert!(self.pending.is_empty(), "every request was answered");
         assert!(self.pings.is_empty(), "every ping was answered");
+        assert!(
+            self.replaying.is_empty(),
+            "every replay has ended: {:?}",
+            self.replaying
+        );
         for (channel, bounds) in &self.standing {
             let newest = oracle.newest(channel);
             match bounds {
@@ -281,10 +313,10 @@ impl Client {
                 "{head}"
             );
             self.upgraded = true;
-            if let Some(agreed) = head
-                .split("\r\n")
-                .find_map(|line| line.strip_prefix("Sec-WebSocket-Extensions: "))
-            {
+            let field = |name| head.split("\r\n").find_map(|line| line.strip_prefix(name));
+            self.binary = field("Sec-WebSocket-Protocol: ") == Some("tickwire.v1.bin");
+            if let Some(agreed) = field("Sec-WebSocket-Extensions: ") {
+                assert!(!self.binary, "what is binary is not compressed");
                 let expected = "permessage-deflate; server_no_context_takeover; client_no_context_takeover; \
                                 server_max_window_bits=12";
                 assert_eq!(agreed, expected);
@@ -301,6 +333,10 @@ impl Client {
             );
             match opcode {
                 1 => self.message(std::str::from_utf8(&payload).unwrap(), oracle),
+                2 => {
+                    assert!(self.binary, "it was asked for");
+                    self.data(&binary_as_json(&payload), oracle);
+                }
                 0x41 => {
                     let message = frames::inflated(&payload, self.deflate.unwrap());
                     self.message(std::str::from_utf8(&message).unwrap(), oracle);
@@ -339,7 +375,11 @@ impl Client {
                 let last = json!({"t": "shutdown", "in_ms": 0, "retry_ms": [500, 8000]});
                 assert_eq!(value, last);
             }
-            _ => self.data(text, oracle),
+            "live" => self.live(&value),
+            _ => {
+                assert!(!self.binary, "ticks come in binary frames");
+                self.data(text, oracle);
+            }
         }
     }
 
@@ -351,16 +391,25 @@ impl Client {
         }
         let (request, before) = self.pending.pop_front().expect("one request, one reply");
         match request {
-            Request::Subscribe { id, channels } => {
+            Request::Subscribe { id, channels, since } => {
                 assert_eq!((value["t"].as_str(), value["id"].as_u64()), (Some("ack"), id));
                 let entries = value["ok"].as_array().unwrap().len() + value["err"].as_array().unwrap().len();
                 assert_eq!(entries, channels.len());
                 for entry in value["ok"].as_array().unwrap() {
-                    self.subscribed(
-                        entry["ch"].as_str().unwrap(),
-                        entry["seq"].as_u64(),
-                        &before,
-                        oracle,
+                    let channel = entry["ch"].as_str().unwrap();
+                    let seq = entry["seq"].as_u64();
+                    self.subscribed(channel, seq, &before, oracle);
+                    if entry.get("resume").is_some() {
+                        self.resumed(entry, channel, since[channel], seq.unwrap());
+                    }
+                }
+                for entry in value["err"].as_array().unwrap() {
+                    let channel = entry["ch"].as_str().unwrap();
+                    let known = before.get(channel).copied().unwrap_or(0);
+                    let is_ahead = since.get(channel).is_some_and(|seq| *seq > known);
+                    assert!(
+                        entry["code"] != 4010 || is_ahead || channel.ends_with('*'),
+                        "{entry}"
                     );
                 }
             }
@@ -431,7 +480,14 @@ impl Client {
     fn gap(&mut self, value: &Value, oracle: &Oracle) {
         let channel = value["ch"].as_str().unwrap();
         let (from, to) = (value["from"].as_u64().unwrap(), value["to"].as_u64().unwrap());
-        assert!(self.warned && self.covered(channel), "{value}");
+        assert!(self.covered(channel), "{value}");
+        match value["why"].as_str() {
+            Some("slow") => assert!(self.warned, "{value}"),
+            why => assert!(
+                why == Some("expired") && self.replaying.contains(channel),
+                "{value}"
+            ),
+        }
         assert!(
             !channel.starts_with("bbo:") && !channel.starts_with("book:"),
             "{value}"
@@ -469,6 +525,33 @@ impl Client {
         }
     }
 
+    /// From here on the channel goes on behind what the client said that it has.
+    fn resumed(&mut self, entry: &Value, channel: &str, since: u64, newest: u64) {
+        let why = entry["why"].as_str();
+        let (standing, replays) = match entry["resume"].as_str().unwrap() {
+            "replay" if channel.starts_with("bbo:") && since < newest => (None, true),
+            "replay" => (Some(Bounds::After(since)), true),
+            "gap" if why == Some("epoch") => (Some(Bounds::After(0)), true),
+            "gap" => (Some(Bounds::After(since)), true),
+            "snap" => (None, false),
+            how => panic!("{how}"),
+        };
+        self.standing.insert(channel.to_owned(), standing);
+        if replays {
+            self.replaying.insert(channel.to_owned());
+        }
+    }
+
+    /// A replay is over: everything up to that number is there.
+    fn live(&mut self, value: &Value) {
+        let channel = value["ch"].as_str().unwrap();
+        assert!(self.replaying.remove(channel), "{value}");
+        match self.standing.get(channel) {
+            Some(Some(Bounds::After(last))) => assert_eq!(value["seq"], *last, "{value}"),
+            _ => panic!("{value} without what was promised"),
+        }
+    }
+
     fn data(&mut self, text: &str, oracle: &Oracle) {
         let (channel, seq, image) = oracle.check(text);
         assert!(
@@ -496,7 +579,29 @@ impl Client {
 
     fn subscribe(&mut self, channels: Vec<String>, oracle: &Oracle) {
         let id = self.id();
-        self.request(json!({"op": "sub", "id": id, "ch": channels}));
+        let mut since = BTreeMap::new();
+        for channel in channels
+            .iter()
+            .filter(|channel| oracle.channels.contains_key(*channel))
+        {
+            let newest = oracle.newest(channel);
+            if self.prng.chance(1, 2) {
+                let near = newest.saturating_sub(self.prng.below(20));
+                let seq = [self.prng.below(newest + 1), near, near, newest, newest + 1000];
+                since.insert(channel.clone(), seq[self.prng.below(5) as usize]);
+            }
+        }
+        let mut request = json!({"op": "sub", "id": id, "ch": channels});
+        if !since.is_empty() {
+            request["since"] = json!(since);
+            let epoch = if self.prng.chance(1, 8) {
+                "another"
+            } else {
+                "epoch"
+            };
+            request["since"]["epoch"] = json!(epoch);
+        }
+        self.request(request);
         let before = oracle
             .channels
             .keys()
@@ -505,6 +610,7 @@ impl Client {
             Request::Subscribe {
                 id: Some(id),
                 channels,
+                since,
             },
             before.collect(),
         ));
@@ -543,4 +649,16 @@ impl Client {
         ];
         CHANNELS[self.prng.below(CHANNELS.len() as u64) as usize].to_owned()
     }
+}
+
+/// A binary tick as the text that others get.
+fn binary_as_json(payload: &[u8]) -> String {
+    let mut levels = Vec::new();
+    let message = Message::decode(payload, &mut levels).unwrap();
+    let Content::Tick(stamp, tick) = message.content else {
+        panic!("{message:?}");
+    };
+    let mut text = Vec::new();
+    encode(&mut text, &stamp, &tick);
+    String::from_utf8(text).unwrap()
 }

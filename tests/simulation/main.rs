@@ -22,9 +22,9 @@ mod oracle;
 mod world;
 
 use echo::Echo;
+use std::sync::atomic::Ordering;
 use tickwire::base::Prng;
 use tickwire::ring::Faults;
-use std::sync::atomic::Ordering;
 use world::{CONFLATED, LAPSED, World};
 
 fn seeds() -> Vec<u64> {

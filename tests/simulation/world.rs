@@ -9,9 +9,8 @@ use tickwire::market::Tick;
 use tickwire::ring::{Bell as _, Faults, Ring as _, SimNet, SimRing};
 use tickwire::shard::{Pace, Shard, Site, Size, Slack};
 use tickwire::tape::{self, Shape};
-use tickwire::writer::Sequencer;
-use tickwire::writer::sequencer::NATIVE_JSON_DEFLATED;
 use tickwire::writer::source::{Event, Market};
+use tickwire::writer::{Formats, Sequencer};
 
 use super::client::Client;
 use super::hot_receptions;
@@ -44,10 +43,13 @@ impl World {
         let net = SimNet::new(prng.next_u64(), faults);
         let readers = 1 + prng.below(3) as usize;
         let records = 1 << (8 + prng.below(6));
-        let threshold = prng.chance(1, 2).then(|| prng.below(600) as usize);
+        let formats = Formats {
+            deflated: prng.chance(1, 2).then(|| prng.below(600) as usize),
+            binary: prng.chance(2, 3),
+        };
         let shape = Shape {
             records,
-            track_bytes: vec![tickwire::limits::TRACK_BYTES_MIN; 1 + usize::from(threshold.is_some())],
+            track_bytes: vec![tickwire::limits::TRACK_BYTES_MIN; formats.tracks()],
             readers,
         };
         let (writer, tapes) = tape::new(&shape).unwrap();
@@ -76,8 +78,11 @@ impl World {
         let shards = parts
             .map(|(shard, ((ring, tape), census))| {
                 let mut site = Site::new(shard, "epoch".into()).with_slack(slack);
-                if threshold.is_some() {
-                    site = site.compressing(NATIVE_JSON_DEFLATED);
+                if let Some(track) = formats.deflated_track() {
+                    site = site.compressing(track);
+                }
+                if let Some(track) = formats.binary_track() {
+                    site = site.speaking_binary(track);
                 }
                 Shard::new(ring, tape, size, site, Arc::clone(census), Arc::clone(&orders))
             })
@@ -88,10 +93,7 @@ impl World {
             messages: 0,
             oracle: Oracle::default(),
             clients: Vec::new(),
-            sequencer: match threshold {
-                Some(threshold) => Sequencer::compressing(writer, threshold),
-                None => Sequencer::new(writer),
-            },
+            sequencer: Sequencer::writing(writer, formats),
             prng,
             net,
             faults,

@@ -34,7 +34,11 @@ pub(crate) const ROOMS: &[Room] = &[
     ),
     room("client", 3, &["limits", "base", "wire", "market", "dialect"]),
     // Calls every parser of foreign bytes, and nobody calls it but tests and fuzzers.
-    room("fuzzing", 3, &["limits", "base", "wire", "market", "dialect"]),
+    room(
+        "fuzzing",
+        4,
+        &["limits", "base", "wire", "market", "tape", "dialect", "writer"],
+    ),
     room("control", 4, BELOW_THE_CONTROL),
     // A shard for the other side, which shares nothing with the server but what both ends speak.
     room(

@@ -8,6 +8,7 @@ use crate::tree::TextFile;
 /// The parsers of what a peer, a file or standard input may say.
 pub(crate) const FILES: &[&str] = &[
     "src/client/url.rs",
+    "src/dialect/native_binary/decode.rs",
     "src/dialect/native_json/command.rs",
     "src/dialect/native_json/fields.rs",
     "src/dialect/native_json/input.rs",
@@ -20,6 +21,10 @@ pub(crate) const FILES: &[&str] = &[
     "src/market/decimal/parse.rs",
     // For all of the room.
     "src/wire/mod.rs",
+    "src/writer/journal/epoch.rs",
+    "src/writer/journal/format.rs",
+    "src/writer/journal/roll.rs",
+    "src/writer/journal/scan.rs",
     "src/writer/source/capture/binance.rs",
     "src/writer/source/capture/decoder.rs",
     "src/writer/source/capture/depth.rs",

@@ -88,7 +88,7 @@ mod tests {
     use tickwire::base::Now;
     use tickwire::tape::{self, Shape};
     use tickwire::writer::Sequencer;
-    use tickwire::writer::sequencer::NATIVE_JSON;
+    use tickwire::writer::formats::NATIVE_JSON;
     use tickwire::writer::source::Event;
 
     /// The frames that tickwire's own writer puts on the tape for the lines.

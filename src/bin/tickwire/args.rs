@@ -2,11 +2,13 @@
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::num::NonZeroUsize;
+use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
 use tickwire::control::{self, Bytes, Config, EchoConfig, Resolved, StartError};
 use tickwire::limits;
 use tickwire::ring::Descriptors;
+use tickwire::writer::journal::{Age, JournalSpec, SyncPolicy};
 use tickwire::writer::source::{SEED_DEFAULT, SourceSpec, Speed};
 
 use crate::{bench, sub};
@@ -25,6 +27,8 @@ pub(crate) enum Command {
     Demo(Demo),
     /// Serve ticks from a source.
     Serve(Serve),
+    /// Serve a journal's ticks once more.
+    Replay(Replay),
     /// Send every message back as it came, on every path: for conformance and benchmarks.
     Echo(Echo),
     /// Say what the memory of a server may come to, line by line, and start none.
@@ -55,11 +59,11 @@ pub(crate) struct Serve {
     /// Where to listen.
     #[arg(long, default_value = "127.0.0.1:9001", value_name = "ADDR")]
     pub(crate) listen: SocketAddr,
-    /// Where ticks come from: sim, sim:SEED, capture:PATH (recorded Binance lines, gzip or plain), or stdin (one
-    /// JSON object a line).
+    /// Where ticks come from: sim, sim:SEED, capture:PATH (recorded Binance lines, gzip or plain), journal:DIR, or stdin
+    /// (one JSON object a line).
     #[arg(long, value_name = "SOURCE")]
     pub(crate) source: SourceSpec,
-    /// How fast a capture is replayed: 1 is as it was recorded, max is as fast as it goes.
+    /// How fast a capture or journal is replayed: 1 is as it was recorded, max is as fast as it goes.
     #[arg(long, default_value = "1", value_name = "N|max")]
     pub(crate) speed: Speed,
     /// Begin when so many clients have subscribed.
@@ -71,6 +75,49 @@ pub(crate) struct Serve {
     pub(crate) feed: Feed,
     #[command(flatten)]
     pub(crate) tuning: Tuning,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Replay {
+    /// The directory of the journal.
+    #[arg(value_name = "DIR")]
+    pub(crate) directory: PathBuf,
+    /// Where to listen.
+    #[arg(long, default_value = "127.0.0.1:9001", value_name = "ADDR")]
+    pub(crate) listen: SocketAddr,
+    /// How fast: 1 is as it was published, max is as fast as it goes.
+    #[arg(long, default_value = "1", value_name = "N|max")]
+    pub(crate) speed: Speed,
+    /// Begin when so many clients have subscribed.
+    #[arg(long, default_value_t = 0, value_name = "CLIENTS")]
+    pub(crate) wait: u64,
+    #[command(flatten)]
+    pub(crate) size: Size,
+    #[command(flatten)]
+    pub(crate) feed: Feed,
+    #[command(flatten)]
+    pub(crate) tuning: Tuning,
+}
+
+/// What a server journals.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Journal {
+    /// Journal what is published to files in this directory, and go on from them at the next start [default: no journal].
+    #[arg(long, value_name = "DIR", help_heading = JOURNAL)]
+    pub(crate) journal: Option<PathBuf>,
+    /// When the journal is synced to its disk: each (before anyone sees a message), never (when the operating system
+    /// gets to it), or how often: 100ms, 1s [default: 100ms].
+    #[arg(long, value_name = "each|TIME|never", requires = "journal", help_heading = JOURNAL)]
+    pub(crate) journal_sync: Option<SyncPolicy>,
+    /// Bytes of messages in one of its files [default: 64M].
+    #[arg(long, value_name = "BYTES", requires = "journal", help_heading = JOURNAL)]
+    pub(crate) journal_segment: Option<Bytes>,
+    /// Bytes of all of them, beyond which the oldest are removed [default: 1G].
+    #[arg(long, value_name = "BYTES", requires = "journal", help_heading = JOURNAL)]
+    pub(crate) journal_keep: Option<Bytes>,
+    /// How old they may become: 30m, 12h, 7d [default: any age].
+    #[arg(long, value_name = "TIME", requires = "journal", help_heading = JOURNAL)]
+    pub(crate) journal_age: Option<Age>,
 }
 
 /// How large a server is.
@@ -102,10 +149,14 @@ pub(crate) struct Feed {
     /// Compress messages for clients that ask for permessage-deflate: once for all of them, on a track of its own
     /// that takes as much memory as the first.
     #[arg(long, default_value = "off", value_name = "off|on")]
-    pub(crate) compression: Compression,
+    pub(crate) compression: Switch,
     /// Shorter messages are sent as they are.
     #[arg(long, default_value_t = limits::COMPRESSION_THRESHOLD_DEFAULT, value_name = "BYTES")]
     pub(crate) compression_threshold: usize,
+    /// Serve tickwire.v1.bin too: each message once more in binary, for all clients that ask for it, on a track of its own
+    /// that takes half as much memory as the first.
+    #[arg(long, default_value = "on", value_name = "off|on")]
+    pub(crate) binary: Switch,
     /// Bytes of recent messages that the tape holds; a power of two.
     #[arg(long, default_value_t = limits::TRACK_BYTES_DEFAULT, value_name = "BYTES")]
     pub(crate) tape_bytes: usize,
@@ -118,6 +169,8 @@ pub(crate) struct Feed {
     /// When told to stop, tell clients and answer 503, and serve on for so long before closing them.
     #[arg(long, default_value_t = 0, value_name = "SECONDS")]
     pub(crate) drain_seconds: u32,
+    #[command(flatten)]
+    pub(crate) journal: Journal,
 }
 
 /// Sockets and pings.
@@ -177,7 +230,7 @@ pub(crate) enum DescriptorsArg {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
-pub(crate) enum Compression {
+pub(crate) enum Switch {
     Off,
     On,
 }
@@ -215,6 +268,36 @@ impl Serve {
             wait_for: self.wait,
             ..config
         }
+    }
+}
+
+impl Replay {
+    pub(crate) fn config(&self) -> Config {
+        let path = self.directory.clone();
+        Config {
+            listen: self.listen,
+            source: SourceSpec::Journal { path },
+            speed: self.speed,
+            wait_for: self.wait,
+            ..feed(&self.size, &self.feed, &self.tuning)
+        }
+    }
+}
+
+impl Journal {
+    fn spec(&self) -> Option<JournalSpec> {
+        let default = JournalSpec::new(self.journal.clone()?);
+        Some(JournalSpec {
+            sync: self.journal_sync.unwrap_or(default.sync),
+            segment_bytes: self
+                .journal_segment
+                .map_or(default.segment_bytes, |bytes| bytes.0),
+            retain_bytes: self
+                .journal_keep
+                .map_or(default.retain_bytes, |bytes| Some(bytes.0)),
+            retain_age: self.journal_age.or(default.retain_age),
+            ..default
+        })
     }
 }
 
@@ -273,11 +356,13 @@ fn feed(size: &Size, feed: &Feed, tuning: &Tuning) -> Config {
         descriptors: size.descriptors.into(),
         memory: size.memory,
         subscriptions: feed.subscriptions,
-        compression: (feed.compression == Compression::On).then_some(feed.compression_threshold),
+        compression: (feed.compression == Switch::On).then_some(feed.compression_threshold),
+        binary: feed.binary == Switch::On,
         track_bytes: feed.tape_bytes,
         records: feed.tape_records,
         heartbeat_seconds: feed.heartbeat_seconds.unwrap_or(default.heartbeat_seconds),
         drain_seconds: feed.drain_seconds,
+        journal: feed.journal.spec(),
         tuning: tuning.resolve(),
         ..default
     }
@@ -308,3 +393,4 @@ fn feed_default() -> Config {
 /// Any free port of this machine.
 const ANYWHERE: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
 const KERNEL: &str = "Sockets and pings";
+const JOURNAL: &str = "Journal";

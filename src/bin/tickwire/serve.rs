@@ -11,10 +11,17 @@ use tickwire::writer::FeedEnd;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tracing_subscriber::EnvFilter;
 
-use crate::args::Serve;
+use crate::args::{Replay, Serve};
 
 pub(crate) fn run(serve: &Serve) -> Result<(), StartError> {
     self::serve(&serve.config().resolve()?, |address| {
+        eprintln!("serving on ws://{address}/v1/ws");
+    })
+}
+
+/// `tickwire replay`: the same of a journal.
+pub(crate) fn replay(replay: &Replay) -> Result<(), StartError> {
+    self::serve(&replay.config().resolve()?, |address| {
         eprintln!("serving on ws://{address}/v1/ws");
     })
 }
@@ -30,6 +37,8 @@ pub(crate) fn serve(resolved: &Resolved, announce: impl FnOnce(SocketAddr)) -> R
         // Before the first thread: a signal that comes while they start is not lost.
         let mut interrupt = signal(SignalKind::interrupt()).map_err(StartError::Runtime)?;
         let mut terminate = signal(SignalKind::terminate()).map_err(StartError::Runtime)?;
+        // Beyond a limit of file sizes a write is to fail, not to end the process.
+        let _file_size = signal(SignalKind::from_raw(libc::SIGXFSZ)).map_err(StartError::Runtime)?;
         let mut server = Server::start(resolved)?;
         log_start(resolved);
         announce(server.address());

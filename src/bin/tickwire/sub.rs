@@ -11,7 +11,8 @@ use std::pin::pin;
 use std::time::Duration;
 
 use jiff::tz::TimeZone;
-use tickwire::client::{Client, ClientError, Clock, ConnectError, RequestError, Url};
+use tickwire::client::{Client, ClientError, Clock, ConnectError, RequestError, Url, Wishes};
+use tickwire::dialect::Encoding;
 use tickwire::dialect::native_json::Command;
 use tickwire::wire::{CloseCode, DeflateOffer};
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -39,18 +40,40 @@ pub(crate) struct Args {
     /// End after this many ticks.
     #[arg(long, value_name = "N")]
     count: Option<NonZeroU64>,
-    /// Print each tick as the JSON that the server sent.
+    /// Print each tick as the JSON that the server sent, or would have sent.
     #[arg(long)]
     json: bool,
     /// Print no ticks, only the summary.
     #[arg(long)]
     quiet: bool,
-    /// Ask the server to compress what it sends.
+    /// In which form the server is to send ticks; they are printed alike.
+    #[arg(long, default_value = "json", value_name = "json|bin")]
+    encoding: EncodingArg,
+    /// Ask the server to compress what it sends, which it does not do to what is binary.
     #[arg(long)]
     compression: bool,
     /// End after this time, counted from the open connection; fractions are allowed.
     #[arg(long = "for", value_name = "SECONDS", value_parser = parse_seconds)]
     limit: Option<Duration>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+enum EncodingArg {
+    Json,
+    Bin,
+}
+
+impl Args {
+    /// What to ask of the server.
+    fn wishes(&self) -> Wishes {
+        Wishes {
+            encoding: match self.encoding {
+                EncodingArg::Json => Encoding::Json,
+                EncodingArg::Bin => Encoding::Binary,
+            },
+            deflate: self.compression.then(DeflateOffer::default),
+        }
+    }
 }
 
 /// Subscribes as asked and prints until the end. Must not be called from within a runtime.
@@ -120,7 +143,7 @@ async fn follow(args: &Args, requests: usize) -> Result<(), SubError> {
     let mut signals = Signals::new().map_err(SubError::Runtime)?;
     let connected = tokio::select! {
         () = signals.next() => return Ok(()),
-        connected = Client::connect_with(&args.url, args.compression.then(DeflateOffer::default)) => connected,
+        connected = Client::connect_with(&args.url, args.wishes()) => connected,
     };
     let mut client = connected.map_err(SubError::Connect)?;
     let clock = Clock::start();

@@ -5,6 +5,8 @@ use std::collections::BTreeSet;
 use proptest::prelude::*;
 
 use super::*;
+use crate::dialect::Stamp;
+use crate::market::{Decimal, Quote, Tick};
 use crate::wire::{CloseCode, Direction, Fault, FrameHeader, Opcode, ServerSession};
 
 fn frame(fin: bool, opcode: Opcode, payload: &[u8]) -> Vec<u8> {
@@ -23,7 +25,7 @@ fn text(text: &str) -> Vec<u8> {
 }
 
 fn open() -> Conversation {
-    Conversation::new(receive_buffer(), 0, None)
+    Conversation::new(receive_buffer(), 0, Encoding::Json, None)
 }
 
 /// Receives `bytes` in one piece.
@@ -239,7 +241,7 @@ fn requests_are_numbered_and_names_are_escaped() {
             panic!("{event:?}")
         };
         match Command::parse(text).unwrap() {
-            Command::Subscribe { id, channels } => {
+            Command::Subscribe { id, channels, .. } => {
                 assert_eq!((id, channels), (Some(1), vec!["trade:*".into(), "a\"b".into()]));
             }
             Command::Ping { id, t0 } => assert_eq!((id, t0), (Some(2), Some("17"))),
@@ -307,4 +309,76 @@ fn a_fault_is_told_by_name() {
         conversation.take_end(),
         Some(ClientError::Fault(Fault::ReservedBits))
     ));
+}
+
+/// A tick in binary, and what it says.
+fn quote(seq: u64) -> (Vec<u8>, String) {
+    let size = Decimal::new(100, -2);
+    let tick = Tick::Quote(Quote {
+        bid_price: Decimal::new(61_685, 0),
+        bid_size: size,
+        ask_price: Decimal::new(616_859, -1),
+        ask_size: Decimal::ZERO,
+    });
+    let stamp = Stamp {
+        channel: "bbo:X",
+        seq,
+        ts_ns: 1,
+        pt_ns: 2,
+    };
+    let (mut bytes, mut text) = (Vec::new(), Vec::new());
+    native_binary::encode(&mut bytes, &stamp, &tick);
+    native_json::encode(&mut text, &stamp, &tick);
+    (
+        frame(true, Opcode::Binary, &bytes),
+        String::from_utf8(text).unwrap(),
+    )
+}
+
+#[test]
+fn binary_ticks_are_lent_as_what_they_say_between_texts() {
+    let mut conversation = Conversation::new(receive_buffer(), 0, Encoding::Binary, None);
+    let (first, second) = (quote(7), quote(8));
+    // A kind of message that a newer server has.
+    let unknown = frame(true, Opcode::Binary, b"\x09\0\x63\0TW\x05\0new");
+    let stream = [first.0.as_slice(), &text(r#"{"t":"ack"}"#), &unknown, &second.0].concat();
+    let mut heard = Vec::new();
+    for byte in stream {
+        receive(&mut conversation, &[byte]);
+        conversation.read(|message| {
+            assert_eq!(message.content, ServerMessage::parse(message.text).unwrap());
+            heard.push((message.text.to_owned(), message.bytes));
+            ControlFlow::Continue(())
+        });
+    }
+    // The payload: the frame without the two bytes of its header.
+    let bytes = first.0.len() - 2;
+    assert_eq!(
+        heard,
+        [
+            (first.1, bytes),
+            (r#"{"t":"ack"}"#.to_owned(), 11),
+            (second.1, bytes)
+        ]
+    );
+    assert!(conversation.take_end().is_none());
+}
+
+#[test]
+fn a_binary_message_that_cannot_be_read_ends_the_conversation() {
+    let mut conversation = Conversation::new(receive_buffer(), 0, Encoding::Binary, None);
+    receive(&mut conversation, &frame(true, Opcode::Binary, b"\0\0\x01\0TW"));
+    assert!(read_all(&mut conversation).is_empty());
+    let end = conversation.take_end().unwrap();
+    assert_eq!(
+        end.to_string(),
+        "the server sent a binary message that cannot be read: the message ends within its header"
+    );
+    let told = heard_by_server(&unsent(&mut conversation));
+    assert_eq!(
+        told,
+        [
+            r#"Close(Some(CloseFrame { code: CloseCode(1007), reason: "message is not one of tickwire.v1.bin" }))"#
+        ]
+    );
 }

@@ -3,7 +3,7 @@
 use std::ops::ControlFlow;
 
 use super::peer::{Peer, listen};
-use crate::client::{Client, ClientError};
+use crate::client::{Client, ClientError, Wishes};
 use crate::wire::{DeflateOffer, DeflatePolicy, Deflater, Fault};
 
 const HELLO: &str = r#"{"t":"hello","v":1,"conn":"a","epoch":"e","time":1,"limits":{"subs":1,"msg":1}}"#;
@@ -16,8 +16,12 @@ async fn compressed_messages_are_read_with_the_server_s_history_and_without() {
             ..DeflatePolicy::default()
         };
         let (listener, url) = listen().await;
+        let wishes = Wishes {
+            deflate: Some(DeflateOffer::default()),
+            ..Wishes::default()
+        };
         let (client, mut peer) = tokio::join!(
-            Client::connect_with(&url, Some(DeflateOffer::default())),
+            Client::connect_with(&url, wishes),
             Peer::open_with(&listener, &policy)
         );
         let mut client = client.unwrap();

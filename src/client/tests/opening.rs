@@ -106,7 +106,15 @@ async fn a_websocket_that_does_not_speak_our_language_is_refused() {
             .into_bytes()
     };
     let error = connect_to(&[&without]).await.unwrap_err();
-    assert!(matches!(error, ConnectError::NoSubprotocol), "{error}");
+    assert!(
+        matches!(
+            error,
+            ConnectError::NoSubprotocol {
+                asked: "tickwire.v1.json"
+            }
+        ),
+        "{error}"
+    );
 }
 
 #[tokio::test]

@@ -13,6 +13,8 @@ use super::{Bytes, Machine, Purpose, Resolved, StartError};
 use crate::base::cost::{self, Cost, Part};
 use crate::limits;
 use crate::shard;
+use crate::tape::TRACK;
+use crate::writer::journal;
 
 /// What a server's memory may come to.
 #[derive(Clone, Debug)]
@@ -43,12 +45,22 @@ impl Plan {
         let rings = resolved.ring_options().costs();
         let in_each = per_shard.into_iter().chain(rings);
         let mut costs: Vec<Cost> = in_each.map(|cost| cost.times(resolved.shards)).collect();
-        costs.extend(resolved.shape.costs());
+        costs.extend(tape(resolved));
         let threads = match &resolved.purpose {
             Purpose::Feed(_) => resolved.shards + WRITER,
             Purpose::Echo { .. } => resolved.shards,
         };
         costs.push(Cost::new(Part::Stacks, "threads", threads, limits::STACK_BYTES));
+        if let Purpose::Feed(config) = &resolved.purpose
+            && config.journal.is_some()
+        {
+            costs.push(Cost::new(
+                Part::Working,
+                "journal's batch",
+                1,
+                journal::memory_bytes(),
+            ));
+        }
         costs.push(Cost::new(
             Part::Program,
             "process (allowance)",
@@ -144,6 +156,18 @@ impl Plan {
             connections: most(self.resolved.connections, fits),
         })
     }
+}
+
+/// What the tape costs, each track under the name of what it holds.
+fn tape(resolved: &Resolved) -> Vec<Cost> {
+    let mut costs = resolved.shape.costs();
+    if let Purpose::Feed(config) = &resolved.purpose {
+        let tracks = costs.iter_mut().filter(|cost| cost.what == TRACK);
+        for (cost, name) in tracks.zip(config.formats().names()) {
+            cost.what = name;
+        }
+    }
+    costs
 }
 
 impl fmt::Display for MemoryShortage {

@@ -13,11 +13,12 @@
 )]
 
 use std::borrow::Cow;
+use std::collections::HashMap;
 use std::error::Error;
 use std::fmt;
 
 use serde::Deserializer;
-use serde::de::{SeqAccess, Visitor};
+use serde::de::{MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
 use super::fields::{self, Fields, ReadError};
@@ -29,7 +30,7 @@ use crate::limits::{PING_TIME_BYTES_MAX, REQUEST_CHANNELS_MAX};
 /// ```
 /// use tickwire::dialect::{Code, native_json::Command};
 ///
-/// let Command::Subscribe { id, channels } = Command::parse(r#"{"op":"sub","id":7,"ch":["trade:*"]}"#)? else {
+/// let Command::Subscribe { id, channels, .. } = Command::parse(r#"{"op":"sub","id":7,"ch":["trade:*"]}"#)? else {
 ///     unreachable!("it says sub");
 /// };
 /// assert_eq!((id, channels.as_slice()), (Some(7), &["trade:*".into()][..]));
@@ -46,6 +47,8 @@ pub enum Command<'a> {
         id: Option<u64>,
         /// As the client wrote them; at most [`REQUEST_CHANNELS_MAX`].
         channels: Vec<Cow<'a, str>>,
+        /// What it has of them already.
+        since: Option<Since<'a>>,
     },
     /// `unsub`: send no more of these channels.
     Unsubscribe {
@@ -68,22 +71,37 @@ pub enum Command<'a> {
     },
 }
 
+/// What a client has of channels that it subscribes to again.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Since<'a> {
+    /// Within which the numbers count.
+    pub epoch: Cow<'a, str>,
+    /// The number of the last message of each channel.
+    pub seqs: HashMap<Cow<'a, str>, u64>,
+}
+
 impl<'a> Command<'a> {
     /// Reads one text message.
     ///
-    /// `ch` is an array of strings or a single one. `id` and `t0` may be absent or null. Unknown fields are ignored.
+    /// `ch` is an array of strings or a single one. `id`, `since` and `t0` may be absent or null. Unknown fields are ignored.
     ///
     /// # Errors
-    /// [`Code::BadJson`] when it is not JSON, [`Code::UnknownOp`] when this version serves no such `op`, and
-    /// [`Code::BadRequest`] when a field is missing, there twice or ill-typed, or there are too many channels.
+    /// [`Code::BadJson`] when it is not JSON, [`Code::UnknownOp`] when this version serves no such `op`, [`Code::BadSince`]
+    /// when `since` does not say within which epoch which numbers were seen, and [`Code::BadRequest`] when any other
+    /// field is missing, there twice or ill-typed, or there are too many channels.
     pub fn parse(text: &'a str) -> Result<Self, CommandError> {
-        let fields = fields::read(text, &["op", "id", "ch", "t0"]).map_err(|error| unread(&error))?;
+        let fields =
+            fields::read(text, &["op", "id", "ch", "t0", "since"]).map_err(|error| unread(&error))?;
         let Fields {
-            values: [op, id, ch, t0],
+            values: [op, id, ch, t0, since],
             twice,
         } = fields;
         let id = read_id(id)?;
-        Self::from_fields(id, twice, op, ch, t0).map_err(|(code, message)| CommandError { code, id, message })
+        Self::from_fields(id, twice, op, [ch, t0, since]).map_err(|(code, message)| CommandError {
+            code,
+            id,
+            message,
+        })
     }
 
     /// The channels that it names.
@@ -110,8 +128,7 @@ impl<'a> Command<'a> {
         id: Option<u64>,
         twice: Option<&str>,
         op: Option<&'a str>,
-        ch: Option<&'a str>,
-        t0: Option<&'a str>,
+        [ch, t0, since]: [Option<&'a str>; 3],
     ) -> Result<Self, Fault> {
         if let Some(name) = twice {
             return Err(bad_request(format!("{name}: given twice")));
@@ -122,6 +139,10 @@ impl<'a> Command<'a> {
             "sub" => Ok(Self::Subscribe {
                 id,
                 channels: read_channels(ch)?,
+                since: since
+                    .filter(|since| *since != "null")
+                    .map(read_since)
+                    .transpose()?,
             }),
             "unsub" => Ok(Self::Unsubscribe {
                 id,
@@ -212,6 +233,49 @@ fn read_channels(ch: Option<&str>) -> Result<Vec<Cow<'_, str>>, Fault> {
     }
     let read = serde_json::Deserializer::from_str(ch).deserialize_seq(ChannelsVisitor);
     read.unwrap_or_else(|_| Err(expected("ch", "an array of strings", ch)))
+}
+
+fn read_since(value: &str) -> Result<Since<'_>, Fault> {
+    let bad = |message: String| (Code::BadSince, message);
+    let read = serde_json::Deserializer::from_str(value).deserialize_map(EntriesVisitor);
+    let mut entries = read.map_err(|_| bad(format!("since: expected an object, found {}", cut(value))))?;
+    let epoch = entries
+        .remove("epoch")
+        .and_then(|epoch| fields::string(epoch.get()));
+    let epoch = epoch.ok_or_else(|| bad("since.epoch: expected a string".to_owned()))?;
+    if entries.len() > REQUEST_CHANNELS_MAX {
+        return Err(bad(format!("since: more than {REQUEST_CHANNELS_MAX} channels")));
+    }
+    let mut seqs = HashMap::with_capacity(entries.len());
+    for (channel, value) in entries {
+        let seq = fields::unsigned(value.get()).ok_or_else(|| {
+            let (channel, found) = (cut(&channel), cut(value.get()));
+            bad(format!(
+                "since.{channel}: expected an unsigned integer of 64 bits, found {found}"
+            ))
+        })?;
+        seqs.insert(channel, seq);
+    }
+    Ok(Since { epoch, seqs })
+}
+
+/// Reads an object's fields, each as it stands; of two of the same name the latter counts.
+struct EntriesVisitor;
+
+impl<'de> Visitor<'de> for EntriesVisitor {
+    type Value = HashMap<Cow<'de, str>, &'de RawValue>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+        let mut entries = HashMap::new();
+        while let Some((name, value)) = map.next_entry::<Cow<'de, str>, &'de RawValue>()? {
+            entries.insert(name, value);
+        }
+        Ok(entries)
+    }
 }
 
 /// Reads the array to its end even when one of its elements is at fault: the fault is the value.

@@ -5,20 +5,8 @@
 //! Invariant: what is appended is one JSON object without white space of its own, keys in the order of the protocol.
 
 use super::string::{write_number, write_string};
+use crate::dialect::Stamp;
 use crate::market::{BookUpdate, BookUpdateKind, ChannelName, Decimal, Level, Quote, Side, Tick, Trade};
-
-/// What the writer adds to a tick.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Stamp<'a> {
-    /// The channel's name; must be what [`ChannelName::parse`] accepts, for it is not escaped.
-    pub channel: &'a str,
-    /// The number within the channel, from 1.
-    pub seq: u64,
-    /// When it happened at its venue, in nanoseconds since the epoch.
-    pub ts_ns: u64,
-    /// When it was published here, in nanoseconds since the epoch.
-    pub pt_ns: u64,
-}
 
 /// Appends the message.
 ///

@@ -17,6 +17,8 @@ use std::fmt;
 use serde::Deserialize;
 
 use super::fields::{self, Fields, ReadError};
+use crate::dialect::Stamp;
+use crate::market::{BookUpdateKind, Tick};
 
 /// A message of the server, as far as a client needs to understand it to show and count it.
 ///
@@ -109,6 +111,45 @@ impl<'a> ServerMessage<'a> {
             ok: entries(ok),
             err: entries(err),
         })
+    }
+
+    /// What [`encode`](super::encode()) would say of this tick.
+    ///
+    /// ```
+    /// use tickwire::dialect::Stamp;
+    /// use tickwire::dialect::native_json::{ServerMessage, encode};
+    /// use tickwire::market::Tick;
+    ///
+    /// let (stamp, tick) = (Stamp { channel: "room:42", seq: 18, ts_ns: 0, pt_ns: 6 }, Tick::Message("1"));
+    /// let mut text = Vec::new();
+    /// encode(&mut text, &stamp, &tick);
+    /// assert_eq!(ServerMessage::of_tick(&stamp, &tick), ServerMessage::parse(str::from_utf8(&text)?)?);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn of_tick(stamp: &Stamp<'a>, tick: &Tick<'_>) -> Self {
+        let (t, k) = match tick {
+            Tick::Trade(_) => ("trade", None),
+            Tick::Quote(_) => ("bbo", None),
+            Tick::Book(update) => match update.kind {
+                BookUpdateKind::Snapshot => ("book", Some("snap".into())),
+                BookUpdateKind::Delta => ("book", Some("delta".into())),
+            },
+            Tick::Message(_) => ("msg", None),
+        };
+        Self {
+            t: t.into(),
+            id: None,
+            ch: Some(stamp.channel.into()),
+            seq: Some(stamp.seq),
+            ts_ns: (!matches!(tick, Tick::Message(_))).then_some(stamp.ts_ns),
+            pt_ns: Some(stamp.pt_ns),
+            k,
+            code: None,
+            msg: None,
+            ok: Vec::new(),
+            err: Vec::new(),
+        }
     }
 }
 

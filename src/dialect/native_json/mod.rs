@@ -13,9 +13,10 @@ pub mod reply;
 mod fields;
 mod string;
 
-pub use command::{Command, CommandError};
-pub use encode::{Stamp, encode};
+pub use super::Stamp;
+pub use command::{Command, CommandError, Since};
+pub use encode::encode;
 pub use input::{Input, InputError};
 pub use message::{MessageError, ServerMessage};
-pub use notice::{GapCause, write_gap, write_heartbeat, write_shutdown, write_warning};
-pub use reply::{Ack, Hello, HelloLimits, Pong};
+pub use notice::{GapCause, write_gap, write_heartbeat, write_live, write_shutdown, write_warning};
+pub use reply::{Ack, Hello, HelloLimits, Pong, Resume, ResumeFault};

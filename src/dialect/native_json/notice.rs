@@ -1,5 +1,5 @@
-//! What the server says to one client without having been asked: that it is behind, what it is not sent, that there was
-//! nothing to send, that the server goes.
+//! What the server says to one client besides its replies: that it is behind, what it is not sent, that a replay is over,
+//! that there was nothing to send, that the server goes.
 //!
 //! Invariant: one notice is one JSON object, and short, whatever it is about.
 
@@ -104,4 +104,20 @@ pub fn write_shutdown(out: &mut Vec<u8>, in_ms: u64) {
     out.push(b',');
     write_number(out, RETRY_MS_MOST);
     out.extend_from_slice(b"]}");
+}
+
+/// Appends the end of a replay: the client has all that it was to be sent again of `channel`, up to the number `seq`.
+///
+/// ```
+/// use tickwire::dialect::native_json::write_live;
+///
+/// let mut out = Vec::new();
+/// write_live(&mut out, "trade:BTC-USD", 5001);
+/// assert_eq!(out, br#"{"t":"live","ch":"trade:BTC-USD","seq":5001}"#);
+/// ```
+pub fn write_live(out: &mut Vec<u8>, channel: &str, seq: u64) {
+    out.extend_from_slice(b"{\"t\":\"live\",\"ch\":");
+    write_string(out, channel);
+    write_field(out, "seq", seq);
+    out.push(b'}');
 }

@@ -28,7 +28,7 @@ impl<'a> Command<'a> {
     ///
     /// let command = Command::from_query("ch=trade:BTC-USD,book%3ABTC-USD&color=red")?;
     /// let channels = vec!["trade:BTC-USD".into(), "book:BTC-USD".into()];
-    /// assert_eq!(command, Some(Command::Subscribe { id: None, channels }));
+    /// assert_eq!(command, Some(Command::Subscribe { id: None, channels, since: None }));
     /// # Ok::<(), tickwire::dialect::native_json::CommandError>(())
     /// ```
     pub fn from_query(query: &'a str) -> Result<Option<Self>, CommandError> {
@@ -51,7 +51,11 @@ impl<'a> Command<'a> {
         Ok(if channels.is_empty() {
             None
         } else {
-            Some(Self::Subscribe { id: None, channels })
+            Some(Self::Subscribe {
+                id: None,
+                channels,
+                since: None,
+            })
         })
     }
 }
@@ -111,9 +115,11 @@ mod tests {
 
     fn channels(query: &str) -> Option<Vec<String>> {
         match Command::from_query(query).unwrap() {
-            Some(Command::Subscribe { id: None, channels }) => {
-                Some(channels.into_iter().map(Cow::into_owned).collect())
-            }
+            Some(Command::Subscribe {
+                id: None,
+                channels,
+                since: None,
+            }) => Some(channels.into_iter().map(Cow::into_owned).collect()),
             None => None,
             Some(other) => panic!("{other:?}"),
         }

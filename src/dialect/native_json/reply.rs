@@ -67,6 +67,35 @@ impl Hello<'_> {
     }
 }
 
+/// How a client goes on that has something of a channel already.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Resume {
+    /// It is sent what it misses, and then `live`.
+    Replay,
+    /// It is sent the channel's state.
+    Snap(ResumeFault),
+    /// It is told what it misses, sent what is left of that, and then `live`.
+    Gap(ResumeFault),
+}
+
+/// Why a client is not sent all that it misses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ResumeFault {
+    /// The server does not have it any more.
+    Expired,
+    /// Its numbers are of another epoch.
+    Epoch,
+}
+
+impl ResumeFault {
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Expired => "expired",
+            Self::Epoch => "epoch",
+        }
+    }
+}
+
 /// An acknowledgement, written as the channels of the request are dealt with, in any order.
 ///
 /// ```
@@ -113,12 +142,35 @@ impl<'a> Ack<'a> {
     /// The channel is subscribed, and `seq` is the number of its newest message. An append channel goes on with the
     /// one after it; any other begins with an image, and what follows that, up to `seq` and beyond.
     pub fn subscribed(&mut self, channel: ChannelName<'_>, class: ChannelClass, seq: u64) {
+        self.granted(channel, class, seq);
+        self.out.push(b'}');
+    }
+
+    /// The same for a channel of which the client has something already.
+    pub fn resumed(&mut self, channel: ChannelName<'_>, class: ChannelClass, seq: u64, resume: Resume) {
+        self.granted(channel, class, seq);
+        let (how, why) = match resume {
+            Resume::Replay => ("replay", None),
+            Resume::Snap(why) => ("snap", Some(why)),
+            Resume::Gap(why) => ("gap", Some(why)),
+        };
+        for part in [",\"resume\":\"", how, "\""] {
+            self.out.extend_from_slice(part.as_bytes());
+        }
+        if let Some(why) = why {
+            for part in [",\"why\":\"", why.as_str(), "\""] {
+                self.out.extend_from_slice(part.as_bytes());
+            }
+        }
+        self.out.push(b'}');
+    }
+
+    fn granted(&mut self, channel: ChannelName<'_>, class: ChannelClass, seq: u64) {
         self.begin_ok(channel.as_str());
         self.out.extend_from_slice(b",\"class\":\"");
         self.out.extend_from_slice(class.as_str().as_bytes());
         self.out.push(b'"');
         write_field(self.out, "seq", seq);
-        self.out.push(b'}');
     }
 
     /// The pattern is subscribed; it matches that many channels at present.

@@ -14,6 +14,9 @@ struct Oracle {
     tracks: Vec<Vec<u8>>,
     channels: Vec<(String, Class)>,
     tail: u64,
+    /// Whether that and the head are held back, and what readers were shown of them.
+    holding: bool,
+    shown: (u64, u64),
     /// For each reader, the tail and the head as it pinned.
     pins: Vec<Option<(u64, u64)>>,
 }
@@ -33,6 +36,8 @@ enum Step {
         retire: bool,
     },
     Retire,
+    Hold,
+    Show,
     Pin(u8),
     /// A reader that is pinned takes in what is new, and perhaps lets go of what is announced.
     Extend(u8),
@@ -69,10 +74,18 @@ impl Oracle {
         let lowest = pins
             .filter_map(|(reader, pin)| pin.map(|(tail, _)| (tail, reader)))
             .min();
+        let (shown_tail, _) = self.shown;
         match lowest {
-            Some((pin, reader)) if !self.fits(pin.min(self.tail), frames) => Err(Full::Pinned { reader }),
+            Some((pin, reader)) if pin < shown_tail && !self.fits(pin, frames) => {
+                Err(Full::Pinned { reader })
+            }
+            Some(_) | None if !self.fits(shown_tail, frames) => Err(Full::Held),
             Some(_) | None => Ok(Position::new(self.head())),
         }
+    }
+
+    fn show(&mut self) {
+        self.shown = (self.tail, self.head());
     }
 
     fn append(&mut self, entry: Entry, frames: &[Vec<u8>]) {
@@ -130,7 +143,7 @@ impl Oracle {
     /// Everything that a reader can ask under its pin.
     fn check_reader(&self, reader: &Reader, prng: &mut Prng) {
         let (tail, head) = (reader.tail().number(), reader.head().number());
-        assert_eq!((tail, head), (self.tail, self.head()));
+        assert_eq!((tail, head), self.shown);
         assert_eq!(reader.channels() as usize, self.channels.len());
         for (number, (name, class)) in (0..).zip(&self.channels) {
             let info = reader.channel(ChannelId::new(number));
@@ -143,10 +156,8 @@ impl Oracle {
             let name = Track::new(u8::try_from(track).unwrap());
             let range = reader.range(name);
             if tail < head {
-                assert_eq!(
-                    (range.start, range.end),
-                    (self.past(tail).spans[track].start, bytes.len() as u64)
-                );
+                let (first, last) = (self.past(tail).spans[track], self.past(head - 1).spans[track]);
+                assert_eq!((range.start, range.end), (first.start, last.end()));
             }
             if range.is_empty() {
                 continue;
@@ -232,6 +243,8 @@ fn step() -> impl Strategy<Value = Step> {
         1 => any::<u8>().prop_map(Step::Declare),
         24 => append.prop_map(|(channel, kind, bytes, retire)| Step::Append { channel, kind, bytes, retire }),
         2 => Just(Step::Retire),
+        1 => Just(Step::Hold),
+        4 => Just(Step::Show),
         6 => any::<u8>().prop_map(Step::Pin),
         4 => any::<u8>().prop_map(Step::Extend),
         2 => any::<u8>().prop_map(Step::Park),
@@ -256,6 +269,8 @@ impl Pair {
             tracks: vec![Vec::new(); pages.len()],
             channels: Vec::new(),
             tail: 1,
+            holding: false,
+            shown: (1, 1),
             pins: vec![None; readers],
         };
         let (writer, readers) = new(&Shape {
@@ -288,10 +303,18 @@ impl Pair {
                     self.retire();
                 }
             }
+            Step::Hold => {
+                self.writer.hold();
+                self.oracle.holding = true;
+            }
+            Step::Show => {
+                self.writer.show();
+                self.oracle.show();
+            }
             Step::Pin(number) => {
                 let reader = usize::from(number) % self.readers.len();
                 self.readers[reader].pin();
-                self.oracle.pins[reader] = Some((self.oracle.tail, self.oracle.head()));
+                self.oracle.pins[reader] = Some(self.oracle.shown);
                 self.oracle.check_reader(&self.readers[reader], &mut self.prng);
             }
             Step::Extend(number) => {
@@ -314,7 +337,7 @@ impl Pair {
             Step::Park(number) => {
                 let reader = usize::from(number) % self.readers.len();
                 let next = Position::new(self.oracle.head() - u64::from(number & 1));
-                let expected = if next == self.writer.head() {
+                let expected = if next.number() >= self.oracle.shown.1 {
                     Parked::Idle
                 } else {
                     Parked::Busy
@@ -329,8 +352,14 @@ impl Pair {
                 if parked == Parked::Idle && !holds {
                     self.oracle.pins[reader] = None;
                 }
-                assert_eq!(self.readers[reader].is_pinned(), self.oracle.pins[reader].is_some());
+                assert_eq!(
+                    self.readers[reader].is_pinned(),
+                    self.oracle.pins[reader].is_some()
+                );
             }
+        }
+        if !self.oracle.holding {
+            self.oracle.show();
         }
         self.oracle.check_pins(&self.readers);
         self.oracle.check_writer(&self.writer);
@@ -364,7 +393,7 @@ impl Pair {
             match expected {
                 Ok(_) => return self.oracle.append(entry, &frames),
                 Err(Full::Unretired) if retire => self.retire(),
-                Err(Full::Unretired | Full::Pinned { .. }) => return,
+                Err(Full::Unretired | Full::Pinned { .. } | Full::Held) => return,
             }
         }
     }
@@ -372,6 +401,9 @@ impl Pair {
     fn retire(&mut self) {
         self.writer.retire_oldest();
         self.oracle.tail += 1;
+        if !self.oracle.holding {
+            self.oracle.show();
+        }
     }
 }
 

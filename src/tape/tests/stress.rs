@@ -97,6 +97,7 @@ fn write(writer: &mut Writer, bells: &[Thread]) {
                 Ok(at) => break assert_eq!(at.number(), position),
                 Err(Full::Unretired) => writer.retire_oldest(),
                 Err(Full::Pinned { .. }) => thread::yield_now(),
+                Err(Full::Held) => writer.show(),
             }
         }
         if position % 5 == 0 || position == RECORDS {

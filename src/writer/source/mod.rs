@@ -1,4 +1,4 @@
-//! Where ticks come from: a simulated market, a recorded capture, or lines on standard input.
+//! Where ticks come from: a simulated market, a recorded capture, a journal, or lines on standard input.
 //!
 //! A source never numbers, encodes or stores a tick, never reads a clock, and never lends two events at once.
 //! Invariant: nothing is lost by stopping. Events leave one by one through [`Source::next`], and what was not
@@ -35,7 +35,9 @@
 mod capture;
 mod chunks;
 mod gzip;
+mod journal;
 mod lines;
+mod pace;
 mod sim;
 mod spec;
 mod stdin;
@@ -47,9 +49,11 @@ use std::path::PathBuf;
 
 use crate::base::Now;
 use crate::market::Tick;
+use crate::writer::journal::JournalError;
 
 pub use capture::{Capture, Progress};
 pub use gzip::GzipError;
+pub use journal::JournalReplay;
 pub use sim::{Market, Sim};
 pub use spec::{SEED_DEFAULT, SourceSpec, SpecError, Speed};
 pub use stdin::Stdin;
@@ -87,11 +91,13 @@ pub enum Source {
     Capture(Box<Capture>),
     /// Native input lines on standard input.
     Stdin(Box<Stdin>),
+    /// A journal.
+    Journal(Box<JournalReplay>),
 }
 
 impl Source {
-    /// Opens what the command line named. `speed` is the pace of a capture and nothing to the others, which
-    /// have their own.
+    /// Opens what the command line named. `speed` is the pace of a capture or journal and nothing to the others,
+    /// which have their own.
     ///
     /// # Errors
     /// When a file or standard input cannot be opened.
@@ -100,6 +106,7 @@ impl Source {
             SourceSpec::Sim { seed } => Self::Sim(Box::new(Sim::new(*seed))),
             SourceSpec::Capture { path } => Self::Capture(Box::new(Capture::open(path, speed).await?)),
             SourceSpec::Stdin => Self::Stdin(Box::new(Stdin::open()?)),
+            SourceSpec::Journal { path } => Self::Journal(Box::new(JournalReplay::open(path, speed).await?)),
         })
     }
 
@@ -109,6 +116,7 @@ impl Source {
             Self::Sim(sim) => sim.next(now),
             Self::Capture(capture) => capture.next(now),
             Self::Stdin(stdin) => stdin.next(now),
+            Self::Journal(journal) => journal.next(now),
         }
     }
 
@@ -118,6 +126,7 @@ impl Source {
             Self::Sim(sim) => sim.refuse(now, why),
             Self::Capture(capture) => capture.refuse(now, why),
             Self::Stdin(stdin) => stdin.refuse(now, why),
+            Self::Journal(journal) => journal.refuse(now, why),
         }
     }
 
@@ -130,6 +139,7 @@ impl Source {
             Self::Sim(sim) => sim.wait(now).await,
             Self::Capture(capture) => capture.wait(now).await?,
             Self::Stdin(stdin) => stdin.wait().await?,
+            Self::Journal(journal) => journal.wait(now).await?,
         }
         Ok(())
     }
@@ -141,6 +151,7 @@ impl Source {
             Self::Sim(sim) => sim.tally(),
             Self::Capture(capture) => capture.tally(),
             Self::Stdin(stdin) => stdin.tally(),
+            Self::Journal(journal) => journal.tally(),
         }
     }
 
@@ -159,6 +170,7 @@ impl Source {
     pub fn progress(&self) -> Option<Progress> {
         match self {
             Self::Capture(capture) => Some(capture.progress()),
+            Self::Journal(journal) => Some(journal.progress()),
             Self::Sim(_) | Self::Stdin(_) => None,
         }
     }
@@ -185,6 +197,13 @@ pub enum SourceError {
     Gzip(GzipError),
     /// Standard input cannot be opened.
     Stdin(io::Error),
+    /// The journal cannot be read.
+    Journal(JournalError),
+    /// The directory has no journal in it.
+    NoJournal {
+        /// Which directory.
+        path: PathBuf,
+    },
 }
 
 impl fmt::Display for SourceError {
@@ -194,6 +213,12 @@ impl fmt::Display for SourceError {
             Self::Read { offset, error } => write!(f, "cannot read the source behind byte {offset}: {error}"),
             Self::Gzip(error) => error.fmt(f),
             Self::Stdin(error) => write!(f, "cannot open standard input: {error}"),
+            Self::Journal(error) => error.fmt(f),
+            Self::NoJournal { path } => write!(
+                f,
+                "{} has no journal in it; name a directory that a server was given with --journal",
+                path.display()
+            ),
         }
     }
 }
@@ -203,6 +228,8 @@ impl std::error::Error for SourceError {
         match self {
             Self::Open { error, .. } | Self::Read { error, .. } | Self::Stdin(error) => Some(error),
             Self::Gzip(error) => Some(error),
+            Self::Journal(error) => Some(error),
+            Self::NoJournal { .. } => None,
         }
     }
 }

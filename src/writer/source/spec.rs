@@ -4,7 +4,7 @@ use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;
 
-/// Where ticks come from: `sim`, `sim:SEED`, `capture:PATH` or `stdin`.
+/// Where ticks come from: `sim`, `sim:SEED`, `capture:PATH`, `journal:DIR` or `stdin`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum SourceSpec {
     /// The simulated market of this seed; `sim` alone is seed [`SEED_DEFAULT`].
@@ -19,6 +19,11 @@ pub enum SourceSpec {
     },
     /// Native input lines on standard input.
     Stdin,
+    /// A journal.
+    Journal {
+        /// Its directory.
+        path: PathBuf,
+    },
 }
 
 /// The seed of `sim`: fixed, so that two runs of the same command show the same market.
@@ -39,6 +44,8 @@ impl FromStr for SourceSpec {
                 Err(_) => Err(SpecError::Seed(seed.to_owned())),
             },
             ("capture", None | Some("")) => Err(SpecError::Path),
+            ("journal", None | Some("")) => Err(SpecError::Directory),
+            ("journal", Some(path)) => Ok(Self::Journal { path: path.into() }),
             ("capture", Some(path)) => Ok(Self::Capture { path: path.into() }),
             ("stdin", None) => Ok(Self::Stdin),
             ("stdin", Some(argument)) => Err(SpecError::StdinArgument(argument.to_owned())),
@@ -54,6 +61,7 @@ impl fmt::Display for SourceSpec {
             Self::Sim { seed } => write!(f, "sim:{seed}"),
             Self::Capture { path } => write!(f, "capture:{}", path.display()),
             Self::Stdin => f.write_str("stdin"),
+            Self::Journal { path } => write!(f, "journal:{}", path.display()),
         }
     }
 }
@@ -67,6 +75,8 @@ pub enum SpecError {
     Seed(String),
     /// `capture` without a path.
     Path,
+    /// `journal` without a directory.
+    Directory,
     /// `stdin` with something behind it.
     StdinArgument(String),
     /// A speed that is no number or out of range.
@@ -78,7 +88,7 @@ impl fmt::Display for SpecError {
         match self {
             Self::Kind(kind) => write!(
                 f,
-                "unknown source {kind:?}; a source is sim, sim:SEED, capture:PATH or stdin"
+                "unknown source {kind:?}; a source is sim, sim:SEED, capture:PATH, journal:DIR or stdin"
             ),
             Self::Seed(seed) => write!(
                 f,
@@ -86,6 +96,7 @@ impl fmt::Display for SpecError {
                 u64::MAX
             ),
             Self::Path => f.write_str("capture needs the path of a file: capture:PATH"),
+            Self::Directory => f.write_str("journal needs the directory of a journal: journal:DIR"),
             Self::StdinArgument(argument) => {
                 write!(f, "stdin takes nothing behind a colon, not {argument:?}")
             }
@@ -99,7 +110,7 @@ impl fmt::Display for SpecError {
 
 impl std::error::Error for SpecError {}
 
-/// How fast a capture is replayed: a multiple of real time, or as fast as it is read.
+/// How fast a capture or a journal is replayed: a multiple of real time, or as fast as it is read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Speed {
     /// No pacing.
@@ -176,6 +187,7 @@ mod tests {
         let cases = [
             ("sim:7", SourceSpec::Sim { seed: 7 }),
             ("stdin", SourceSpec::Stdin),
+            ("journal:a/b", SourceSpec::Journal { path: "a/b".into() }),
             (
                 "capture:a:b.gz",
                 SourceSpec::Capture {
@@ -200,6 +212,7 @@ mod tests {
             ("sim:-1", SpecError::Seed("-1".into())),
             ("capture", SpecError::Path),
             ("capture:", SpecError::Path),
+            ("journal:", SpecError::Directory),
             ("stdin:", SpecError::StdinArgument(String::new())),
         ];
         for (text, error) in cases {

@@ -58,7 +58,7 @@ pub struct Tally {
     pub books: u64,
     /// Other messages delivered.
     pub messages: u64,
-    /// Book deltas that did not follow the one before.
+    /// Book deltas that did not follow the one before, and holes in a journal.
     pub gaps: u64,
     /// Book deltas that a snapshot had made obsolete; they are not delivered.
     pub stale: u64,
@@ -260,7 +260,7 @@ impl Reporter {
     pub(super) fn gap(&mut self, now: Now, number: u64, symbol: &str, expected: u64, found: u64) {
         self.tally.gaps += 1;
         if self.may_warn(now) {
-            tracing::warn!(line = number, symbol, expected, found, "the book has a gap");
+            tracing::warn!(line = number, symbol, expected, found, "there is a gap");
         }
     }
 

@@ -64,7 +64,7 @@ impl<W: Write> Follower<W> {
     /// Deals with one message that arrived at `arrived_ns`; breaks when it was the last.
     pub(super) fn hear(&mut self, message: &Message<'_>, arrived_ns: u64) -> ControlFlow<()> {
         let content = &message.content;
-        self.tally.message(&content.t, message.text.len());
+        self.tally.message(&content.t, message.bytes);
         match (&content.ch, content.seq, content.pt_ns) {
             (Some(channel), Some(seq), Some(pt_ns)) => self.tick(message, (channel, seq, pt_ns), arrived_ns),
             _ => self.notice(message),

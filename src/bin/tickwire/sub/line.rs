@@ -125,6 +125,7 @@ mod tests {
     fn line(text: &str) -> String {
         let message = Message {
             text,
+            bytes: text.len(),
             content: ServerMessage::parse(text).unwrap(),
         };
         let heading = Heading {

@@ -27,7 +27,8 @@ fn follower(words: &[&str], requests: usize) -> Follower<Vec<u8>> {
 
 fn hear(follower: &mut Follower<impl Write>, text: &str) -> ControlFlow<()> {
     let content = ServerMessage::parse(text).unwrap();
-    follower.hear(&Message { text, content }, 5_000)
+    let bytes = text.len();
+    follower.hear(&Message { text, bytes, content }, 5_000)
 }
 
 fn trade(seq: u64) -> String {

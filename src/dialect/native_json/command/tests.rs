@@ -21,6 +21,10 @@ fn each_request_of_the_protocol_is_read() {
             Command::Subscribe {
                 id: Some(7),
                 channels: names(&["trade:BTC-USD", "book:*"]),
+                since: Some(Since {
+                    epoch: "e".into(),
+                    seqs: HashMap::from([("trade:BTC-USD".into(), 4800)]),
+                }),
             },
         ),
         (
@@ -28,6 +32,7 @@ fn each_request_of_the_protocol_is_read() {
             Command::Subscribe {
                 id: None,
                 channels: names(&["*"]),
+                since: None,
             },
         ),
         (
@@ -42,6 +47,7 @@ fn each_request_of_the_protocol_is_read() {
             Command::Subscribe {
                 id: None,
                 channels: vec![],
+                since: None,
             },
         ),
         (
@@ -66,6 +72,7 @@ fn each_request_of_the_protocol_is_read() {
             Command::Subscribe {
                 id: None,
                 channels: names(&["a:b", "\"", ""]),
+                since: None,
             },
         ),
         // Unknown fields may be anything at all.
@@ -321,6 +328,6 @@ proptest! {
     fn a_request_says_what_was_written_into_it(id in any::<Option<u64>>(), channels in prop::collection::vec(any::<String>(), 0..5)) {
         let text = serde_json::json!({ "ch": channels, "op": "sub", "id": id, "other": [1, { "op": 2 }] }).to_string();
         let channels = channels.into_iter().map(Cow::Owned).collect();
-        prop_assert_eq!(Command::parse(&text), Ok(Command::Subscribe { id, channels }));
+        prop_assert_eq!(Command::parse(&text), Ok(Command::Subscribe { id, channels, since: None }));
     }
 }

@@ -7,6 +7,7 @@ use std::collections::HashMap;
 use std::fmt::{self, Write as _};
 
 use super::super::lines::{Line, Lines};
+use super::super::pace::Pace;
 use super::super::tally::{BadLine, Fault, Reporter};
 use super::super::{Event, Next, Speed, Tally};
 use super::binance::{self, Body, Levels, Message, Subject, Updates};
@@ -62,26 +63,13 @@ enum Played {
     Stale,
 }
 
-/// Maps receive times to the present.
-#[derive(Debug)]
-struct Pace {
-    speed: Speed,
-    /// When the first event was received, and when it was played.
-    origin: Option<(u64, u64)>,
-    last_received_ns: u64,
-}
-
 impl Recording {
     pub(super) fn new(speed: Speed) -> Self {
         Self {
             lines: Lines::default(),
             reporter: Reporter::default(),
             player: Player::default(),
-            pace: Pace {
-                speed,
-                origin: None,
-                last_received_ns: 0,
-            },
+            pace: Pace::new(speed),
             ready: None,
             drained: true,
             abandoned: false,
@@ -113,7 +101,7 @@ impl Recording {
             return Next::Wait;
         }
         self.ready = None;
-        self.pace.last_received_ns = ready.received_ns;
+        self.pace.played(ready.received_ns);
         let event = self.player.event(&ready);
         self.reporter.delivered(&event.tick);
         Next::Event(event)
@@ -146,8 +134,7 @@ impl Recording {
 
     /// From the first receive time to the last one delivered.
     pub(super) fn captured_ns(&self) -> Option<(u64, u64)> {
-        let (first_ns, _) = self.pace.origin?;
-        Some((first_ns, self.pace.last_received_ns.max(first_ns)))
+        self.pace.span_ns()
     }
 
     /// Reads lines until one holds an event.
@@ -286,14 +273,6 @@ impl Player {
         self.symbols.push(symbol);
         self.by_name.insert(name, self.symbols.len() - 1);
         Ok(self.symbols.len() - 1)
-    }
-}
-
-impl Pace {
-    /// When something is due on the caller's monotonic clock. The first thing asked about is due at once.
-    fn due_ns(&mut self, received_ns: u64, now: Now) -> u64 {
-        let (first_ns, start_ns) = *self.origin.get_or_insert((received_ns, now.mono_ns));
-        start_ns.saturating_add(self.speed.due_ns(received_ns.saturating_sub(first_ns)))
     }
 }
 

@@ -104,7 +104,7 @@ impl Hub {
         let track = TrackView { tape, track };
         let mut slice = Slice::new(ranges);
         let scan_from = self.mark(&mine, &place, bounded, wanted);
-        place.at = self.walk(&place, scan_from, rest, &track, wanted, &mut slice);
+        place.at = self.walk(&place, (scan_from, rest), &track, wanted, &mut slice);
         self.unmark(&mine, wanted);
         if place.at >= place.end {
             place.end = Position::NONE;
@@ -119,8 +119,7 @@ impl Hub {
     fn walk(
         &self,
         place: &Place,
-        scan_from: Position,
-        rest: Position,
+        (scan_from, rest): (Position, Position),
         track: &TrackView<'_>,
         wanted: &Wanted,
         slice: &mut Slice<'_>,

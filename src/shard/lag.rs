@@ -55,7 +55,7 @@ impl<R: Ring> Shard<R> {
         if self.hub.warn(key) {
             self.site.frame.clear();
             notice(&mut self.site, |text| {
-                write_warning(text, behind_ms(since_ns, now))
+                write_warning(text, behind_ms(since_ns, now));
             });
             self.tell(key, now);
         }
@@ -80,7 +80,7 @@ impl<R: Ring> Shard<R> {
             for gap in lapsed.gaps.iter().take(GAPS_MAX) {
                 let name = hub.channel(gap.channel).name();
                 notice(site, |text| {
-                    write_gap(text, name, gap.from, gap.to, GapCause::Slow)
+                    write_gap(text, name, gap.from, gap.to, GapCause::Slow);
                 });
             }
             let Some(connection) = connections.slots.get_mut(lapsed.key) else {

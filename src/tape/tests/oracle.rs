@@ -317,52 +317,56 @@ impl Pair {
                 self.oracle.pins[reader] = Some(self.oracle.shown);
                 self.oracle.check_reader(&self.readers[reader], &mut self.prng);
             }
-            Step::Extend(number) => {
-                let reader = usize::from(number) % self.readers.len();
-                let Some((tail, _)) = self.oracle.pins[reader] else {
-                    return;
-                };
-                assert_eq!(self.readers[reader].extend().number(), self.oracle.tail);
-                let tail = if number & 2 == 0 { tail } else { self.oracle.tail };
-                if number & 2 != 0 {
-                    self.readers[reader].release(Position::new(tail));
-                }
-                let head = self.oracle.head();
-                self.oracle.pins[reader] = Some((tail, head));
-                assert_eq!(
-                    (self.readers[reader].tail(), self.readers[reader].head()),
-                    (Position::new(tail), Position::new(head))
-                );
-            }
-            Step::Park(number) => {
-                let reader = usize::from(number) % self.readers.len();
-                let next = Position::new(self.oracle.head() - u64::from(number & 1));
-                let expected = if next.number() >= self.oracle.shown.1 {
-                    Parked::Idle
-                } else {
-                    Parked::Busy
-                };
-                let holds = self.oracle.pins[reader].is_some() && number & 2 == 0;
-                let parked = if holds {
-                    self.readers[reader].park_holding(next)
-                } else {
-                    self.readers[reader].park(next)
-                };
-                assert_eq!(parked, expected);
-                if parked == Parked::Idle && !holds {
-                    self.oracle.pins[reader] = None;
-                }
-                assert_eq!(
-                    self.readers[reader].is_pinned(),
-                    self.oracle.pins[reader].is_some()
-                );
-            }
+            Step::Extend(number) => self.extend(number),
+            Step::Park(number) => self.park(number),
         }
         if !self.oracle.holding {
             self.oracle.show();
         }
         self.oracle.check_pins(&self.readers);
         self.oracle.check_writer(&self.writer);
+    }
+
+    fn extend(&mut self, number: u8) {
+        let reader = usize::from(number) % self.readers.len();
+        let Some((tail, _)) = self.oracle.pins[reader] else {
+            return;
+        };
+        let (shown, head) = self.oracle.shown;
+        assert_eq!(self.readers[reader].extend().number(), shown);
+        let tail = if number & 2 == 0 { tail } else { shown };
+        if number & 2 != 0 {
+            self.readers[reader].release(Position::new(tail));
+        }
+        self.oracle.pins[reader] = Some((tail, head));
+        assert_eq!(
+            (self.readers[reader].tail(), self.readers[reader].head()),
+            (Position::new(tail), Position::new(head))
+        );
+    }
+
+    fn park(&mut self, number: u8) {
+        let reader = usize::from(number) % self.readers.len();
+        let next = Position::new(self.oracle.head() - u64::from(number & 1));
+        let expected = if next.number() >= self.oracle.shown.1 {
+            Parked::Idle
+        } else {
+            Parked::Busy
+        };
+        let holds = self.oracle.pins[reader].is_some() && number & 2 == 0;
+        let parked = if holds {
+            self.readers[reader].park_holding(next)
+        } else {
+            self.readers[reader].park(next)
+        };
+        assert_eq!(parked, expected);
+        if parked == Parked::Idle && !holds {
+            self.oracle.pins[reader] = None;
+        }
+        assert_eq!(
+            self.readers[reader].is_pinned(),
+            self.oracle.pins[reader].is_some()
+        );
     }
 
     fn declare(&mut self, number: u8) {

@@ -219,11 +219,11 @@ fn written() -> Vec<(&'static str, Vec<u8>)> {
     add("pong", &|out| pong.write_to(out));
     let error = Command::parse(r#"{"op":"sing","id":4}"#).expect_err("nobody sings");
     add("error", &|out| {
-        write_error(out, error.id, error.code, &error.message)
+        write_error(out, error.id, error.code, &error.message);
     });
     add("warn", &|out| write_warning(out, 750));
     add("gap", &|out| {
-        write_gap(out, "trade:BTC-USD", 5041, 5100, GapCause::Slow)
+        write_gap(out, "trade:BTC-USD", 5041, 5100, GapCause::Slow);
     });
     add("gap_expired", &|out| {
         write_gap(out, "room:42", 4, 9, GapCause::Expired);

@@ -93,7 +93,7 @@ fn a_crowd_does_not_bring_a_server_to_its_limit_of_descriptors() {
         raw.send(&text_frame(r#"{"op":"ping","id":1}"#));
         assert!(raw.frame().text().starts_with(r#"{"t":"pong","id":1"#));
     }
-    let mut late = Raw::open(address);
+    let mut late = Raw::open_amid_a_crowd(address);
     late.send(&text_frame(r#"{"op":"ping","id":2}"#));
     assert!(late.frame().text().starts_with(r#"{"t":"pong","id":2"#));
     let held = process.descriptors() as u64;

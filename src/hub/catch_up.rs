@@ -92,6 +92,7 @@ impl Hub {
             bounded,
             ..
         } = *self.client(key);
+        self.client_mut(key).fresh = false;
         wanted.positions.clear();
         let mut rest = NEVER;
         if place.at < place.end {

@@ -21,6 +21,8 @@ pub(super) struct Client {
     pub(super) place: Place,
     pub(super) track: Track,
     pub(super) live: bool,
+    /// Whether its join has begun and nothing has been done about it.
+    pub(super) fresh: bool,
     /// Whether what it wants is bounded by the wishes of its subscriptions, beside its place.
     pub(super) bounded: bool,
     /// Whether it has been told that it is behind, since it was live last.
@@ -83,6 +85,7 @@ impl Hub {
             end: self.observed,
         };
         self.leave_the_living(key, place, true);
+        self.client_mut(key).fresh = true;
         self.oldest = self.oldest.min(self.cursor);
     }
 
@@ -146,6 +149,7 @@ impl Hub {
             wish.anew(before.max(floor))
         });
         let client = self.client_mut(key);
+        client.fresh = false;
         client.place.end = newest;
         client.bounded = true;
     }
@@ -159,11 +163,13 @@ impl Hub {
     /// in this very turn and takes in more.
     #[must_use]
     pub fn may_subscribe(&self, key: Key) -> bool {
-        let Client { live, place, .. } = self.client(key);
+        let Client {
+            live, place, fresh, ..
+        } = self.client(key);
         if *live {
             return !self.fan_out.is_pending(key);
         }
-        place.at == Position::FIRST && place.end == self.observed
+        *fresh && place.end == self.observed
     }
 
     /// Whether the client `key` may unsubscribe now: no join is on, which could owe it what it unsubscribes from.
@@ -245,6 +251,7 @@ const NOBODY: Client = Client {
     },
     track: Track::new(0),
     live: true,
+    fresh: false,
     bounded: false,
     warned: false,
     replaying: false,

@@ -1,0 +1,137 @@
+//! What a client makes of the numbers of its channels: each must be the next one, unless it was told otherwise.
+
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+
+use super::{Bounds, Client};
+use crate::oracle::{Oracle, covers};
+
+impl Client {
+    /// From here on every channel that was not covered before must begin as its class says.
+    pub(super) fn subscribed(
+        &mut self,
+        pattern: &str,
+        seq: Option<u64>,
+        before: &BTreeMap<String, u64>,
+        oracle: &Oracle,
+    ) {
+        let covered_before: Vec<&String> = oracle
+            .channels
+            .keys()
+            .filter(|channel| self.covered(channel))
+            .collect();
+        let fresh: Vec<String> = oracle
+            .channels
+            .keys()
+            .filter(|channel| covers(pattern, channel) && !covered_before.contains(channel))
+            .cloned()
+            .collect();
+        self.subscriptions.insert(pattern.to_owned());
+        for channel in fresh {
+            let append = !channel.starts_with("bbo:") && !channel.starts_with("book:");
+            let bounds = append.then(|| match seq {
+                Some(seq) => Bounds::After(seq),
+                None => Bounds::Between(*before.get(&channel).unwrap_or(&0), oracle.newest(&channel)),
+            });
+            self.standing.insert(channel, bounds);
+        }
+    }
+
+    /// What is missing of an append channel: neither more nor less than what was not sent.
+    pub(super) fn gap(&mut self, value: &Value, oracle: &Oracle) {
+        let channel = value["ch"].as_str().unwrap();
+        let (from, to) = (value["from"].as_u64().unwrap(), value["to"].as_u64().unwrap());
+        assert!(self.covered(channel), "{value}");
+        match value["why"].as_str() {
+            Some("slow") => assert!(self.warned, "{value}"),
+            why => assert!(
+                why == Some("expired") && self.replaying.contains(channel),
+                "{value}"
+            ),
+        }
+        assert!(
+            !channel.starts_with("bbo:") && !channel.starts_with("book:"),
+            "{value}"
+        );
+        assert!(from <= to && to <= oracle.newest(channel), "{value}");
+        self.follow(channel, from);
+        self.standing.insert(channel.to_owned(), Some(Bounds::After(to)));
+    }
+
+    /// Silence is explained: it has everything there is of what it has subscribed to by name.
+    pub(super) fn heartbeat(&self, value: &Value) {
+        let last = value["last"].as_object().unwrap();
+        assert!(!self.subscriptions.is_empty(), "{value}");
+        for (channel, seq) in last {
+            assert!(self.subscriptions.contains(channel), "{value}");
+            match self.standing.get(channel) {
+                Some(Some(Bounds::After(newest))) => assert_eq!(seq.as_u64(), Some(*newest), "{value}"),
+                Some(Some(Bounds::Between(low, high))) => {
+                    assert!((*low..=*high).contains(&seq.as_u64().unwrap()), "{value}");
+                }
+                Some(None) | None => assert_eq!(seq.as_u64(), Some(0), "{value}"),
+            }
+        }
+    }
+
+    /// The number must be the next of the channel.
+    fn follow(&self, channel: &str, seq: u64) {
+        match self.standing.get(channel) {
+            Some(Some(Bounds::After(last))) => assert_eq!(seq, last + 1, "{channel}"),
+            Some(Some(Bounds::Between(low, high))) => {
+                assert!(*low < seq && seq <= high + 1, "{channel} {low} {seq} {high}");
+            }
+            None => assert_eq!(seq, 1, "{channel}"),
+            Some(None) => panic!("{channel} begins with an image, not with {seq}"),
+        }
+    }
+
+    /// From here on the channel goes on behind what the client said that it has.
+    pub(super) fn resumed(&mut self, entry: &Value, channel: &str, since: u64, newest: u64) {
+        let why = entry["why"].as_str();
+        let (standing, replays) = match entry["resume"].as_str().unwrap() {
+            "replay" if channel.starts_with("bbo:") && since < newest => (None, true),
+            "replay" => (Some(Bounds::After(since)), true),
+            "gap" if why == Some("epoch") => (Some(Bounds::After(0)), true),
+            "gap" => (Some(Bounds::After(since)), true),
+            "snap" => (None, false),
+            how => panic!("{how}"),
+        };
+        self.standing.insert(channel.to_owned(), standing);
+        if replays {
+            self.replaying.insert(channel.to_owned());
+        }
+    }
+
+    /// A replay is over: everything up to that number is there.
+    pub(super) fn live(&mut self, value: &Value) {
+        let channel = value["ch"].as_str().unwrap();
+        assert!(self.replaying.remove(channel), "{value}");
+        match self.standing.get(channel) {
+            Some(Some(Bounds::After(last))) => assert_eq!(value["seq"], *last, "{value}"),
+            _ => panic!("{value} without what was promised"),
+        }
+    }
+
+    pub(super) fn data(&mut self, text: &str, oracle: &Oracle) {
+        let (channel, seq, image) = oracle.check(text);
+        assert!(
+            self.covered(&channel),
+            "{channel} was not subscribed, or is not any more"
+        );
+        match self.standing.get(&channel) {
+            // Whoever is behind skips to an image.
+            Some(Some(Bounds::After(last))) if image && self.warned => {
+                assert!(*last <= seq, "{channel} goes back from {last} to {seq}");
+            }
+            None if image && self.warned => {}
+            None | Some(Some(_)) => self.follow(&channel, seq),
+            Some(None) => assert!(image, "{channel} begins with an image, not with {text}"),
+        }
+        self.standing.insert(channel, Some(Bounds::After(seq)));
+        if let Some(full) = &mut self.full {
+            full.push(text.to_owned());
+        }
+    }
+}

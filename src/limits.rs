@@ -224,6 +224,20 @@ pub const PING_SECONDS_MOST: u32 = 3_600;
 /// Pings in a row without a sign of life since the first. When the next one is due: close 4014. Pings are counted, and not
 /// time, so that a shard that was late itself blames nobody.
 pub const PINGS_UNANSWERED_MAX: u8 = 3;
+/// A subscriber who was sent no message for so long is sent a heartbeat, unless the command line says otherwise.
+pub const HEARTBEAT_MS: u64 = 15_000;
+/// The most seconds that the command line may say. Beyond: refused at start.
+pub const HEARTBEAT_SECONDS_MOST: u32 = 3_600;
+/// Channels whose newest numbers stand in a heartbeat. Beyond: those that were subscribed last are named and the others
+/// are not, so that a heartbeat stays short however much somebody has subscribed to. Of a pattern none are: it may match
+/// all channels there are, most of them silent, and to find out which are not is work that nobody asked for.
+pub const HEARTBEAT_CHANNELS_MAX: usize = 32;
+/// The most seconds that the command line may give clients to part. Beyond: refused at start.
+pub const DRAIN_SECONDS_MOST: u32 = 3_600;
+/// Clients of a server that shuts down are told to come back after a random time in this range.
+pub const RETRY_MS_LEAST: u64 = 500;
+/// See [`RETRY_MS_LEAST`].
+pub const RETRY_MS_MOST: u64 = 8_000;
 /// From our close frame to the peer's. Beyond: the connection is dropped.
 pub const CLOSE_MS: u64 = 2_000;
 /// Bytes that the peer may still send when everything is said, because closing earlier would reset the connection and it
@@ -405,6 +419,13 @@ const _: () =
 // What is received in one go and sent back is no reason to pause.
 const _: () = assert!(ECHO_OWED_BYTES_PAUSE > RECV_BYTES);
 const _: () = assert!(PINGS_UNANSWERED_MAX >= 2 && PING_INTERVAL_MS <= PING_SECONDS_MOST as u64 * 1000);
+const _: () = assert!(HEARTBEAT_MS <= HEARTBEAT_SECONDS_MOST as u64 * 1000);
+// When a connection is looked at next is known by the last 32 bits of milliseconds.
+const _: () =
+    assert!(PING_SECONDS_MOST as u64 * 1000 < 1 << 31 && HEARTBEAT_SECONDS_MOST as u64 * 1000 < 1 << 31);
+// A heartbeat fits into a few blocks: a name, and a number of 20 digits, of each channel.
+const _: () = assert!(HEARTBEAT_CHANNELS_MAX * (CHANNEL_NAME_BYTES_MAX + 24) + 64 <= 4 * OUTBOX_BLOCK_BYTES);
+const _: () = assert!(RETRY_MS_LEAST < RETRY_MS_MOST);
 const _: () = assert!(TRACK_BYTES_DEFAULT >= TRACK_BYTES_MIN);
 const _: () = assert!(TRACK_BYTES_DEFAULT.is_power_of_two() && TAPE_RECORDS_DEFAULT.is_power_of_two());
 const _: () = assert!(TRACK_WINDOW_BITS >= 8 && TRACK_WINDOW_BITS <= 15);

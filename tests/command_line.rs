@@ -193,6 +193,11 @@ fn a_knob_beyond_its_range_is_refused_with_what_it_may_be() {
         ),
         ("--backlog 0", ["--backlog 0", "from 1 to 65535"]),
         ("--ping-seconds 0", ["--ping-seconds 0", "from 1 to 3600"]),
+        (
+            "--heartbeat-seconds 3601",
+            ["--heartbeat-seconds 3601", "from 0 to 3600"],
+        ),
+        ("--drain-seconds 3601", ["--drain-seconds 3601", "from 0 to 3600"]),
     ] {
         refused(&run(&format!("serve --source sim {option}")), &cures);
     }
@@ -430,7 +435,7 @@ fn either_signal_closes_every_client_and_ends_with_success() {
             for mut socket in sockets {
                 let closed = socket.last_words().await;
                 let expected = Closed {
-                    code: 1001,
+                    code: 1012,
                     reason: "server is shutting down".to_owned(),
                 };
                 assert_eq!(closed, expected);

@@ -52,7 +52,7 @@ fn a_server_serves_more_clients_than_it_may_hold_descriptors_and_parts_with_each
         for mut socket in sockets {
             let closed = socket.last_words().await;
             let expected = Closed {
-                code: 1001,
+                code: 1012,
                 reason: "server is shutting down".to_owned(),
             };
             assert_eq!(closed, expected);

@@ -176,7 +176,7 @@ fn a_close_is_echoed_and_the_stream_ends() {
 }
 
 #[test]
-fn a_stop_closes_every_client_with_going_away_and_answers_are_waited_for() {
+fn a_stop_closes_every_client_as_a_restart_does_and_answers_are_waited_for() {
     let Some(mut served) = market() else { return };
     block_on(async {
         let mut sockets = Vec::new();
@@ -191,7 +191,7 @@ fn a_stop_closes_every_client_with_going_away_and_answers_are_waited_for() {
             assert_eq!(
                 closed,
                 Closed {
-                    code: 1001,
+                    code: 1012,
                     reason: "server is shutting down".to_owned()
                 }
             );

@@ -63,6 +63,10 @@ pub struct Connection {
     pub outbox: Outbox,
     /// Pings in a row that it was due, and has given no sign of life since.
     pub unanswered: u8,
+    /// When it is looked at while it is open.
+    pub visits: Visits,
+    /// Whether it has been sent a message since it was looked at last, other than its share of a round.
+    pub told: bool,
     /// What it is judged for when it has been heard once more.
     pub overdue: Overdue,
     /// How fast it talks.
@@ -95,6 +99,15 @@ pub struct Overdue {
     pub timer: bool,
     /// That of its message.
     pub message: bool,
+}
+
+/// When an open connection is looked at next, in milliseconds of the shard's clock, of which these are the last 32 bits.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Visits {
+    /// To be pinged.
+    pub ping_ms: u32,
+    /// To be sent a heartbeat where it has been sent nothing else.
+    pub look_ms: u32,
 }
 
 /// What the rest of a connection's input waits for.
@@ -148,6 +161,8 @@ impl Default for Connection {
             inbox: Inbox::default(),
             outbox: Outbox::default(),
             unanswered: 0,
+            visits: Visits::default(),
+            told: false,
             overdue: Overdue::default(),
             rate: Rate::default(),
         }

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::num::NonZeroUsize;
 use std::thread;
 
+use super::tuning::within;
 use super::{Bytes, Plan, StartError, Tuning};
 use crate::limits;
 use crate::ring::descriptors::{DescriptorShortage, Registered, TableShortage, raise_descriptor_limit};
@@ -32,6 +33,10 @@ pub struct Config {
     pub memory: Option<Bytes>,
     /// Sockets and pings.
     pub tuning: Tuning,
+    /// Seconds without a message after which a subscriber is sent a heartbeat; 0 for never.
+    pub heartbeat_seconds: u32,
+    /// Seconds for which the server goes on when it has been told to stop.
+    pub drain_seconds: u32,
     /// Where ticks come from.
     pub source: SourceSpec,
     /// How fast a capture or a journal is replayed.
@@ -118,6 +123,8 @@ impl Config {
             subscriptions: SUBSCRIPTIONS,
             memory: None,
             tuning: Tuning::default(),
+            heartbeat_seconds: HEARTBEAT_SECONDS,
+            drain_seconds: 0,
             source,
             speed: Speed::REAL_TIME,
             journal: None,
@@ -162,6 +169,9 @@ impl Config {
         };
         shape.check().map_err(StartError::Tape)?;
         check_size("bytes", self.track_bytes, limits::TRACK_BYTES_MIN)?;
+        let (beat, drain) = (self.heartbeat_seconds.into(), self.drain_seconds.into());
+        within("--heartbeat-seconds", beat, 0, limits::HEARTBEAT_SECONDS_MOST)?;
+        within("--drain-seconds", drain, 0, limits::DRAIN_SECONDS_MOST)?;
         check_size("records", self.records, limits::TAPE_RECORDS_MIN)?;
         self.check_journal()?;
         Ok(Resolved {
@@ -418,6 +428,11 @@ fn check_size(what: &'static str, asked: usize, least: usize) -> Result<(), Star
     Ok(())
 }
 
+#[expect(
+    clippy::cast_possible_truncation,
+    reason = "limits.rs keeps it far below 32 bits"
+)]
+const HEARTBEAT_SECONDS: u32 = (limits::HEARTBEAT_MS / 1000) as u32;
 const SUBSCRIPTIONS: NonZeroUsize =
     NonZeroUsize::new(limits::SUBSCRIPTIONS_PER_CONNECTION_PLANNED).expect("limits.rs plans some");
 

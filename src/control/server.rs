@@ -29,6 +29,8 @@ pub struct Server {
     shards: Vec<ShardHandle>,
     orders: Arc<Orders>,
     stop: watch::Sender<bool>,
+    /// Whether clients are served on for a while after that.
+    drains: bool,
     progress: watch::Receiver<Option<Progress>>,
     news: mpsc::UnboundedReceiver<News>,
     threads: Vec<JoinHandle<()>>,
@@ -89,6 +91,7 @@ impl Server {
             shards,
             orders: Arc::default(),
             stop,
+            drains: matches!(&resolved.purpose, Purpose::Feed(config) if config.drain_seconds > 0),
             progress,
             news,
             threads: Vec::new(),
@@ -140,10 +143,14 @@ impl Server {
         self.news.recv().await
     }
 
-    /// Tells every thread to end: clients are closed with 1001 and have two seconds to answer.
+    /// Tells every thread to end. The clients of a feed are told so, and served on for as long as the server was given; then
+    /// they are closed with 1012, those of an echo with 1001, and have two seconds to answer. The writer ends with the
+    /// first shard.
     pub fn stop(&self) {
         self.orders.drain();
-        self.stop.send_replace(true);
+        if !self.drains {
+            self.stop.send_replace(true);
+        }
         for shard in &self.shards {
             shard.bell.ring();
         }
@@ -169,12 +176,13 @@ impl Server {
             let size = resolved.size();
             let (census, orders) = (Arc::clone(&self.shards[shard].census), Arc::clone(&self.orders));
             let teller = Teller::new(format!("shard-{shard}"), news);
+            let stop = self.stop.clone();
             self.spawn(teller, move || {
                 let failed = |errno| StartError::Shard { shard, errno };
                 let ring = builder.start().map_err(failed)?;
-                Shard::new(ring, reader, size, site, census, orders)
-                    .run()
-                    .map_err(failed)
+                let ended = Shard::new(ring, reader, size, site, census, orders).run();
+                stop.send_replace(true);
+                ended.map_err(failed)
             })?;
         }
         Ok(())
@@ -344,7 +352,11 @@ const OPENING: Duration = Duration::from_secs(2);
 fn site(resolved: &Resolved, shard: usize, prepared: Option<&Prepared>) -> Site {
     let site = match (&resolved.purpose, prepared) {
         (Purpose::Feed(config), Some(prepared)) => {
-            let site = Site::new(shard, prepared.epoch.as_str().into()).with_slack(config.slack);
+            let heartbeat_ms = u64::from(config.heartbeat_seconds) * 1000;
+            let site = Site::new(shard, prepared.epoch.as_str().into())
+                .with_slack(config.slack)
+                .beating((heartbeat_ms > 0).then_some(heartbeat_ms))
+                .draining(u64::from(config.drain_seconds) * 1000);
             let site = match prepared.journal {
                 Some(_) => site.journaled(Arc::clone(&prepared.journal_census)),
                 None => site,

@@ -71,7 +71,7 @@ impl Tuning {
     }
 }
 
-fn within(option: &'static str, asked: u64, least: u32, most: u32) -> Result<u32, StartError> {
+pub(super) fn within(option: &'static str, asked: u64, least: u32, most: u32) -> Result<u32, StartError> {
     let fits = u32::try_from(asked).ok();
     fits.filter(|value| (least..=most).contains(value))
         .ok_or(StartError::OutOfRange {

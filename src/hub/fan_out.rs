@@ -126,6 +126,23 @@ impl FanOut {
             .is_some_and(|share| share.last != 0 && share.reader.generation() == key.generation())
     }
 
+    /// Whether the client `key` has been sent anything of a round since this was asked last, or is about to be. Costs
+    /// sending nothing: a share that is sent keeps its range until this is asked, or the next share takes its place.
+    pub fn take_sent(&mut self, key: Key) -> bool {
+        let Some(share) = self.shares.get_mut(key.slot() as usize) else {
+            return false;
+        };
+        if share.reader.generation() != key.generation() {
+            return false;
+        }
+        if share.last != 0 {
+            return true;
+        }
+        // Its first range may be empty: not every record is on every track.
+        let (bytes, more) = (&mut share.stretch.bytes, &mut share.more);
+        std::mem::take(bytes) > 0 || std::mem::take(more) != 0
+    }
+
     /// Takes the next shares, so many at most, and calls `send` for each.
     pub fn send(&mut self, most: usize, mut send: impl FnMut(&Parcel)) {
         (self.closed, self.slice) = (true, self.sent);

@@ -56,6 +56,11 @@ impl Desk<'_> {
 
     /// Writes the answer to a request into the scratch, unless it is refused.
     fn answer(&mut self, key: Key, request: Request<'_>) -> Answer {
+        if self.site.is_leaving {
+            return Answer::Refuse(Refusal::Draining {
+                retry_after_s: limits::RETRY_AFTER_S,
+            });
+        }
         match request.target().path() {
             HEALTH_PATH if request.method() != "GET" => Answer::Refuse(Refusal::MethodNotAllowed),
             HEALTH_PATH => {
@@ -118,7 +123,7 @@ impl Desk<'_> {
             connection: &name,
             epoch: &self.site.epoch,
             time_ns: self.now.wall_ns,
-            heartbeat_ms: None,
+            heartbeat_ms: self.site.heartbeat_ms,
             limits: HelloLimits {
                 subscriptions: limits::SUBSCRIPTIONS_PER_CONNECTION_MAX,
                 message_bytes: self.site.message_bytes_max.into(),
@@ -135,7 +140,7 @@ impl Desk<'_> {
         refusal.write(&mut self.site.frame);
         self.say(
             connection,
-            if matches!(refusal, Refusal::Overloaded { .. }) {
+            if matches!(refusal, Refusal::Overloaded { .. } | Refusal::Draining { .. }) {
                 Verdict::Refused
             } else {
                 Verdict::Finish
@@ -181,9 +186,9 @@ impl<R: Ring> Shard<R> {
         self.conclude(key, verdict, Ok(()), now);
     }
 
-    /// The connection is open: from now on its timer is for pings.
+    /// The connection is open: from now on its timer is for visits.
     pub(super) fn opened(&mut self, key: Key, now: Now) {
-        self.allow_ms(key, self.site.ping_interval_ms, now);
+        self.visit(key, now);
     }
 }
 

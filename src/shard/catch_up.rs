@@ -129,6 +129,9 @@ impl<R: Ring> Shard<R> {
             } else {
                 let bytes = ranges[first..].iter().map(|range| range.bytes as usize);
                 left.take(1, bytes.sum());
+                if let Some(connection) = self.connections.slots.get_mut(key) {
+                    connection.told = true;
+                }
                 self.catch_up.slices.push(Slice {
                     key,
                     before,

@@ -114,6 +114,7 @@ impl Desk<'_> {
             rate,
             pause,
             ended,
+            told,
             ..
         } = connection;
         let mut caller = Caller {
@@ -155,6 +156,8 @@ impl Desk<'_> {
                 break Verdict::GoOn;
             }
             *ended |= is_message;
+            // A message is answered with one.
+            *told |= is_message;
             if self.outboxes.append(caller.outbox, &self.site.frame).is_err() {
                 break NO_ROOM_FOR_REPLIES;
             }

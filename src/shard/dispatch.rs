@@ -25,11 +25,21 @@ impl<R: Ring> Shard<R> {
             }
         }
         self.completions = completions;
-        if let Life::Paused { until_ns } = self.life
-            && until_ns <= now.mono_ns
-        {
-            self.life = Life::Open;
-            self.ring.accept();
+        match &mut self.life {
+            Life::Paused { until_ns } if *until_ns <= now.mono_ns => {
+                self.life = Life::Open;
+                self.ring.accept();
+            }
+            Life::Leaving { accept_ns, .. } if accept_ns.is_some_and(|at_ns| at_ns <= now.mono_ns) => {
+                *accept_ns = None;
+                self.ring.accept();
+            }
+            Life::Open
+            | Life::Paused { .. }
+            | Life::Leaving { .. }
+            | Life::Draining { .. }
+            | Life::HungUp { .. }
+            | Life::Over => {}
         }
         self.receive(now);
     }
@@ -60,7 +70,7 @@ impl<R: Ring> Shard<R> {
 
     /// The kernel is short of descriptors or memory: those connected are served on, and accepting is tried again
     /// in a while. After an overflow of the ring's own queue it is tried again at once.
-    fn accept_stopped(&mut self, errno: Errno, now: Now) {
+    pub(super) fn accept_stopped(&mut self, errno: Errno, now: Now) {
         if self.is_draining() {
             return;
         }
@@ -68,9 +78,13 @@ impl<R: Ring> Shard<R> {
             return self.ring.accept();
         }
         tracing::warn!(%errno, "accepting paused");
-        self.life = Life::Paused {
-            until_ns: after_ms(now, limits::ACCEPT_PAUSE_MS),
-        };
+        let until_ns = after_ms(now, limits::ACCEPT_PAUSE_MS);
+        match &mut self.life {
+            Life::Leaving { accept_ns, .. } => *accept_ns = Some(until_ns),
+            Life::Open | Life::Paused { .. } | Life::Draining { .. } | Life::HungUp { .. } | Life::Over => {
+                self.life = Life::Paused { until_ns };
+            }
+        }
     }
 
     /// A one-shot poll has fired. A stale key belongs to nobody.

@@ -1,4 +1,5 @@
-//! What is due: handshakes and messages that took too long, pings, peers that fell silent, closes that were not answered.
+//! What is due: handshakes and messages that took too long, pings (`heartbeat` has the rest of what an open connection is
+//! visited for), peers that fell silent, closes that were not answered.
 //!
 //! It never blames a client for what the shard was late with itself: whoever seems to be late is heard once more before it
 //! is judged, since what would have met its deadline may lie in its socket, or wait with many others. Invariant: whoever is
@@ -26,6 +27,7 @@ impl<R: Ring> Shard<R> {
             .expire(now.mono_ns, limits::EXPIRED_PER_TURN, &mut expired);
         for slot in expired.drain(..) {
             if let Some(key) = self.connections.slots.key_at(slot)
+                && self.is_due(key, now)
                 && !self.is_heard_first(key)
             {
                 self.pass(key, now);
@@ -108,7 +110,7 @@ impl<R: Ring> Shard<R> {
 
     /// Pings an open connection.
     fn ping(&mut self, key: Key, now: Now) {
-        self.allow_ms(key, self.site.ping_interval_ms, now);
+        self.pinged(key, now);
         self.cool(key);
         let Some(connection) = self.connections.slots.get_mut(key) else {
             return;

@@ -1,9 +1,14 @@
 //! How a connection ends: with a closing handshake where there is somebody to shake hands with, and in any case
-//! with its socket shut down, its polls reported, and its slot free.
+//! with its socket shut down, its polls reported, and its slot free. And how all of them do: clients of a feed are told
+//! beforehand, and have the time that the server was given to find another one; meanwhile they are served as before, and
+//! whoever connects is answered that the server goes.
 
+use super::lag::notice;
+use super::site::Service;
 use super::{Life, Shard, after_ms};
 use crate::base::{Key, Now};
 use crate::connection::{Pause, Stage};
+use crate::dialect::native_json::write_shutdown;
 use crate::limits;
 use crate::ring::Ring;
 use crate::wire::{CloseCode, CloseFrame};
@@ -105,17 +110,65 @@ impl<R: Ring> Shard<R> {
 
     /// Does what it was told.
     pub(super) fn obey(&mut self, now: Now) {
-        if !self.orders.is_draining() || self.is_draining() {
+        let accept_ns = match self.life {
+            Life::Open => None,
+            Life::Paused { until_ns } => Some(until_ns),
+            Life::Leaving { .. } | Life::Draining { .. } | Life::HungUp { .. } | Life::Over => return,
+        };
+        if !self.orders.is_draining() {
             return;
         }
+        self.announce();
+        self.site.is_leaving = true;
+        if self.site.drain_ms == 0 {
+            return self.say_goodbye(now);
+        }
+        self.life = Life::Leaving {
+            until_ns: after_ms(now, self.site.drain_ms),
+            accept_ns,
+        };
+    }
+
+    /// Tells the clients of a feed that the server goes, and when. Whoever there is no memory to tell learns it from its
+    /// close frame.
+    fn announce(&mut self) {
+        if self.site.service == Service::Echo {
+            return;
+        }
+        let keys: Vec<Key> = self.connections.slots.keys().collect();
+        for key in keys {
+            let Some(connection) = self.connections.slots.get_mut(key) else {
+                continue;
+            };
+            if connection.stage != Stage::Open {
+                continue;
+            }
+            connection.told = true;
+            let in_ms = self.site.drain_ms;
+            self.site.frame.clear();
+            notice(&mut self.site, |text| write_shutdown(text, in_ms));
+            let outboxes = &mut self.connections.outboxes;
+            if outboxes.append(&mut connection.outbox, &self.site.frame).is_ok() {
+                self.owe(key);
+                self.note_debt(key);
+            }
+        }
+    }
+
+    /// The server has had its time: nobody is listened for any longer, and everybody is closed.
+    fn say_goodbye(&mut self, now: Now) {
         self.life = Life::Draining {
             until_ns: after_ms(now, limits::CLOSE_MS),
         };
         self.ring.stop_listening();
+        let code = match self.site.service {
+            Service::Feed => CloseCode::SERVICE_RESTART,
+            Service::Echo => CloseCode::GOING_AWAY,
+        };
         let keys: Vec<Key> = self.connections.slots.keys().collect();
         for key in keys {
             match self.stage(key) {
-                Some(Stage::Open) => self.close(key, CloseCode::GOING_AWAY, "server is shutting down", now),
+                Some(Stage::Open) => self.close(key, code, "server is shutting down", now),
                 Some(Stage::Handshake { .. }) => self.hang_up(key),
                 Some(Stage::Closing | Stage::Flushing | Stage::Lingering { .. } | Stage::Down) | None => {}
             }
@@ -126,6 +179,8 @@ impl<R: Ring> Shard<R> {
     pub(super) fn drain(&mut self, now: Now) {
         match self.life {
             Life::Open | Life::Paused { .. } | Life::Over => return,
+            Life::Leaving { until_ns, .. } if until_ns <= now.mono_ns => return self.say_goodbye(now),
+            Life::Leaving { .. } => return,
             Life::Draining { until_ns } if until_ns <= now.mono_ns => {
                 let keys: Vec<Key> = self.connections.slots.keys().collect();
                 for key in keys {

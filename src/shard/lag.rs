@@ -86,6 +86,7 @@ impl<R: Ring> Shard<R> {
             let Some(connection) = connections.slots.get_mut(lapsed.key) else {
                 return;
             };
+            connection.told = true;
             let is_owed = connections
                 .outboxes
                 .append(&mut connection.outbox, &site.frame)
@@ -125,6 +126,7 @@ impl<R: Ring> Shard<R> {
         let Some(connection) = self.connections.slots.get_mut(key) else {
             return;
         };
+        connection.told = true;
         let outboxes = &mut self.connections.outboxes;
         if outboxes.append(&mut connection.outbox, &self.site.frame).is_err() {
             return self.lose(key, now);

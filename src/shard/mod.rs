@@ -10,7 +10,7 @@
 //! | 1 | | wait for the kernel or the doorbell; the only clock reading |
 //! | 2 | `broadcast`, `lag` | take in what is new on the tape; each new record → hub → ranges → one send per live client, so many a turn |
 //! | 3 | `dispatch`, `hot`, `receive`, `admission`, `converse` | completions → connections → commands → hub → replies |
-//! | 4 | `expire` | handshakes, messages, pings, closes that are due |
+//! | 4 | `expire`, `heartbeat` | handshakes, messages, pings, heartbeats, closes that are due |
 //! | 5 | `flush`, `catch_up` | replies go out; clients that are behind get their next slice |
 //!
 //! What those get who connect is the shard's [`Service`]: the feed, or an echo. It decides what a request head comes to
@@ -30,6 +30,7 @@ mod echo;
 mod expire;
 mod farewell;
 mod flush;
+mod heartbeat;
 mod hot;
 mod lag;
 mod outgoing;
@@ -98,7 +99,10 @@ enum Life {
     Open,
     /// It accepts again at this time: the kernel was short of something.
     Paused { until_ns: u64 },
-    /// It was told to stop and waits until this time for its clients to part.
+    /// It was told to stop, and so are those who are connected or ask, until this time. It still accepts, or does so again
+    /// at the other: the kernel was short of something.
+    Leaving { until_ns: u64, accept_ns: Option<u64> },
+    /// It has closed everyone and waits until this time for them to part.
     Draining { until_ns: u64 },
     /// It has hung up on everyone left and waits until this time for the kernel to report their last polls.
     HungUp { until_ns: u64 },
@@ -267,6 +271,7 @@ impl<R: Ring> Shard<R> {
             Life::Paused { until_ns } | Life::Draining { until_ns } | Life::HungUp { until_ns } => {
                 Some(until_ns)
             }
+            Life::Leaving { until_ns, accept_ns } => Some(accept_ns.unwrap_or(until_ns).min(until_ns)),
             Life::Over => Some(0),
         };
         own.into_iter()

@@ -6,7 +6,7 @@ use super::deflaters::Deflaters;
 use super::lag::Slack;
 use crate::base::JournalCensus;
 use crate::dialect::Encoding;
-use crate::limits::{PING_INTERVAL_MS, REPLY_BYTES_MAX, TRACK_WINDOW_BITS};
+use crate::limits::{HEARTBEAT_MS, PING_INTERVAL_MS, REPLY_BYTES_MAX, TRACK_WINDOW_BITS};
 use crate::tape::Track;
 use crate::wire::{DeflatePolicy, Inflater};
 
@@ -49,6 +49,10 @@ pub struct Site {
     /// How long between the pings of a connection. One that leaves
     /// [so many](crate::limits::PINGS_UNANSWERED_MAX) of them unanswered is closed 4014.
     pub ping_interval_ms: u64,
+    /// After how long a silence a subscriber is sent a heartbeat; `None` where nobody ever is.
+    pub heartbeat_ms: Option<u64>,
+    /// How long it goes on when it has been told to stop, so that clients and balancers can turn elsewhere.
+    pub drain_ms: u64,
     /// Sequence numbers count within this epoch; it changes when their continuity is lost.
     pub epoch: Box<str>,
     /// How far a client may be behind before it skips what is out of date.
@@ -65,6 +69,8 @@ pub struct Site {
     pub deflate: Option<DeflatePolicy>,
     /// Inflates what they send.
     pub(super) inflater: Option<Box<Inflater>>,
+    /// Whether it has been told to stop.
+    pub(super) is_leaving: bool,
     /// Connections that are open.
     pub(super) open: usize,
     /// How many have ever been opened, which names the next one.
@@ -84,6 +90,7 @@ impl Site {
         Self {
             shard,
             ping_interval_ms: PING_INTERVAL_MS,
+            heartbeat_ms: Some(HEARTBEAT_MS),
             epoch,
             ..Self::default()
         }
@@ -134,6 +141,18 @@ impl Site {
             ping_interval_ms,
             ..self
         }
+    }
+
+    /// The same with a heartbeat after so long a silence, or with none.
+    #[must_use]
+    pub fn beating(self, heartbeat_ms: Option<u64>) -> Self {
+        Self { heartbeat_ms, ..self }
+    }
+
+    /// The same that goes on for so long when it has been told to stop.
+    #[must_use]
+    pub fn draining(self, drain_ms: u64) -> Self {
+        Self { drain_ms, ..self }
     }
 
     /// The same of a server that journals what it publishes.

@@ -7,6 +7,7 @@ mod echo;
 mod flood;
 mod hot;
 mod lateness;
+mod notices;
 mod room;
 
 use super::*;
@@ -19,6 +20,7 @@ use crate::tape::{self, Shape};
 struct Stage {
     net: SimNet,
     shard: Shard<SimRing>,
+    writer: tape::Writer,
 }
 
 impl Stage {
@@ -49,7 +51,7 @@ impl Stage {
             track_bytes: vec![limits::TRACK_BYTES_MIN],
             readers: 1,
         };
-        let (_, mut readers) = tape::new(&shape).unwrap();
+        let (writer, mut readers) = tape::new(&shape).unwrap();
         let shard = Shard::new(
             net.ring(),
             readers.remove(0),
@@ -58,7 +60,7 @@ impl Stage {
             Arc::default(),
             Arc::default(),
         );
-        Self { net, shard }
+        Self { net, shard, writer }
     }
 
     /// Turns the shard until it would only wait.

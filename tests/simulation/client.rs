@@ -372,6 +372,11 @@ impl Client {
                 self.warned = true;
             }
             "gap" => self.gap(&value, oracle),
+            "hb" => self.heartbeat(&value),
+            "shutdown" => {
+                let last = json!({"t": "shutdown", "in_ms": 0, "retry_ms": [500, 8000]});
+                assert_eq!(value, last);
+            }
             "live" => self.live(&value),
             _ => {
                 assert!(!self.binary, "ticks come in binary frames");

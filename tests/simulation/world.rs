@@ -287,7 +287,7 @@ impl World {
         assert!(told as u64 <= lost, "nobody is closed 4008 who is not counted");
     }
 
-    /// The server is told to stop: everybody still there is closed 1001, and nothing is left behind.
+    /// The server is told to stop: everybody still there is closed 1012, and nothing is left behind.
     fn part(&mut self) {
         let there: Vec<bool> = self
             .clients
@@ -312,7 +312,7 @@ impl World {
         self.pump_all();
         for (client, there) in self.clients.iter().zip(there) {
             if there {
-                assert_eq!(client.closed.as_ref().map(|(code, _)| *code), Some(1001));
+                assert_eq!(client.closed.as_ref().map(|(code, _)| *code), Some(1012));
             }
         }
         for (shard, census) in self.shards.iter().zip(&self.censuses) {

@@ -170,6 +170,12 @@ pub(crate) struct Feed {
     /// Bytes by which it may be.
     #[arg(long, default_value = "256K", value_name = "BYTES")]
     pub(crate) behind_bytes: Bytes,
+    /// Send a heartbeat to a subscriber to whom nothing was sent for so long; 0 for never [default: 15].
+    #[arg(long, value_name = "SECONDS")]
+    pub(crate) heartbeat_seconds: Option<u32>,
+    /// When told to stop, tell clients and answer 503, and serve on for so long before closing them.
+    #[arg(long, default_value_t = 0, value_name = "SECONDS")]
+    pub(crate) drain_seconds: u32,
     #[command(flatten)]
     pub(crate) journal: Journal,
 }
@@ -350,6 +356,7 @@ impl Tuning {
 
 /// A server of ticks of this size, for the rest as it comes.
 fn feed(size: &Size, feed: &Feed, tuning: &Tuning) -> Config {
+    let default = feed_default();
     Config {
         shards: size.shards,
         connections: size.connections,
@@ -364,9 +371,11 @@ fn feed(size: &Size, feed: &Feed, tuning: &Tuning) -> Config {
         binary: feed.binary == Switch::On,
         track_bytes: feed.tape_bytes,
         records: feed.tape_records,
+        heartbeat_seconds: feed.heartbeat_seconds.unwrap_or(default.heartbeat_seconds),
+        drain_seconds: feed.drain_seconds,
         journal: feed.journal.spec(),
         tuning: tuning.resolve(),
-        ..feed_default()
+        ..default
     }
 }
 

@@ -18,5 +18,5 @@ pub use command::{Command, CommandError, Since};
 pub use encode::encode;
 pub use input::{Input, InputError};
 pub use message::{MessageError, ServerMessage};
-pub use notice::{GapCause, write_gap, write_live, write_warning};
+pub use notice::{GapCause, write_gap, write_heartbeat, write_live, write_shutdown, write_warning};
 pub use reply::{Ack, Hello, HelloLimits, Pong, Resume, ResumeFault};

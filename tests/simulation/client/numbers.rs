@@ -59,6 +59,22 @@ impl Client {
         self.standing.insert(channel.to_owned(), Some(Bounds::After(to)));
     }
 
+    /// Silence is explained: it has everything there is of what it has subscribed to by name.
+    pub(super) fn heartbeat(&self, value: &Value) {
+        let last = value["last"].as_object().unwrap();
+        assert!(!self.subscriptions.is_empty(), "{value}");
+        for (channel, seq) in last {
+            assert!(self.subscriptions.contains(channel), "{value}");
+            match self.standing.get(channel) {
+                Some(Some(Bounds::After(newest))) => assert_eq!(seq.as_u64(), Some(*newest), "{value}"),
+                Some(Some(Bounds::Between(low, high))) => {
+                    assert!((*low..=*high).contains(&seq.as_u64().unwrap()), "{value}");
+                }
+                Some(None) | None => assert_eq!(seq.as_u64(), Some(0), "{value}"),
+            }
+        }
+    }
+
     /// The number must be the next of the channel.
     fn follow(&self, channel: &str, seq: u64) {
         match self.standing.get(channel) {
@@ -109,7 +125,10 @@ impl Client {
             // if it was in the middle of a join or a replay: what follows it goes on from there.
             Some(Some(Bounds::After(last))) if image && self.warned => {
                 let is_reset = channel.starts_with("book:");
-                assert!(is_reset || *last <= seq, "{channel} goes back from {last} to {seq}");
+                assert!(
+                    is_reset || *last <= seq,
+                    "{channel} goes back from {last} to {seq}"
+                );
             }
             None if image && self.warned => {}
             None | Some(Some(_)) => self.follow(&channel, seq),

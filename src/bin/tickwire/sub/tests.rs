@@ -133,12 +133,20 @@ fn a_gap_is_measured_from_what_the_acknowledgement_said() {
 #[test]
 fn what_the_server_announces_is_told() {
     let mut follower = follower(&[], 1);
-    let gap = r#"{"t":"gap","ch":"trade:X","from":1,"to":2,"why":"slow"}"#;
-    assert!(hear(&mut follower, gap).is_continue());
-    assert_eq!(
-        follower.take_notices().collect::<Vec<_>>(),
-        [format!("the server says: {gap}")]
-    );
+    for notice in [
+        r#"{"t":"warn","code":"slow","behind_ms":750}"#,
+        r#"{"t":"gap","ch":"trade:X","from":1,"to":2,"why":"slow"}"#,
+        r#"{"t":"shutdown","in_ms":5000,"retry_ms":[500,8000]}"#,
+    ] {
+        assert!(hear(&mut follower, notice).is_continue());
+        assert_eq!(
+            follower.take_notices().collect::<Vec<_>>(),
+            [format!("the server says: {notice}")]
+        );
+    }
+    let heartbeat = r#"{"t":"hb","time":7,"last":{"trade:X":2}}"#;
+    assert!(hear(&mut follower, heartbeat).is_continue());
+    assert_eq!(follower.take_notices().count(), 0, "a heartbeat is no news");
 }
 
 #[test]

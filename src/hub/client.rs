@@ -179,12 +179,6 @@ impl Hub {
         *live || place.end.is_none()
     }
 
-    /// Where the client `key` stands, which means something only while it is not live.
-    #[must_use]
-    pub fn place(&self, key: Key) -> Place {
-        self.client(key).place
-    }
-
     /// Whether new records are routed to the client `key`.
     #[must_use]
     pub fn is_live(&self, key: Key) -> bool {

@@ -39,7 +39,7 @@ pub struct Lapsed<'a> {
 }
 
 /// Memory for one lapse, used again by the next.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Lapse {
     /// Who gives something up, and what each wants first.
     lapsing: Vec<(Position, Key)>,
@@ -53,20 +53,8 @@ pub struct Lapse {
     floor: Position,
 }
 
-impl Default for Lapse {
-    fn default() -> Self {
-        Self {
-            lapsing: Vec::new(),
-            met: Vec::new(),
-            channels: Vec::new(),
-            gaps: Vec::new(),
-            floor: Position::NONE,
-        }
-    }
-}
-
 /// The messages of an append channel that were met by a walk back.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 struct Met {
     /// The number of the oldest.
     oldest: u64,
@@ -109,7 +97,7 @@ impl Hub {
         wanted: &mut Wanted,
         mut tell: impl FnMut(&Self, &Lapsed<'_>),
     ) {
-        memory.met.resize(self.channels.len(), NOTHING);
+        memory.met.resize(self.channels.len(), Met::default());
         memory
             .lapsing
             .sort_unstable_by_key(|(wants, key)| (std::cmp::Reverse(*wants), key.slot()));
@@ -226,7 +214,7 @@ impl Lapse {
 
     fn forget(&mut self) {
         for channel in self.channels.drain(..) {
-            self.met[channel.index()] = NOTHING;
+            self.met[channel.index()] = Met::default();
         }
         self.gaps.clear();
         self.lapsing.clear();
@@ -245,13 +233,6 @@ fn first_since(tape: &Reader, newest: Position, since: Position) -> Option<u64> 
     }
     first
 }
-
-/// Of a channel of which no message was met.
-const NOTHING: Met = Met {
-    oldest: 0,
-    newest: 0,
-    at: Position::NONE,
-};
 
 /// Those who lapse give up one part in so many of the tape.
 const LAPSE_DIVISOR: u64 = 4;

@@ -180,6 +180,12 @@ mod tests {
 
     const MS: u64 = 1_000_000;
 
+    /// A question a millisecond.
+    const EACH_MS: Rhythm = Rhythm::Rate {
+        per_second: 1_000.0,
+        offset_ns: 0,
+    };
+
     /// One thread of ready connections whose messages go nowhere.
     struct Bench {
         part: Echoer,
@@ -290,11 +296,7 @@ mod tests {
 
     #[test]
     fn in_an_open_loop_nobody_waits_for_answers_and_what_is_late_keeps_its_time() {
-        let rhythm = Rhythm::Rate {
-            per_second: 1_000.0,
-            offset_ns: 0,
-        };
-        let mut bench = Bench::new(rhythm, 3);
+        let mut bench = Bench::new(EACH_MS, 3);
         assert_eq!(bench.turn(0), Some(MS));
         assert_eq!(bench.turn(5 * MS), Some(6 * MS));
         assert_eq!(bench.tally.sent.read(), 6);
@@ -310,11 +312,7 @@ mod tests {
 
     #[test]
     fn what_nobody_is_there_to_be_asked_is_counted() {
-        let rhythm = Rhythm::Rate {
-            per_second: 1_000.0,
-            offset_ns: 0,
-        };
-        let mut bench = Bench::new(rhythm, 1);
+        let mut bench = Bench::new(EACH_MS, 1);
         bench.turn(0);
         let key = bench.peers.key_at(0).unwrap();
         bench.peers.remove(key);
@@ -324,11 +322,7 @@ mod tests {
 
     #[test]
     fn what_was_due_before_the_end_and_not_asked_is_counted_in_its_window() {
-        let rhythm = Rhythm::Rate {
-            per_second: 1_000.0,
-            offset_ns: 0,
-        };
-        let mut bench = Bench::new(rhythm, 1);
+        let mut bench = Bench::new(EACH_MS, 1);
         bench.turn(0);
         bench.shared.windows.open(1, 2 * MS);
         bench.turn(5 * MS);
@@ -343,11 +337,7 @@ mod tests {
 
     #[test]
     fn a_question_that_found_no_room_has_no_number() {
-        let rhythm = Rhythm::Rate {
-            per_second: 1_000.0,
-            offset_ns: 0,
-        };
-        let mut bench = Bench::new(rhythm, 1);
+        let mut bench = Bench::new(EACH_MS, 1);
         bench.turn(0);
         let key = bench.peers.key_at(0).unwrap();
         bench.peers.get_mut(key).unwrap().line.unsent = vec![0; LOAD_UNSENT_BYTES_MAX + 1];

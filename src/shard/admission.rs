@@ -132,7 +132,7 @@ impl Desk<'_> {
         };
         self.site.text.clear();
         hello.write_to(&mut self.site.text);
-        self.frame_text();
+        self.site.frame_text();
     }
 
     fn refuse(&mut self, connection: &mut Connection, refusal: Refusal) -> Verdict {

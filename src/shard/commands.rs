@@ -1,7 +1,6 @@
 //! Carrying out what a client asks for: one request, one reply, in order.
 
 use super::converse::Desk;
-use super::lag::notice;
 use crate::base::Key;
 use crate::connection::Pause;
 use crate::dialect::Code;
@@ -40,7 +39,7 @@ impl Desk<'_> {
                     }
                 }
                 ack.finish();
-                self.frame_text();
+                self.site.frame_text();
                 return self.tell_gaps(&gaps);
             }
             Command::Unsubscribe { id, channels } => {
@@ -68,14 +67,14 @@ impl Desk<'_> {
                 .write_to(text);
             }
         }
-        self.frame_text();
+        self.site.frame_text();
     }
 
     /// Says behind the acknowledgement what the client will not be sent.
     fn tell_gaps(&mut self, gaps: &[Gap]) {
         for gap in gaps {
             let name = self.hub.channel(gap.channel).name();
-            notice(self.site, |text| {
+            self.site.notice(|text| {
                 write_gap(text, name, gap.from, gap.to, GapCause::Expired);
             });
         }

@@ -15,7 +15,7 @@ use crate::hub::Hub;
 use crate::limits;
 use crate::ring::Ring;
 use crate::tape::Reader;
-use crate::wire::{CloseCode, Deflate, Event, Opcode, Sender, Server, server_header};
+use crate::wire::{CloseCode, Deflate, Event, Opcode, Sender, Server};
 
 /// What is needed to answer a client.
 #[derive(Debug)]
@@ -259,14 +259,7 @@ impl Desk<'_> {
     pub(super) fn error(&mut self, id: Option<u64>, code: Code, message: &str) {
         self.site.text.clear();
         write_error(&mut self.site.text, id, code, message);
-        self.frame_text();
-    }
-
-    /// Makes a frame of the message in the scratch.
-    pub(super) fn frame_text(&mut self) {
-        let header = server_header(Opcode::Text, self.site.text.len());
-        self.site.frame.extend_from_slice(header.as_slice());
-        self.site.frame.extend_from_slice(&self.site.text);
+        self.site.frame_text();
     }
 }
 

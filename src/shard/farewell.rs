@@ -3,7 +3,6 @@
 //! beforehand, and have the time that the server was given to find another one; meanwhile they are served as before, and
 //! whoever connects is answered that the server goes.
 
-use super::lag::notice;
 use super::site::Service;
 use super::{Life, Shard, after_ms};
 use crate::base::{Key, Now};
@@ -146,7 +145,7 @@ impl<R: Ring> Shard<R> {
             connection.told = true;
             let in_ms = self.site.drain_ms;
             self.site.frame.clear();
-            notice(&mut self.site, |text| write_shutdown(text, in_ms));
+            self.site.notice(|text| write_shutdown(text, in_ms));
             let outboxes = &mut self.connections.outboxes;
             if outboxes.append(&mut connection.outbox, &self.site.frame).is_ok() {
                 self.owe(key);

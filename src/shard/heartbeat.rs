@@ -11,7 +11,6 @@
 //! numbers that it says.
 
 use super::Shard;
-use super::lag::notice;
 use crate::base::{Key, Now};
 use crate::connection::{Stage, Visits};
 use crate::dialect::native_json::write_heartbeat;
@@ -100,7 +99,7 @@ impl<R: Ring> Shard<R> {
         }
         self.site.frame.clear();
         let last = newest(&self.hub, key);
-        notice(&mut self.site, |text| write_heartbeat(text, now.wall_ns, last));
+        self.site.notice(|text| write_heartbeat(text, now.wall_ns, last));
         let outboxes = &mut self.connections.outboxes;
         // Where there is no memory for it, another one comes.
         if outboxes.append(&mut connection.outbox, &self.site.frame).is_ok() {

@@ -6,7 +6,6 @@
 use super::Shard;
 use super::catch_up::CatchUp;
 use super::converse::close_code;
-use super::site::Site;
 use crate::base::now::NS_PER_MS;
 use crate::base::{Key, Now};
 use crate::dialect::Code;
@@ -15,7 +14,6 @@ use crate::hub::Lag;
 use crate::limits::{BEHIND_BYTES, BEHIND_MS, GAPS_MAX};
 use crate::ring::Ring;
 use crate::tape::Position;
-use crate::wire::{Opcode, server_header};
 
 /// How far a client may be behind before it skips what is out of date.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -54,7 +52,7 @@ impl<R: Ring> Shard<R> {
     pub(super) fn warn(&mut self, key: Key, since_ns: u64, now: Now) {
         if self.hub.warn(key) {
             self.site.frame.clear();
-            notice(&mut self.site, |text| {
+            self.site.notice(|text| {
                 write_warning(text, behind_ms(since_ns, now));
             });
             self.tell(key, now);
@@ -75,11 +73,11 @@ impl<R: Ring> Shard<R> {
         self.hub.lapse(&self.tape, lapse, wanted, |hub, lapsed| {
             site.frame.clear();
             if lapsed.is_news {
-                notice(site, |text| write_warning(text, behind_ms(lapsed.since_ns, now)));
+                site.notice(|text| write_warning(text, behind_ms(lapsed.since_ns, now)));
             }
             for gap in lapsed.gaps.iter().take(GAPS_MAX) {
                 let name = hub.channel(gap.channel).name();
-                notice(site, |text| {
+                site.notice(|text| {
                     write_gap(text, name, gap.from, gap.to, GapCause::Slow);
                 });
             }
@@ -112,7 +110,7 @@ impl<R: Ring> Shard<R> {
         let site = &mut self.site;
         site.frame.clear();
         self.hub.end_replays(key, &self.tape, |channel, seq| {
-            notice(site, |text| write_live(text, channel, seq));
+            site.notice(|text| write_live(text, channel, seq));
         });
         let is_any = !self.site.frame.is_empty();
         if is_any {
@@ -141,15 +139,6 @@ impl<R: Ring> Shard<R> {
         let reason = "slow consumer: it misses more than it could be told";
         self.close(key, close_code(Code::SlowConsumer), reason, now);
     }
-}
-
-/// Adds a message to the frames in the scratch.
-pub(super) fn notice(site: &mut Site, write: impl FnOnce(&mut Vec<u8>)) {
-    site.text.clear();
-    write(&mut site.text);
-    let header = server_header(Opcode::Text, site.text.len());
-    site.frame.extend_from_slice(header.as_slice());
-    site.frame.extend_from_slice(&site.text);
 }
 
 /// How long ago something was published, in milliseconds.

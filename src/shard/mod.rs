@@ -178,7 +178,7 @@ impl<R: Ring> Shard<R> {
         self.broadcast(now); // 2 pin; records → hub → ranges → one send per live client
         self.dispatch(now); // 3 completions → connections → hub
         self.expire(now); // 4 handshake, ping, close
-        self.flush(now); // 5 replies, and those who catch up; unpin
+        self.flush(now); // 5 replies, and those who catch up
         Ok(())
     }
 

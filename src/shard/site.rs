@@ -8,7 +8,7 @@ use crate::base::JournalCensus;
 use crate::dialect::Encoding;
 use crate::limits::{HEARTBEAT_MS, PING_INTERVAL_MS, REPLY_BYTES_MAX, TRACK_WINDOW_BITS};
 use crate::tape::Track;
-use crate::wire::{DeflatePolicy, Inflater};
+use crate::wire::{DeflatePolicy, Inflater, Opcode, server_header};
 
 /// The kinds of channel that exist before their first message.
 pub const KINDS: [&str; 3] = ["trade", "bbo", "book"];
@@ -182,5 +182,19 @@ impl Site {
             deflate: Some(DeflatePolicy::default()),
             ..Self::default()
         }
+    }
+
+    /// Adds a frame of the message in the scratch to those in the scratch.
+    pub(super) fn frame_text(&mut self) {
+        let header = server_header(Opcode::Text, self.text.len());
+        self.frame.extend_from_slice(header.as_slice());
+        self.frame.extend_from_slice(&self.text);
+    }
+
+    /// The same of the message that `write` writes.
+    pub(super) fn notice(&mut self, write: impl FnOnce(&mut Vec<u8>)) {
+        self.text.clear();
+        write(&mut self.text);
+        self.frame_text();
     }
 }

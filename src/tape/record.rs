@@ -8,7 +8,7 @@ use std::fmt;
 ///
 /// [`Position::NONE`] sorts before every record, so a walk along [`Record::previous`] needs one comparison
 /// (`previous >= tail`) to stop both at a channel's first record and at one that has fallen off the tape.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Position(u64);
 
 impl Position {

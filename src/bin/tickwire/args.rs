@@ -57,25 +57,12 @@ pub(crate) struct Demo {
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Serve {
-    /// Where to listen.
-    #[arg(long, default_value = "127.0.0.1:9001", value_name = "ADDR")]
-    pub(crate) listen: SocketAddr,
     /// Where ticks come from: sim, sim:SEED, capture:PATH (recorded Binance lines, gzip or plain), journal:DIR, or stdin
     /// (one JSON object a line).
     #[arg(long, value_name = "SOURCE")]
     pub(crate) source: SourceSpec,
-    /// How fast a capture or journal is replayed: 1 is as it was recorded, max is as fast as it goes.
-    #[arg(long, default_value = "1", value_name = "N|max")]
-    pub(crate) speed: Speed,
-    /// Begin when so many clients have subscribed.
-    #[arg(long, default_value_t = 0, value_name = "CLIENTS")]
-    pub(crate) wait: u64,
     #[command(flatten)]
-    pub(crate) size: Size,
-    #[command(flatten)]
-    pub(crate) feed: Feed,
-    #[command(flatten)]
-    pub(crate) tuning: Tuning,
+    pub(crate) serving: Serving,
 }
 
 #[derive(Debug, clap::Args)]
@@ -83,10 +70,17 @@ pub(crate) struct Replay {
     /// The directory of the journal.
     #[arg(value_name = "DIR")]
     pub(crate) directory: PathBuf,
+    #[command(flatten)]
+    pub(crate) serving: Serving,
+}
+
+/// How ticks are served, wherever they come from.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Serving {
     /// Where to listen.
     #[arg(long, default_value = "127.0.0.1:9001", value_name = "ADDR")]
     pub(crate) listen: SocketAddr,
-    /// How fast: 1 is as it was published, max is as fast as it goes.
+    /// How fast a capture or journal is replayed: 1 is as it was recorded, max is as fast as it goes.
     #[arg(long, default_value = "1", value_name = "N|max")]
     pub(crate) speed: Speed,
     /// Begin when so many clients have subscribed.
@@ -267,23 +261,22 @@ impl Demo {
 
 impl Serve {
     pub(crate) fn config(&self) -> Config {
-        let config = feed(&self.size, &self.feed, &self.tuning);
-        Config {
-            listen: self.listen,
-            source: self.source.clone(),
-            speed: self.speed,
-            wait_for: self.wait,
-            ..config
-        }
+        self.serving.config(self.source.clone())
     }
 }
 
 impl Replay {
     pub(crate) fn config(&self) -> Config {
         let path = self.directory.clone();
+        self.serving.config(SourceSpec::Journal { path })
+    }
+}
+
+impl Serving {
+    fn config(&self, source: SourceSpec) -> Config {
         Config {
             listen: self.listen,
-            source: SourceSpec::Journal { path },
+            source,
             speed: self.speed,
             wait_for: self.wait,
             ..feed(&self.size, &self.feed, &self.tuning)

@@ -6,22 +6,14 @@ use std::time::Duration;
 
 use tickwire::control::progress::ProgressLine;
 use tickwire::control::server::News;
-use tickwire::control::{Machine, Purpose, Resolved, Server, StartError};
+use tickwire::control::{Config, Machine, Purpose, Resolved, Server, StartError};
 use tickwire::writer::FeedEnd;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tracing_subscriber::EnvFilter;
 
-use crate::args::{Replay, Serve};
-
-pub(crate) fn run(serve: &Serve) -> Result<(), StartError> {
-    self::serve(&serve.config().resolve()?, |address| {
-        eprintln!("serving on ws://{address}/v1/ws");
-    })
-}
-
-/// `tickwire replay`: the same of a journal.
-pub(crate) fn replay(replay: &Replay) -> Result<(), StartError> {
-    self::serve(&replay.config().resolve()?, |address| {
+/// Serves ticks as was asked for.
+pub(crate) fn run(config: Config) -> Result<(), StartError> {
+    serve(&config.resolve()?, |address| {
         eprintln!("serving on ws://{address}/v1/ws");
     })
 }

@@ -16,7 +16,10 @@ impl Desk<'_> {
         match command {
             Command::Subscribe { .. } => (!self.hub.may_subscribe(key)).then_some(Pause::Live),
             Command::Unsubscribe { .. } => (!self.hub.may_unsubscribe(key)).then_some(Pause::Joined),
-            Command::List { .. } | Command::Ping { .. } => None,
+            Command::List { .. }
+            | Command::Ping { .. }
+            | Command::Publish { .. }
+            | Command::Authenticate { .. } => None,
         }
     }
 
@@ -66,6 +69,8 @@ impl Desk<'_> {
                 }
                 .write_to(text);
             }
+            // Neither is the hub's business: see `publish`.
+            Command::Publish { .. } | Command::Authenticate { .. } => return,
         }
         self.site.frame_text();
     }

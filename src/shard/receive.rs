@@ -85,7 +85,12 @@ impl<R: Ring> Shard<R> {
                 match paused {
                     Pause::None if connection.inbox.is_small() => self.receive_behind(key, now),
                     Pause::None => self.receive_into_block(key, now),
-                    Pause::Replies | Pause::Turn | Pause::Live | Pause::Joined => {
+                    Pause::Replies
+                    | Pause::Turn
+                    | Pause::Live
+                    | Pause::Joined
+                    | Pause::Answers
+                    | Pause::Room => {
                         self.hear_block(key, 0, now);
                     }
                 }
@@ -132,6 +137,7 @@ impl<R: Ring> Shard<R> {
                         tape: &self.tape,
                         hub: &mut self.hub,
                         outboxes: &mut self.connections.outboxes,
+                        errands: &mut self.errands,
                         site: &mut self.site,
                         now,
                     };
@@ -173,6 +179,7 @@ impl<R: Ring> Shard<R> {
                     tape: &self.tape,
                     hub: &mut self.hub,
                     outboxes: &mut self.connections.outboxes,
+                    errands: &mut self.errands,
                     site: &mut self.site,
                     now,
                 };
@@ -234,6 +241,7 @@ impl<R: Ring> Shard<R> {
                     tape: &self.tape,
                     hub: &mut self.hub,
                     outboxes: &mut self.connections.outboxes,
+                    errands: &mut self.errands,
                     site: &mut self.site,
                     now,
                 };

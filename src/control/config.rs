@@ -2,10 +2,12 @@
 
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
+use std::sync::Arc;
 use std::thread;
 
 use super::tuning::within;
 use super::{Bytes, Plan, StartError, Tuning};
+use crate::dialect::Publishers;
 use crate::limits;
 use crate::ring::descriptors::{DescriptorShortage, Registered, TableShortage, raise_descriptor_limit};
 use crate::ring::{Descriptors, ListenerOptions, UringOptions};
@@ -43,6 +45,8 @@ pub struct Config {
     pub speed: Speed,
     /// Where what is published is journaled, and how; `None` for no journal.
     pub journal: Option<JournalSpec>,
+    /// Which clients may publish what.
+    pub publishers: Arc<Publishers>,
     /// How many clients must have subscribed before the source begins.
     pub wait_for: u64,
     /// How far behind a client may be before it skips what is out of date.
@@ -128,6 +132,7 @@ impl Config {
             source,
             speed: Speed::REAL_TIME,
             journal: None,
+            publishers: Arc::default(),
             wait_for: 0,
             slack: Slack::default(),
             compression: None,

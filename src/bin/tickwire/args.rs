@@ -3,10 +3,14 @@
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use clap::{Parser, Subcommand};
 use tickwire::control::{self, Bytes, Config, EchoConfig, Resolved, StartError};
+use tickwire::dialect::Publishers;
+use tickwire::dialect::publisher::Grants;
 use tickwire::limits;
+use tickwire::market::{ChannelNameError, Pattern};
 use tickwire::ring::Descriptors;
 use tickwire::shard::Slack;
 use tickwire::writer::journal::{Age, JournalSpec, SyncPolicy};
@@ -57,8 +61,8 @@ pub(crate) struct Demo {
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Serve {
-    /// Where ticks come from: sim, sim:SEED, capture:PATH (recorded Binance lines, gzip or plain), journal:DIR, or stdin
-    /// (one JSON object a line).
+    /// Where ticks come from: sim, sim:SEED, capture:PATH (recorded Binance lines, gzip or plain), journal:DIR, stdin
+    /// (one JSON object a line), or none (there is what clients publish).
     #[arg(long, value_name = "SOURCE")]
     pub(crate) source: SourceSpec,
     #[command(flatten)]
@@ -170,6 +174,10 @@ pub(crate) struct Feed {
     /// When told to stop, tell clients and answer 503, and serve on for so long before closing them.
     #[arg(long, default_value_t = 0, value_name = "SECONDS")]
     pub(crate) drain_seconds: u32,
+    /// Let every client publish on these channels: room:42, room:*, or * for all. May be given again [default: nobody
+    /// publishes].
+    #[arg(long, value_name = "PATTERN", value_parser = pattern)]
+    pub(crate) publish: Vec<String>,
     #[command(flatten)]
     pub(crate) journal: Journal,
 }
@@ -284,6 +292,14 @@ impl Serving {
     }
 }
 
+impl Feed {
+    /// Whoever may publish. Patterns have been checked one by one, and nobody has a token.
+    fn publishers(&self) -> Publishers {
+        let anyone = Grants::parse(self.publish.iter().map(String::as_str));
+        Publishers::new(anyone.unwrap_or_default(), Vec::new()).unwrap_or_default()
+    }
+}
+
 impl Journal {
     fn spec(&self) -> Option<JournalSpec> {
         let default = JournalSpec::new(self.journal.clone()?);
@@ -367,9 +383,15 @@ fn feed(size: &Size, feed: &Feed, tuning: &Tuning) -> Config {
         heartbeat_seconds: feed.heartbeat_seconds.unwrap_or(default.heartbeat_seconds),
         drain_seconds: feed.drain_seconds,
         journal: feed.journal.spec(),
+        publishers: Arc::new(feed.publishers()),
         tuning: tuning.resolve(),
         ..default
     }
+}
+
+/// A pattern, as it was written.
+fn pattern(text: &str) -> Result<String, ChannelNameError> {
+    Pattern::parse(text).map(|_| text.to_owned())
 }
 
 /// Likewise an echo.

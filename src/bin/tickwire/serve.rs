@@ -101,7 +101,6 @@ fn tell(end: FeedEnd) {
         FeedEnd::Broken(summary, error) => {
             eprintln!("source broke: {error}; until then {summary}; serving on");
         }
-        FeedEnd::Stopped => {}
     }
 }
 

@@ -7,6 +7,7 @@ use std::thread;
 use super::tuning::within;
 use super::{Bytes, Plan, StartError, Tuning};
 use crate::limits;
+use crate::market::ChannelRules;
 use crate::ring::descriptors::{DescriptorShortage, Registered, TableShortage, raise_descriptor_limit};
 use crate::ring::{Descriptors, ListenerOptions, UringOptions};
 use crate::shard::{Size, Slack};
@@ -45,6 +46,8 @@ pub struct Config {
     pub journal: Option<JournalSpec>,
     /// How many clients must have subscribed before the source begins.
     pub wait_for: u64,
+    /// What is said of channels.
+    pub rules: ChannelRules,
     /// How far behind a client may be before it skips what is out of date.
     pub slack: Slack,
     /// The length from which messages are compressed for clients that ask for it; `None` for no compression.
@@ -129,6 +132,7 @@ impl Config {
             speed: Speed::REAL_TIME,
             journal: None,
             wait_for: 0,
+            rules: ChannelRules::default(),
             slack: Slack::default(),
             compression: None,
             binary: true,

@@ -33,6 +33,8 @@ pub const SERVER_HEADER_BYTES_MAX: usize = FRAME_HEADER_BYTES_MAX - 4;
 
 /// Bytes of a channel name, `kind:symbol`. Longer: error 4004 for that name, or a bad source line.
 pub const CHANNEL_NAME_BYTES_MAX: usize = 64;
+/// Patterns of channels about which a configuration may say something. Beyond: refused at start.
+pub const CHANNEL_RULES_MAX: usize = 1024;
 /// Channels named in one request. Beyond: error 4000 for the request.
 pub const REQUEST_CHANNELS_MAX: usize = 1024;
 /// Digits of a decimal's mantissa that are kept. Longer text is a bad line.
@@ -86,6 +88,11 @@ pub const TRACK_WINDOW_BITS: u8 = 12;
 pub const COMPRESSION_THRESHOLD_DEFAULT: usize = 512;
 /// Bytes of one frame on the tape. A longer message is a bad line.
 pub const FRAME_BYTES_MAX: usize = 1024 * 1024;
+
+// ---- control: the configuration -------------------------------------------------------------
+
+/// Bytes of a configuration's file. Beyond: refused at start.
+pub const CONFIG_FILE_BYTES_MAX: u64 = 1024 * 1024;
 
 // ---- writer: sources ------------------------------------------------------------------------
 

@@ -7,7 +7,9 @@ mod doctor;
 mod echo;
 mod plan;
 mod serve;
+mod signals;
 mod sub;
+mod text;
 
 use std::fmt::Display;
 use std::io::Write as _;

@@ -6,6 +6,7 @@ mod demo;
 mod doctor;
 mod echo;
 mod plan;
+mod publish;
 mod serve;
 mod signals;
 mod sub;
@@ -33,6 +34,7 @@ fn main() -> ExitCode {
         Command::Plan(args) => exit("tickwire", plan::run(&args)),
         Command::Doctor(args) => exit("tickwire", doctor::run(&args)),
         Command::Sub(args) => exit("tickwire sub", sub::run(&args)),
+        Command::Pub(args) => exit("tickwire pub", publish::run(&args)),
     }
 }
 

@@ -34,6 +34,8 @@ pub(super) struct Caller<'a> {
     pub(super) rate: &'a mut Rate,
     pub(super) outbox: &'a mut Outbox,
     pub(super) deflate: Option<Deflate>,
+    /// Whether this shard has looked at the tape since the next command arrived.
+    pub(super) looked: bool,
     /// Bytes of messages that it was sent back since it was last heard.
     pub(super) echoed_bytes: usize,
 }
@@ -122,6 +124,7 @@ impl Desk<'_> {
             rate,
             outbox,
             deflate: *deflate,
+            looked: std::mem::take(pause) == Pause::News,
             echoed_bytes: 0,
         };
         // It is lent apart from the rest of the site, which the replies need.
@@ -229,7 +232,8 @@ impl Desk<'_> {
                 return Reply::Given;
             }
         };
-        if let Some(until) = self.must_wait(caller.key, &command) {
+        let looked = std::mem::take(&mut caller.looked);
+        if let Some(until) = self.must_wait(caller.key, &command, looked) {
             caller.rate.forgive();
             return Reply::NotYet(until);
         }
@@ -291,7 +295,7 @@ impl<R: Ring> Shard<R> {
         if !connection.outbox.is_empty() || pause == Pause::Live && self.hub.is_live(key) {
             self.owe(key);
         }
-        if pause == Pause::Turn {
+        if matches!(pause, Pause::Turn | Pause::News) {
             self.hear_soon(key);
         }
         self.queue_if_behind(key);

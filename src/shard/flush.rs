@@ -200,7 +200,7 @@ impl<R: Ring> Shard<R> {
             return;
         };
         let may_go_on = match connection.pause {
-            Pause::None | Pause::Turn => false,
+            Pause::None | Pause::Turn | Pause::News => false,
             Pause::Replies => connection.outbox.is_empty(),
             Pause::Live => connection.outbox.is_empty() && self.hub.is_live(key),
             Pause::Joined => connection.outbox.is_empty() && self.hub.may_unsubscribe(key),

@@ -16,7 +16,7 @@ use tickwire::shard::Slack;
 use tickwire::writer::journal::{Age, JournalSpec, SyncPolicy};
 use tickwire::writer::source::{SEED_DEFAULT, SourceSpec, Speed};
 
-use crate::{bench, sub};
+use crate::{bench, publish, sub};
 
 /// A WebSocket market-data server on io_uring: one tick, one copy in memory, every subscriber.
 #[derive(Debug, Parser)]
@@ -42,6 +42,8 @@ pub(crate) enum Command {
     Doctor(Examined),
     /// Subscribe to channels and print what comes.
     Sub(sub::Args),
+    /// Publish lines on channels of a server.
+    Pub(publish::Args),
     /// Put a WebSocket server under load.
     Bench(Box<bench::Args>),
 }

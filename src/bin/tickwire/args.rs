@@ -13,6 +13,7 @@ use tickwire::limits;
 use tickwire::market::{ChannelNameError, Pattern};
 use tickwire::ring::Descriptors;
 use tickwire::shard::Slack;
+use tickwire::writer::IngestSpec;
 use tickwire::writer::journal::{Age, JournalSpec, SyncPolicy};
 use tickwire::writer::source::{SEED_DEFAULT, SourceSpec, Speed};
 
@@ -174,6 +175,9 @@ pub(crate) struct Feed {
     /// When told to stop, tell clients and answer 503, and serve on for so long before closing them.
     #[arg(long, default_value_t = 0, value_name = "SECONDS")]
     pub(crate) drain_seconds: u32,
+    /// Publish lines that come in on this socket (one JSON object a line): tcp:ADDR:PORT or unix:PATH. May be given again.
+    #[arg(long, value_name = "SOCKET")]
+    pub(crate) ingest: Vec<IngestSpec>,
     /// Let every client publish on these channels: room:42, room:*, or * for all. May be given again [default: nobody
     /// publishes].
     #[arg(long, value_name = "PATTERN", value_parser = pattern)]
@@ -383,6 +387,7 @@ fn feed(size: &Size, feed: &Feed, tuning: &Tuning) -> Config {
         heartbeat_seconds: feed.heartbeat_seconds.unwrap_or(default.heartbeat_seconds),
         drain_seconds: feed.drain_seconds,
         journal: feed.journal.spec(),
+        ingest: feed.ingest.clone(),
         publishers: Arc::new(feed.publishers()),
         tuning: tuning.resolve(),
         ..default

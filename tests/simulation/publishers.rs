@@ -127,8 +127,11 @@ impl Hall {
             }
             self.counter.note(taken, outcome, journaled);
         }
-        self.ring();
-        self.counter.tell(|_| None);
+        // As the feed does before it sleeps; and it sleeps until there is something to do.
+        if self.counter.has_news() {
+            self.ring();
+            self.counter.tell(|_| None);
+        }
     }
 
     fn ring(&mut self) {
@@ -163,12 +166,6 @@ impl Hall {
             if quiet {
                 self.net.advance(10_000_000);
             }
-        }
-        for shard in &self.shards {
-            eprintln!("DEBUG {shard:?}");
-        }
-        for guest in &self.guests {
-            eprintln!("GUEST {:?} {} {}", guest.client.state(), guest.unsaid.len(), guest.unread.len());
         }
         let left = self
             .guests

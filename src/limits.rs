@@ -33,6 +33,8 @@ pub const SERVER_HEADER_BYTES_MAX: usize = FRAME_HEADER_BYTES_MAX - 4;
 
 /// Bytes of a channel name, `kind:symbol`. Longer: error 4004 for that name, or a bad source line.
 pub const CHANNEL_NAME_BYTES_MAX: usize = 64;
+/// Patterns of channels about which a configuration may say something. Beyond: refused at start.
+pub const CHANNEL_RULES_MAX: usize = 1024;
 /// Channels named in one request. Beyond: error 4000 for the request.
 pub const REQUEST_CHANNELS_MAX: usize = 1024;
 /// Digits of a decimal's mantissa that are kept. Longer text is a bad line.
@@ -86,6 +88,11 @@ pub const TRACK_WINDOW_BITS: u8 = 12;
 pub const COMPRESSION_THRESHOLD_DEFAULT: usize = 512;
 /// Bytes of one frame on the tape. A longer message is a bad line.
 pub const FRAME_BYTES_MAX: usize = 1024 * 1024;
+
+// ---- control: the configuration -------------------------------------------------------------
+
+/// Bytes of a configuration's file. Beyond: refused at start.
+pub const CONFIG_FILE_BYTES_MAX: u64 = 1024 * 1024;
 
 // ---- writer: sources ------------------------------------------------------------------------
 
@@ -396,6 +403,31 @@ pub const CLIENT_CONNECT_MS: u64 = 10_000;
 pub const CLIENT_REFUSAL_MS: u64 = 1_000;
 /// Bytes that the server has not taken yet. Beyond: nothing more is read, for each ping read is a pong to send.
 pub const CLIENT_UNSENT_BYTES_MAX: usize = 256 * 1024;
+/// Bytes of messages that were received and not taken yet. Beyond, by one message at most: nothing more is received, and who
+/// does not take them is a slow consumer to the server.
+pub const CLIENT_AHEAD_BYTES: usize = 256 * 1024;
+/// The most that a client waits before it connects again the first time; each failure doubles it.
+pub const CLIENT_RETRY_MS: u64 = 500;
+/// The most that it waits ever, unless the server asks for more.
+pub const CLIENT_RETRY_MS_MOST: u64 = 30_000;
+/// The most that a server can make it wait. Beyond: it waits so long.
+pub const CLIENT_RETRY_MS_TOLD: u64 = 3_600_000;
+/// A connection that lasted so long has not failed: the next wait is as short as the first.
+pub const CLIENT_STEADY_MS: u64 = 10_000;
+/// Heartbeats of the server that may fail to come. Beyond: the connection is dead.
+pub const CLIENT_SILENT_HEARTBEATS: u64 = 3;
+/// From the first doubt whether a connection is dead to certainty: who was not reading may find that messages are there.
+pub const CLIENT_DOUBT_MS: u64 = 100;
+/// From an open connection to the server's greeting. Beyond: the connection is dead.
+pub const CLIENT_GREETING_MS: u64 = 10_000;
+/// Requests that are not answered yet, whether sent or not. Beyond: the next is refused.
+pub const CLIENT_REQUESTS_MAX: usize = 1024;
+/// Bytes of them. Beyond: the next is refused.
+pub const CLIENT_REQUEST_BYTES_MAX: usize = 4 * 1024 * 1024;
+/// Channels in one request of a client that comes back, so that it stays below [`MESSAGE_BYTES_MAX`] with a number for each.
+pub const CLIENT_RESUMED_PER_REQUEST: usize = 256;
+/// Before a client that came back asks again for channels that it was refused, which may come back too.
+pub const CLIENT_REFUSED_RETRY_MS: u64 = 2_000;
 
 // ---- load: the generator --------------------------------------------------------------------------
 
@@ -522,5 +554,10 @@ const _: () = assert!(CLIENT_MESSAGE_BYTES_MAX as usize >= FRAME_BYTES_MAX);
 const _: () = assert!(CLIENT_MESSAGE_BYTES_MAX as usize >= REPLY_BYTES_MAX);
 const _: () = assert!(CLIENT_UNSENT_BYTES_MAX >= MESSAGE_BYTES_MAX + FRAME_HEADER_BYTES_MAX);
 const _: () = assert!(CLIENT_REFUSAL_MS < CLIENT_CONNECT_MS);
+const _: () = assert!(CLIENT_RETRY_MS <= CLIENT_RETRY_MS_MOST && RETRY_MS_MOST <= CLIENT_RETRY_MS_TOLD);
+// Each channel twice, once with its number, and the syntax of both.
+const _: () =
+    assert!(CLIENT_RESUMED_PER_REQUEST * (2 * CHANNEL_NAME_BYTES_MAX + 32) + 256 <= MESSAGE_BYTES_MAX);
+const _: () = assert!(CLIENT_REQUEST_BYTES_MAX >= MESSAGE_BYTES_MAX);
 const _: () = assert!(LOAD_LANE_BYTES.is_multiple_of(64) && !LOAD_LANE_BYTES.is_power_of_two());
 const _: () = assert!(LOAD_SCOUT_MS >= LOAD_OPENING_MS);

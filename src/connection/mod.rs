@@ -126,6 +126,8 @@ pub enum Pause {
     Replies,
     /// The next turn: this one's work for it is done.
     Turn,
+    /// A look at the tape: it asks for what this shard has not heard of yet, and others may have.
+    News,
     /// That the client has everything, so that it can subscribe to more.
     Live,
     /// That the client has what its newest subscriptions owe it, so that it can end some.

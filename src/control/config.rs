@@ -9,6 +9,7 @@ use super::tuning::within;
 use super::{Bytes, Plan, StartError, Tuning};
 use crate::dialect::Publishers;
 use crate::limits;
+use crate::market::ChannelRules;
 use crate::ring::descriptors::{DescriptorShortage, Registered, TableShortage, raise_descriptor_limit};
 use crate::ring::{Descriptors, ListenerOptions, UringOptions};
 use crate::shard::{Size, Slack};
@@ -51,6 +52,8 @@ pub struct Config {
     pub publishers: Arc<Publishers>,
     /// How many clients must have subscribed before the source begins.
     pub wait_for: u64,
+    /// What is said of channels.
+    pub rules: ChannelRules,
     /// How far behind a client may be before it skips what is out of date.
     pub slack: Slack,
     /// The length from which messages are compressed for clients that ask for it; `None` for no compression.
@@ -137,6 +140,7 @@ impl Config {
             ingest: Vec::new(),
             publishers: Arc::default(),
             wait_for: 0,
+            rules: ChannelRules::default(),
             slack: Slack::default(),
             compression: None,
             binary: true,

@@ -312,7 +312,7 @@ impl Prepared {
             // Its tape stays empty.
             return Ok((None, None));
         };
-        let mut sequencer = Sequencer::writing(tape, config.formats());
+        let mut sequencer = Sequencer::writing(tape, config.formats()).ruled_by(config.rules.clone());
         let wall_ns = Clock::start().now().wall_ns;
         let opened = config
             .journal

@@ -61,6 +61,16 @@ impl Grants {
         })
     }
 
+    /// Adds those of one more pattern.
+    ///
+    /// # Errors
+    /// When it is none.
+    pub fn add(&mut self, pattern: &str) -> Result<(), ChannelNameError> {
+        Pattern::parse(pattern)?;
+        self.patterns.push(pattern.into());
+        Ok(())
+    }
+
     /// Whether the channel is among them.
     #[must_use]
     pub fn allow(&self, name: ChannelName<'_>) -> bool {

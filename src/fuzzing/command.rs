@@ -241,9 +241,13 @@ fn assert_can_be_said(error: &CommandError) {
         reply.len()
     );
     let reply = String::from_utf8(reply).expect("a reply is text");
-    let message = ServerMessage::parse(&reply).expect("a client can read it");
-    assert_eq!((message.id, message.code), (error.id, Some(error.code.value())));
-    assert!(message.msg.is_some_and(|words| !words.is_empty()));
+    let mut levels = Vec::new();
+    let message = ServerMessage::parse(&reply, &mut levels).expect("a client can read it");
+    let ServerMessage::Error(refused) = message else {
+        panic!("{message:?} is no refusal");
+    };
+    assert_eq!((refused.id, refused.code), (error.id, error.code.value()));
+    assert!(!refused.msg.is_empty());
 }
 
 /// The channels of every `ch` in a query; `None` where a percent-encoding does not stand for text.

@@ -400,6 +400,16 @@ impl Hub {
         id
     }
 
+    /// The number of the newest message of a channel, as far as the tape was looked at; of a pattern 0. `None` when
+    /// there is no such channel or kind.
+    #[must_use]
+    pub fn newest(&self, selector: Selector<'_>) -> Option<u64> {
+        self.topic_id(selector).map(|topic| match topic {
+            TopicId::Channel(id) => self.channel(id).seq(),
+            TopicId::Kind(_) | TopicId::All => 0,
+        })
+    }
+
     fn topic_id(&self, selector: Selector<'_>) -> Option<TopicId> {
         match selector {
             Selector::All => Some(TopicId::All),

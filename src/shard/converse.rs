@@ -36,6 +36,8 @@ pub(super) struct Caller<'a> {
     pub(super) rate: &'a mut Rate,
     pub(super) outbox: &'a mut Outbox,
     pub(super) deflate: Option<Deflate>,
+    /// Whether this shard has looked at the tape since the next command arrived.
+    pub(super) looked: bool,
     /// Errands of its that are under way.
     pub(super) under_way: &'a mut u8,
     /// Whether the channels that its next request names have been asked for.
@@ -135,6 +137,7 @@ impl Desk<'_> {
             rate,
             outbox,
             deflate: *deflate,
+            looked: std::mem::take(pause) == Pause::News,
             under_way,
             asked,
             publisher,
@@ -182,8 +185,7 @@ impl Desk<'_> {
                 break verdict;
             }
         };
-        // What has arrived counts as one frame at least, however small a piece of one it is. What is published is bounded by
-        // what the writer takes.
+        // What has arrived counts as one frame at least, however small; for what is published the writer is the bound.
         let frames = decoder.frames().max(1).saturating_sub(caller.published);
         let held = decoder.finish();
         self.site.inflater = inflater;
@@ -257,7 +259,8 @@ impl Desk<'_> {
                 return Reply::Given;
             }
         };
-        if let Some(until) = self.must_wait(caller.key, &command) {
+        let looked = std::mem::take(&mut caller.looked);
+        if let Some(until) = self.must_wait(caller.key, &command, looked) {
             caller.rate.forgive();
             return Reply::NotYet(until);
         }
@@ -330,7 +333,7 @@ impl<R: Ring> Shard<R> {
         if !connection.outbox.is_empty() || pause == Pause::Live && self.hub.is_live(key) {
             self.owe(key);
         }
-        if pause == Pause::Turn {
+        if matches!(pause, Pause::Turn | Pause::News) {
             self.hear_soon(key);
         }
         self.queue_if_behind(key);

@@ -214,7 +214,7 @@ impl<R: Ring> Shard<R> {
         let may = match connection.pause {
             Pause::Answers => connection.under_way == 0,
             Pause::Room => connection.under_way <= limits::ERRANDS_PER_CONNECTION_MAX / 2,
-            Pause::None | Pause::Replies | Pause::Turn | Pause::Live | Pause::Joined => false,
+            Pause::None | Pause::Replies | Pause::Turn | Pause::News | Pause::Live | Pause::Joined => false,
         };
         if may {
             self.hear_soon(key);

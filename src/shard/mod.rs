@@ -93,6 +93,8 @@ pub struct Shard<R: Ring> {
     /// Whether all records of the round have been routed. Before that those who are behind wait: those who are live have
     /// not been sent anything yet.
     routed: bool,
+    /// Whether it has looked at the tape in this turn.
+    looked: bool,
     /// Whether the round was not over when the last turn ended, or the tape had news.
     busy: bool,
 }
@@ -161,6 +163,7 @@ impl<R: Ring> Shard<R> {
             errands: Errands::new(way, slots),
             life: Life::Open,
             routed: true,
+            looked: false,
             busy: false,
         }
     }

@@ -80,13 +80,22 @@ impl<R: Ring> Shard<R> {
                 connection.pause = Pause::Replies;
                 continue;
             }
-            let paused = std::mem::take(&mut connection.pause);
+            if connection.pause == Pause::News && !self.looked {
+                self.hear_soon(key);
+                continue;
+            }
+            let paused = connection.pause;
+            // Whoever has waited for news says so itself when it is heard.
+            if paused != Pause::News {
+                connection.pause = Pause::None;
+            }
             if !matches!(connection.inbox, Inbox::Empty) {
                 match paused {
                     Pause::None if connection.inbox.is_small() => self.receive_behind(key, now),
                     Pause::None => self.receive_into_block(key, now),
                     Pause::Replies
                     | Pause::Turn
+                    | Pause::News
                     | Pause::Live
                     | Pause::Joined
                     | Pause::Answers

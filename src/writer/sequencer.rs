@@ -20,7 +20,7 @@ use super::source::Event;
 use crate::base::Now;
 use crate::dialect::Stamp;
 use crate::limits;
-use crate::market::{Book, BookUpdate, BookUpdateKind, ChannelClass, ChannelName, Level, Tick};
+use crate::market::{Book, BookUpdate, BookUpdateKind, ChannelClass, ChannelName, ChannelRules, Level, Tick};
 use crate::tape::{ChannelId, Class, Entry, Full, Position, Record, RecordKind, Track, Writer};
 
 pub use refusal::PublishError;
@@ -32,6 +32,8 @@ pub struct Sequencer {
     ids: HashMap<Box<str>, ChannelId>,
     kinds: HashSet<Box<str>>,
     channels: Vec<Channel>,
+    /// What decides of which class a channel is when it is opened.
+    rules: ChannelRules,
     /// What is accepted and not yet on the tape, oldest first.
     staged: Vec<Staged>,
     /// What holds the frames of that.
@@ -102,6 +104,7 @@ impl Sequencer {
             ids: HashMap::new(),
             kinds: HashSet::new(),
             channels: Vec::new(),
+            rules: ChannelRules::default(),
             staged: Vec::new(),
             press: Press::new(formats),
             levels: Vec::new(),
@@ -109,6 +112,12 @@ impl Sequencer {
             keys: Keys::default(),
             pt_ns: 0,
         }
+    }
+
+    /// The same for channels of which this is said.
+    #[must_use]
+    pub fn ruled_by(self, rules: ChannelRules) -> Self {
+        Self { rules, ..self }
     }
 
     /// Accepts an event: the channel's next number is its own.
@@ -220,17 +229,16 @@ impl Sequencer {
         }
         let number =
             u32::try_from(self.channels.len()).map_err(|_| PublishError::Channels { channels_max })?;
-        let class = ChannelClass::default_for_kind(name.kind());
-        self.channels.push(Channel::new(name, class));
+        self.channels.push(Channel::new(name, self.rules.class(name)));
         Ok(ChannelId::new(number))
     }
 
     /// Tells the readers of the channel that was opened last.
     fn declare(&mut self, name: ChannelName<'_>) -> Result<(), PublishError> {
-        let class = ChannelClass::default_for_kind(name.kind());
+        let class = tape_class(self.rules.class(name));
         let id = self
             .tape
-            .declare(name.as_str(), tape_class(class))
+            .declare(name.as_str(), class)
             .map_err(PublishError::Declare)?;
         debug_assert_eq!(
             id.index() + 1,

@@ -16,6 +16,7 @@ use super::policy::JournalSpec;
 use super::roll::Roll;
 use super::scan::{Scanned, Scanner};
 use crate::limits;
+use crate::market::ChannelClass;
 use crate::writer::formats::NATIVE_JSON;
 use crate::writer::sequencer::{Keyed, RestoredKeys, Sequencer};
 
@@ -359,9 +360,9 @@ fn apply(
         let (line, counts) = match scanned {
             Scanned::Record(Record::Message(line)) => (line, true),
             Scanned::Record(Record::State(line)) => (line, false),
-            Scanned::Record(Record::Channel { number, name, .. }) => {
+            Scanned::Record(Record::Channel { number, class, name }) => {
                 roll.call(number, name);
-                return Ok(());
+                return agree(directory, name, class, sequencer);
             }
             Scanned::Record(Record::Key(line)) => {
                 ahead = Some((line.channel, line.seq, line.publisher.into(), line.key.into()));
@@ -402,6 +403,24 @@ fn apply(
         Ok(())
     })?;
     Ok(taken)
+}
+
+/// What was journaled of a channel of one class says nothing of a channel of another.
+fn agree(
+    directory: &Directory,
+    name: &str,
+    journaled: ChannelClass,
+    sequencer: &Sequencer,
+) -> Result<(), JournalError> {
+    match sequencer.class(name) {
+        Some(configured) if configured != journaled => Err(JournalError::Class {
+            path: directory.path().into(),
+            channel: name.to_owned(),
+            journaled,
+            configured,
+        }),
+        Some(_) | None => Ok(()),
+    }
 }
 
 /// Calls `each` with everything in a segment and where it begins, up to its end or its first flaw; says where that is.

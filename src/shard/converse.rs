@@ -181,8 +181,7 @@ impl Desk<'_> {
                 break verdict;
             }
         };
-        // What has arrived counts as one frame at least, however small a piece of one it is. What is published is bounded by
-        // what the writer takes.
+        // What has arrived counts as one frame at least, however small; for what is published the writer is the bound.
         let frames = decoder.frames().max(1).saturating_sub(caller.published);
         let held = decoder.finish();
         self.site.inflater = inflater;

@@ -293,6 +293,12 @@ impl Hub {
         self.cursor
     }
 
+    /// Whether there is a channel of that name.
+    #[must_use]
+    pub fn knows(&self, name: &str) -> bool {
+        self.ids.contains_key(name)
+    }
+
     /// What is known of a channel.
     #[must_use]
     pub fn channel(&self, id: ChannelId) -> &Channel {

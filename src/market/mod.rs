@@ -3,9 +3,11 @@
 pub mod book;
 pub mod channel;
 pub mod decimal;
+pub mod rules;
 pub mod tick;
 
 pub use book::{Book, BookError, BookSide};
 pub use channel::{ChannelClass, ChannelName, ChannelNameError, Pattern};
 pub use decimal::{Decimal, DecimalError};
+pub use rules::{ChannelRule, ChannelRules, RuleError};
 pub use tick::{BookUpdate, BookUpdateKind, Level, Quote, Side, Tick, Trade};

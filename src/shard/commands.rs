@@ -23,7 +23,10 @@ impl Desk<'_> {
                 (!looked && channels.iter().any(is_ahead)).then_some(Pause::News)
             }
             Command::Unsubscribe { .. } => (!self.hub.may_unsubscribe(key)).then_some(Pause::Joined),
-            Command::List { .. } | Command::Ping { .. } => None,
+            Command::List { .. }
+            | Command::Ping { .. }
+            | Command::Publish { .. }
+            | Command::Authenticate { .. } => None,
         }
     }
 
@@ -88,6 +91,8 @@ impl Desk<'_> {
                 }
                 .write_to(text);
             }
+            // Neither is the hub's business: see `publish`.
+            Command::Publish { .. } | Command::Authenticate { .. } => return,
         }
         self.site.frame_text();
     }

@@ -4,8 +4,9 @@
 //! pool of replies change.
 
 use super::Shard;
+use super::errands::Errands;
 use super::site::{Service, Site};
-use crate::base::{Key, Now};
+use crate::base::{Key, Now, PublisherId};
 use crate::connection::inbox::InboxesFull;
 use crate::connection::{Connection, Outbox, Outboxes, Pause, Rate, Stage};
 use crate::dialect::Code;
@@ -23,6 +24,7 @@ pub(super) struct Desk<'a> {
     pub(super) tape: &'a Reader,
     pub(super) hub: &'a mut Hub,
     pub(super) outboxes: &'a mut Outboxes,
+    pub(super) errands: &'a mut Errands,
     pub(super) site: &'a mut Site,
     pub(super) now: Now,
 }
@@ -36,6 +38,14 @@ pub(super) struct Caller<'a> {
     pub(super) deflate: Option<Deflate>,
     /// Whether this shard has looked at the tape since the next command arrived.
     pub(super) looked: bool,
+    /// Errands of its that are under way.
+    pub(super) under_way: &'a mut u8,
+    /// Whether the channels that its next request names have been asked for.
+    pub(super) asked: &'a mut bool,
+    /// As whom it may publish.
+    pub(super) publisher: &'a mut PublisherId,
+    /// Messages of its that were taken to be published since it was last heard.
+    pub(super) published: usize,
     /// Bytes of messages that it was sent back since it was last heard.
     pub(super) echoed_bytes: usize,
 }
@@ -117,6 +127,9 @@ impl Desk<'_> {
             pause,
             ended,
             told,
+            under_way,
+            asked,
+            publisher,
             ..
         } = connection;
         let mut caller = Caller {
@@ -125,6 +138,10 @@ impl Desk<'_> {
             outbox,
             deflate: *deflate,
             looked: std::mem::take(pause) == Pause::News,
+            under_way,
+            asked,
+            publisher,
+            published: 0,
             echoed_bytes: 0,
         };
         // It is lent apart from the rest of the site, which the replies need.
@@ -168,8 +185,9 @@ impl Desk<'_> {
                 break verdict;
             }
         };
-        // What has arrived counts as one frame at least, however small a piece of one it is.
-        let frames = decoder.frames().max(1);
+        // What has arrived counts as one frame at least, however small a piece of one it is. What is published is bounded by
+        // what the writer takes.
+        let frames = decoder.frames().max(1).saturating_sub(caller.published);
         let held = decoder.finish();
         self.site.inflater = inflater;
         let is_counted = self.site.service == Service::Feed && verdict == Verdict::GoOn;
@@ -216,6 +234,16 @@ impl Desk<'_> {
     /// Carries out one text message, unless its time has not come.
     fn command(&mut self, caller: &mut Caller<'_>, text: &str) -> Reply {
         let (now_ms, max) = (self.now.mono_ms(), limits::COMMANDS_PER_SECOND_MAX);
+        let parsed = Command::parse(text);
+        if let Ok(command @ Command::Publish { .. }) = &parsed
+            && let Some(reply) = self.publish(caller, command)
+        {
+            return reply;
+        }
+        if *caller.under_way > 0 {
+            // Its reply is to stand behind the answers.
+            return Reply::NotYet(Pause::Answers);
+        }
         if !caller
             .rate
             .admit_frames(now_ms, text.len() / limits::MESSAGE_BYTES_PER_FRAME)
@@ -225,7 +253,7 @@ impl Desk<'_> {
         if !caller.rate.admit(now_ms, 1, max) {
             return self.too_fast(*caller.rate, None);
         }
-        let command = match Command::parse(text) {
+        let command = match parsed {
             Ok(command) => command,
             Err(CommandError { code, id, message }) => {
                 self.error(id, code, &message);
@@ -237,6 +265,10 @@ impl Desk<'_> {
             caller.rate.forgive();
             return Reply::NotYet(until);
         }
+        if let Some(reply) = self.open_first(caller, &command) {
+            caller.rate.forgive();
+            return reply;
+        }
         let more = command.channels().len() / limits::CHANNELS_PER_COMMAND;
         if !caller
             .rate
@@ -244,7 +276,14 @@ impl Desk<'_> {
         {
             return self.too_fast(*caller.rate, command.id());
         }
-        self.obey(caller.key, &command);
+        match &command {
+            Command::Authenticate { id, token } => self.authenticate(caller, *id, token),
+            Command::Publish { id, channel, .. } => self.refuse_publish(*id, channel),
+            Command::Subscribe { .. }
+            | Command::Unsubscribe { .. }
+            | Command::List { .. }
+            | Command::Ping { .. } => self.obey(caller.key, &command),
+        }
         Reply::Given
     }
 

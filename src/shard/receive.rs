@@ -93,7 +93,13 @@ impl<R: Ring> Shard<R> {
                 match paused {
                     Pause::None if connection.inbox.is_small() => self.receive_behind(key, now),
                     Pause::None => self.receive_into_block(key, now),
-                    Pause::Replies | Pause::Turn | Pause::News | Pause::Live | Pause::Joined => {
+                    Pause::Replies
+                    | Pause::Turn
+                    | Pause::News
+                    | Pause::Live
+                    | Pause::Joined
+                    | Pause::Answers
+                    | Pause::Room => {
                         self.hear_block(key, 0, now);
                     }
                 }
@@ -140,6 +146,7 @@ impl<R: Ring> Shard<R> {
                         tape: &self.tape,
                         hub: &mut self.hub,
                         outboxes: &mut self.connections.outboxes,
+                        errands: &mut self.errands,
                         site: &mut self.site,
                         now,
                     };
@@ -181,6 +188,7 @@ impl<R: Ring> Shard<R> {
                     tape: &self.tape,
                     hub: &mut self.hub,
                     outboxes: &mut self.connections.outboxes,
+                    errands: &mut self.errands,
                     site: &mut self.site,
                     now,
                 };
@@ -242,6 +250,7 @@ impl<R: Ring> Shard<R> {
                     tape: &self.tape,
                     hub: &mut self.hub,
                     outboxes: &mut self.connections.outboxes,
+                    errands: &mut self.errands,
                     site: &mut self.site,
                     now,
                 };

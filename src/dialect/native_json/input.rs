@@ -65,7 +65,32 @@ impl<'a> Input<'a> {
     /// # Errors
     /// When it is no such line; see [`InputError`].
     pub fn parse(line: &'a [u8], levels: &'a mut Vec<Level>) -> Result<Self, InputError> {
-        let text = utf8(line)?;
+        Self::read(utf8(line)?, None, levels)
+    }
+
+    /// Reads a request to publish: the same fields, and a message where no `t` says that it is something else.
+    ///
+    /// ```
+    /// use tickwire::dialect::native_json::Input;
+    /// use tickwire::market::Tick;
+    ///
+    /// let request = r#"{"op":"pub","id":11,"ch":"room:42","data":[1,2]}"#;
+    /// let mut levels = Vec::new();
+    /// assert_eq!(Input::parse_request(request, &mut levels)?.tick, Tick::Message("[1,2]"));
+    /// # Ok::<(), tickwire::dialect::native_json::InputError>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As [`parse`](Self::parse).
+    pub fn parse_request(text: &'a str, levels: &'a mut Vec<Level>) -> Result<Self, InputError> {
+        Self::read(text, Some("\"msg\""), levels)
+    }
+
+    fn read(
+        text: &'a str,
+        kind: Option<&'static str>,
+        levels: &'a mut Vec<Level>,
+    ) -> Result<Self, InputError> {
         let Fields { values, twice } = fields::read(text, &NAMES)?;
         if let Some(field) = twice {
             return Err(InputError::Twice { field });
@@ -74,6 +99,7 @@ impl<'a> Input<'a> {
         let channel = plain(needed("ch", ch)?).ok_or(expected("ch", "a string without escapes"))?;
         let channel = ChannelName::parse(channel)?;
         let ts_ns = said_at_all(ts).map(read_time).transpose()?;
+        let t = t.filter(|t| kind.is_none() || *t != "null").or(kind);
         let tick = read_tick(t, said, levels)?;
         Ok(Self { channel, ts_ns, tick })
     }

@@ -72,6 +72,12 @@ impl Sequencer {
         self.channels.len()
     }
 
+    /// Of which class a channel of this name is, or would be; `None` where there can be none.
+    #[must_use]
+    pub fn class(&self, name: &str) -> Option<ChannelClass> {
+        ChannelName::parse(name).ok().map(|name| self.rules.class(name))
+    }
+
     /// The name of a channel.
     ///
     /// # Panics
@@ -152,7 +158,7 @@ impl Sequencer {
     pub fn restore(&mut self, restored: &Restored<'_>) -> Result<bool, PublishError> {
         assert!(self.staged.is_empty(), "an event is settled before the next one");
         let name = ChannelName::parse(restored.channel).map_err(PublishError::Name)?;
-        check_restored(name, restored)?;
+        check_restored(name, self.rules.class(name), restored)?;
         let known = self.ids.get(name.as_str()).copied();
         let seq = known.map_or(0, |id| self.channels[id.index()].seq);
         let stands_alone = restored.kind.is_image() || restored.kind == RecordKind::Mark;
@@ -212,7 +218,11 @@ impl Sequencer {
 }
 
 /// A record is of a kind that its channel's class has, or what the sequencer keeps would not be what is on the tape.
-fn check_restored(name: ChannelName<'_>, restored: &Restored<'_>) -> Result<(), PublishError> {
+fn check_restored(
+    name: ChannelName<'_>,
+    class: ChannelClass,
+    restored: &Restored<'_>,
+) -> Result<(), PublishError> {
     if let Some(tick) = &restored.tick {
         refusal::check(name, tick)?;
     }
@@ -220,7 +230,7 @@ fn check_restored(name: ChannelName<'_>, restored: &Restored<'_>) -> Result<(), 
         Some(Tick::Book(update)) => update.kind == BookUpdateKind::Delta,
         Some(_) | None => false,
     };
-    let fits = match (ChannelClass::default_for_kind(name.kind()), restored.kind) {
+    let fits = match (class, restored.kind) {
         (ChannelClass::Append, RecordKind::Live) => restored.tick.is_some(),
         (ChannelClass::Append, RecordKind::Mark) => restored.tick.is_none(),
         (ChannelClass::Replace | ChannelClass::Book, RecordKind::State | RecordKind::Image) => {

@@ -9,6 +9,7 @@ use serde_json::Value;
 use std::collections::BTreeMap;
 
 mod binary;
+mod classes;
 mod compression;
 
 /// The smallest tape that there may be.

@@ -105,7 +105,7 @@ fn of_each_publisher_the_newest_keys_are_remembered_and_one_forgets_nothing_for_
         assert_eq!(server.publish_once("desk", "0", "room:1"), (1, false));
         for n in 0..=KEYS_PER_PUBLISHER_MAX {
             assert!(!server.publish_once("", &n.to_string(), "room:1").1);
-            if n % 500 == 0 {
+            if n % 20 == 0 {
                 server.commit().await;
             }
         }

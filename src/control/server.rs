@@ -230,6 +230,7 @@ impl Server {
                     wait_for: config.wait_for,
                     stop: stopped,
                     progress: progress_sender,
+                    published: 0,
                 };
                 Ok(feed.run().await)
             })?;

@@ -3,9 +3,13 @@
 pub mod book;
 pub mod channel;
 pub mod decimal;
+pub mod derivation;
 pub mod tick;
+pub mod window;
 
 pub use book::{Book, BookError, BookSide};
 pub use channel::{ChannelClass, ChannelName, ChannelNameError, Pattern};
 pub use decimal::{Decimal, DecimalError};
+pub use derivation::{Derivation, DerivationError, Reading};
 pub use tick::{BookUpdate, BookUpdateKind, Level, Quote, Side, Tick, Trade};
+pub use window::{Changes, Touched};

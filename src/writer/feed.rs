@@ -33,6 +33,8 @@ pub struct Feed<B, S> {
     pub stop: watch::Receiver<bool>,
     /// Told how far the source has come, where it has an end.
     pub progress: watch::Sender<Option<Progress>>,
+    /// How many messages were published, refused ones included.
+    pub published: u64,
 }
 
 /// How a feed has ended.
@@ -66,32 +68,40 @@ impl<B: FnMut(usize), S: Fn() -> u64> Feed<B, S> {
             return FeedEnd::Stopped;
         }
         let begun = clock.now();
-        let mut published = 0_u64;
         loop {
             let now = clock.now();
             match self.source.next(now) {
                 Next::Event(event) => {
-                    match self.sequencer.publish(&event, now) {
-                        Ok(()) => self.note(),
-                        Err(error) => self.source.refuse(now, &error),
+                    if let Err(error) = self.sequencer.publish(&event, now) {
+                        self.source.refuse(now, &error);
                     }
-                    self.settle(now).await;
-                    published += 1;
-                    if self.is_due(published) {
-                        self.rest_not(now).await;
-                    }
+                    self.go_on(now).await;
+                    self.derive(now).await;
                 }
                 Next::Wait => {
+                    self.derive(now).await;
                     self.show(now).await;
                     let elapsed_ns = now.mono_ns - begun.mono_ns;
+                    let due = self.sequencer.due_ns().map(|due_ns| {
+                        let wait_ns = due_ns.saturating_sub(now.mono_ns);
+                        tokio::time::sleep(Duration::from_nanos(wait_ns))
+                    });
                     tokio::select! {
                         waited = self.source.wait(now) => if let Err(error) = waited {
                             return FeedEnd::Broken(self.source.summary(elapsed_ns).to_string(), error);
                         },
+                        () = async {
+                            match due {
+                                Some(due) => due.await,
+                                None => std::future::pending().await,
+                            }
+                        } => {}
                         _ = self.stop.wait_for(|stop| *stop) => return FeedEnd::Stopped,
                     }
                 }
                 Next::End => {
+                    self.sequencer.hurry();
+                    self.derive(now).await;
                     self.show(now).await;
                     return FeedEnd::Over(self.source.summary(now.mono_ns - begun.mono_ns).to_string());
                 }
@@ -114,18 +124,32 @@ impl<B: FnMut(usize), S: Fn() -> u64> Feed<B, S> {
         true
     }
 
-    /// The journal takes what was just accepted.
-    fn note(&mut self) {
+    /// Goes on behind a message that was accepted, if it was: the journal takes it, it goes on the tape, and where so much
+    /// was published that it is to be shown, that is done, however much more there is.
+    async fn go_on(&mut self, now: Now) {
         if let (Some(journal), Some(message)) = (&mut self.journal, self.sequencer.accepted()) {
             journal.note(&message);
         }
+        self.settle(now).await;
+        self.published += 1;
+        let is_due = match &self.journal {
+            Some(journal) => journal.is_due(),
+            None => self.published.is_multiple_of(limits::EVENTS_PER_BELL),
+        };
+        if is_due {
+            self.rest_not(now).await;
+        }
     }
 
-    /// Whether so much was published that it is to be shown, however much more there is.
-    fn is_due(&self, published: u64) -> bool {
-        match &self.journal {
-            Some(journal) => journal.is_due(),
-            None => published.is_multiple_of(limits::EVENTS_PER_BELL),
+    /// Publishes what follows from what was published, as far as it is due.
+    async fn derive(&mut self, now: Now) {
+        while let Some(derived) = self.sequencer.derive(now) {
+            if let Err(late) = derived {
+                let name = self.sequencer.name(late.channel);
+                tracing::warn!("{name}: {}; it is late, and is tried again", late.why);
+                continue;
+            }
+            self.go_on(now).await;
         }
     }
 

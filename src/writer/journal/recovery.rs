@@ -346,8 +346,13 @@ fn apply(directory: &Directory, checked: &Checked, sequencer: &mut Sequencer) ->
         let (line, counts) = match scanned {
             Scanned::Record(Record::Message(line)) => (line, true),
             Scanned::Record(Record::State(line)) => (line, false),
-            Scanned::Record(Record::Channel { number, name, .. }) => {
-                roll.call(number, name);
+            Scanned::Record(Record::Channel {
+                number,
+                class,
+                is_derived,
+                name,
+            }) => {
+                roll.call(number, is_derived.then_some(class), name);
                 return Ok(());
             }
             Scanned::Header(_)

@@ -10,6 +10,7 @@ use std::collections::BTreeMap;
 
 mod binary;
 mod compression;
+mod derived;
 
 /// The smallest tape that there may be.
 fn smallest() -> (Sequencer, Reader) {

@@ -71,7 +71,7 @@ fn a_second_server_does_not_share_the_port_of_the_first() {
 fn a_mistyped_source_or_speed_is_told_what_it_may_be() {
     mistyped(
         &run("serve --source kafka:x"),
-        "a source is sim, sim:SEED, capture:PATH, journal:DIR or stdin",
+        "a source is sim, sim:SEED, capture:PATH, journal:DIR, stdin or none",
     );
     mistyped(
         &run("serve --source sim:seven"),
@@ -87,6 +87,76 @@ fn a_mistyped_source_or_speed_is_told_what_it_may_be() {
         "neither \"max\" nor a number",
     );
     mistyped(&run("serve --source sim --listen nowhere"), "'nowhere'");
+}
+
+/// A configuration file that goes away with its test.
+struct ConfigFile(std::path::PathBuf);
+
+impl ConfigFile {
+    fn new(name: &str, text: &str) -> Self {
+        let path = std::env::temp_dir().join(format!("tickwire-{name}-{}.toml", std::process::id()));
+        std::fs::write(&path, text).expect("a temporary file");
+        Self(path)
+    }
+}
+
+impl Drop for ConfigFile {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_file(&self.0);
+    }
+}
+
+#[test]
+fn a_configuration_says_what_the_command_line_does_not() {
+    let text = "source = \"sim\"\nconnections = 8\nheartbeat_seconds = 4000\n";
+    let file = ConfigFile::new("says", text);
+    let path = file.0.display();
+    refused(
+        &run(&format!("serve --config {path} --check")),
+        &["--heartbeat-seconds 4000 is out of range"],
+    );
+    let (said, ended) = printed(&format!("serve --config {path} --heartbeat-seconds 5 --check"));
+    assert!(ended.status.success() && said.contains("in order"), "{ended:?}");
+    let (said, ended) = printed(&format!("plan --config {path} --heartbeat-seconds 5 --json"));
+    assert!(
+        ended.status.success() && said.contains("\"connections\": 8"),
+        "{said}"
+    );
+    let (said, ended) = printed(&format!(
+        "plan --config {path} --heartbeat-seconds 5 --connections 9 --json"
+    ));
+    assert!(
+        ended.status.success() && said.contains("\"connections\": 9"),
+        "{said}"
+    );
+}
+
+#[test]
+fn what_is_wrong_in_a_configuration_is_told_with_file_line_and_key() {
+    let file = ConfigFile::new(
+        "wrong",
+        "source = \"sim\"\n\n[[channel]]\npattern = \"book:*\"\nclass = \"append\"\n",
+    );
+    let path = file.0.display();
+    let place = format!("{path}:5: class: ");
+    for command in ["serve", "serve --check", "replay /nowhere", "plan", "doctor"] {
+        let (name, rest) = command.split_once(' ').unwrap_or((command, ""));
+        let ended = run(&format!("{name} {rest} --config {path}"));
+        refused(&ended, &[&place, "hold books, which are of class book"]);
+    }
+    refused(
+        &run("serve --config /no/such/file"),
+        &["/no/such/file", "--config FILE"],
+    );
+}
+
+#[test]
+fn what_a_server_lacks_is_told_with_where_to_say_it() {
+    refused(&run("serve"), &["--source SOURCE", "in the configuration"]);
+    refused(
+        &run("serve --source sim --journal-sync each"),
+        &["--journal-sync", "--journal DIR"],
+    );
 }
 
 #[test]

@@ -2,11 +2,14 @@
 
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
+use std::sync::Arc;
 use std::thread;
 
 use super::tuning::within;
 use super::{Bytes, Plan, StartError, Tuning};
+use crate::dialect::Publishers;
 use crate::limits;
+use crate::market::ChannelRules;
 use crate::ring::descriptors::{DescriptorShortage, Registered, TableShortage, raise_descriptor_limit};
 use crate::ring::{Descriptors, ListenerOptions, UringOptions};
 use crate::shard::{Size, Slack};
@@ -43,8 +46,12 @@ pub struct Config {
     pub speed: Speed,
     /// Where what is published is journaled, and how; `None` for no journal.
     pub journal: Option<JournalSpec>,
+    /// Which clients may publish what.
+    pub publishers: Arc<Publishers>,
     /// How many clients must have subscribed before the source begins.
     pub wait_for: u64,
+    /// What is said of channels.
+    pub rules: ChannelRules,
     /// How far behind a client may be before it skips what is out of date.
     pub slack: Slack,
     /// The length from which messages are compressed for clients that ask for it; `None` for no compression.
@@ -128,7 +135,9 @@ impl Config {
             source,
             speed: Speed::REAL_TIME,
             journal: None,
+            publishers: Arc::default(),
             wait_for: 0,
+            rules: ChannelRules::default(),
             slack: Slack::default(),
             compression: None,
             binary: true,

@@ -2,7 +2,8 @@
 //!
 //! Never on the path of a tick.
 //!
-//! - [`config`]: what the command line said, resolved against this machine;
+//! - [`config`]: what was asked for, resolved against this machine;
+//! - [`config_file`]: the file that may say it;
 //! - [`tuning`]: the knobs of sockets and pings;
 //! - [`plan`]: what the server's memory may come to, line by line;
 //! - [`machine`]: what this machine says of itself;
@@ -14,6 +15,7 @@
 
 pub mod bytes;
 pub mod config;
+pub mod config_file;
 pub mod doctor;
 pub mod machine;
 pub mod plan;
@@ -24,6 +26,7 @@ pub mod tuning;
 
 pub use bytes::Bytes;
 pub use config::{Config, EchoConfig, Purpose, Resolved};
+pub use config_file::{ConfigFile, ConfigFileError};
 pub use machine::Machine;
 pub use plan::{MemoryShortage, Plan};
 pub use server::Server;

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::io;
 
-use super::MemoryShortage;
+use super::{ConfigFileError, MemoryShortage};
 use crate::limits;
 use crate::ring::descriptors::{DescriptorShortage, TableShortage};
 use crate::ring::{Errno, ListenError, Unavailable};
@@ -14,6 +14,15 @@ use crate::writer::source::SourceError;
 /// Why the server did not start, or did not go on.
 #[derive(Debug)]
 pub enum StartError {
+    /// Something in the configuration file is wrong.
+    ConfigFile(ConfigFileError),
+    /// Nothing says where ticks come from.
+    NoSource,
+    /// How something is journaled is said, and not where.
+    NoJournal {
+        /// What says how.
+        option: &'static str,
+    },
     /// The kernel gives no ring.
     Ring(Unavailable),
     /// The address cannot be listened on.
@@ -76,6 +85,14 @@ pub enum StartError {
 impl fmt::Display for StartError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::ConfigFile(error) => error.fmt(f),
+            Self::NoSource => f.write_str(
+                "nothing says where ticks come from; say it: --source SOURCE, or source = \"SOURCE\" in the configuration",
+            ),
+            Self::NoJournal { option } => write!(
+                f,
+                "{option} says how to journal, and nothing says where; say it: --journal DIR, or leave {option} out"
+            ),
             Self::Ring(error) => error.fmt(f),
             Self::Listen(error) => error.fmt(f),
             Self::Descriptors(error) => error.fmt(f),
@@ -120,6 +137,7 @@ impl fmt::Display for StartError {
 impl std::error::Error for StartError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
+            Self::ConfigFile(error) => Some(error),
             Self::Ring(error) => Some(error),
             Self::Listen(error) => Some(error),
             Self::Descriptors(error) => Some(error),
@@ -129,7 +147,9 @@ impl std::error::Error for StartError {
             Self::Journal(error) => Some(error),
             Self::Runtime(error) | Self::Thread(error) => Some(error),
             Self::Memory(error) => Some(error),
-            Self::TapeTooSmall { .. }
+            Self::NoSource
+            | Self::NoJournal { .. }
+            | Self::TapeTooSmall { .. }
             | Self::OutOfRange { .. }
             | Self::MessageBytes { .. }
             | Self::Shard { .. }

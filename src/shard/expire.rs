@@ -71,8 +71,13 @@ impl<R: Ring> Shard<R> {
         let Some(connection) = self.connections.slots.get_mut(key) else {
             return false;
         };
-        if matches!(connection.pause, Pause::Live | Pause::Joined) && !connection.is_blocked() {
-            // It is we who do not listen, until it has everything; what it takes of that is its sign of life.
+        let waits = matches!(
+            connection.pause,
+            Pause::Live | Pause::Joined | Pause::Answers | Pause::Room
+        );
+        if waits && !connection.is_blocked() {
+            // It is we who do not listen, until it has everything or the writer has answered; what it takes of that is its
+            // sign of life.
             connection.unanswered = 0;
         }
         let is_late = match connection.stage {
@@ -95,6 +100,10 @@ impl<R: Ring> Shard<R> {
             return;
         };
         match connection.stage {
+            // It has said all, and waits for what it names.
+            Stage::Handshake { .. } if connection.pause != Pause::None => {
+                self.allow_ms(key, limits::HANDSHAKE_MS, now);
+            }
             Stage::Handshake { .. } => self.refuse_late(key, now),
             Stage::Open if connection.is_silent() => {
                 let reason = format!("no sign of life since {} pings", limits::PINGS_UNANSWERED_MAX);

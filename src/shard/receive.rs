@@ -80,12 +80,26 @@ impl<R: Ring> Shard<R> {
                 connection.pause = Pause::Replies;
                 continue;
             }
-            let paused = std::mem::take(&mut connection.pause);
+            if connection.pause == Pause::News && !self.looked {
+                self.hear_soon(key);
+                continue;
+            }
+            let paused = connection.pause;
+            // Whoever has waited for news says so itself when it is heard.
+            if paused != Pause::News {
+                connection.pause = Pause::None;
+            }
             if !matches!(connection.inbox, Inbox::Empty) {
                 match paused {
                     Pause::None if connection.inbox.is_small() => self.receive_behind(key, now),
                     Pause::None => self.receive_into_block(key, now),
-                    Pause::Replies | Pause::Turn | Pause::Live | Pause::Joined => {
+                    Pause::Replies
+                    | Pause::Turn
+                    | Pause::News
+                    | Pause::Live
+                    | Pause::Joined
+                    | Pause::Answers
+                    | Pause::Room => {
                         self.hear_block(key, 0, now);
                     }
                 }
@@ -132,13 +146,17 @@ impl<R: Ring> Shard<R> {
                         tape: &self.tape,
                         hub: &mut self.hub,
                         outboxes: &mut self.connections.outboxes,
+                        errands: &mut self.errands,
+                        openings: &mut self.openings,
                         site: &mut self.site,
                         now,
                     };
                     let (held, verdict) = desk.hear(key, connection, bytes);
                     let kept = self.lend(key, now, |inboxes, connection, lanes| {
                         let (inbox, left) = (&mut connection.inbox, &lanes[index * lane..][..held]);
-                        if matches!(connection.stage, Stage::Handshake { .. }) {
+                        let is_head = matches!(connection.stage, Stage::Handshake { .. });
+                        // One that waits may have a request behind it.
+                        if is_head && held <= limits::HEAD_BYTES_MAX {
                             inboxes.keep_head(inbox, left)
                         } else {
                             inboxes.keep(inbox, left)
@@ -173,6 +191,8 @@ impl<R: Ring> Shard<R> {
                     tape: &self.tape,
                     hub: &mut self.hub,
                     outboxes: &mut self.connections.outboxes,
+                    errands: &mut self.errands,
+                    openings: &mut self.openings,
                     site: &mut self.site,
                     now,
                 };
@@ -234,6 +254,8 @@ impl<R: Ring> Shard<R> {
                     tape: &self.tape,
                     hub: &mut self.hub,
                     outboxes: &mut self.connections.outboxes,
+                    errands: &mut self.errands,
+                    openings: &mut self.openings,
                     site: &mut self.site,
                     now,
                 };

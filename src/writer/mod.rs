@@ -11,23 +11,28 @@
 //! - `press`, `compression`: the frames of each message, one for each track;
 //! - [`journal`]: what was published, on disk before anyone sees it;
 //! - [`feed`]: drains the one into the other;
+//! - [`counter`], [`publish`]: what clients ask the writer for, and the messages that they publish;
 //! - [`runtime`], [`clock`]: what the thread stands on.
 
 mod channel;
 pub mod clock;
 mod compression;
+pub mod counter;
 mod derived;
 pub mod feed;
 pub mod formats;
 mod images;
 pub mod journal;
 mod press;
+pub mod publish;
 pub mod runtime;
 pub mod sequencer;
 pub mod source;
 
 pub use clock::Clock;
+pub use counter::Counter;
 pub use feed::{Feed, FeedEnd};
 pub use formats::Formats;
 pub use journal::{Journal, JournalError, JournalSpec};
+pub use publish::Publishing;
 pub use sequencer::{PublishError, Sequencer, Unsettled};

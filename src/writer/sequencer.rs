@@ -23,7 +23,7 @@ use crate::base::Now;
 use crate::dialect::Stamp;
 use crate::limits;
 use crate::market::{
-    Book, BookUpdate, BookUpdateKind, Changes, ChannelClass, ChannelName, Level, Tick, Touched,
+    Book, BookUpdate, BookUpdateKind, Changes, ChannelClass, ChannelName, ChannelRules, Level, Tick, Touched,
 };
 use crate::tape::{ChannelId, Class, Entry, Full, Position, Record, RecordKind, Track, Writer};
 
@@ -37,6 +37,8 @@ pub struct Sequencer {
     ids: HashMap<Box<str>, ChannelId>,
     kinds: HashSet<Box<str>>,
     channels: Vec<Channel>,
+    /// What decides of which class a channel is when it is opened.
+    rules: ChannelRules,
     /// What is accepted and not yet on the tape, oldest first.
     staged: Vec<Staged>,
     /// What holds the frames of that.
@@ -50,6 +52,7 @@ pub struct Sequencer {
     /// What the event that was accepted last may have changed of its book, where somebody is to be told.
     touched: Touched,
     changes: Changes,
+    keys: Keys,
     pt_ns: u64,
 }
 
@@ -116,6 +119,7 @@ impl Sequencer {
             ids: HashMap::new(),
             kinds: HashSet::new(),
             channels: Vec::new(),
+            rules: ChannelRules::default(),
             staged: Vec::new(),
             press: Press::new(formats),
             levels: Vec::new(),
@@ -124,8 +128,15 @@ impl Sequencer {
             schedule: Schedule::default(),
             touched: Touched::default(),
             changes: Changes::default(),
+            keys: Keys::default(),
             pt_ns: 0,
         }
+    }
+
+    /// The same for channels of which this is said.
+    #[must_use]
+    pub fn ruled_by(self, rules: ChannelRules) -> Self {
+        Self { rules, ..self }
     }
 
     /// Accepts an event: the channel's next number is its own.
@@ -137,6 +148,7 @@ impl Sequencer {
     /// When something is staged: [`settle`](Self::settle) comes between two events.
     pub fn publish(&mut self, event: &Event<'_>, now: Now) -> Result<(), PublishError> {
         assert!(self.staged.is_empty(), "an event is settled before the next one");
+        self.keys.forget_newest();
         let name = ChannelName::parse(event.channel).map_err(PublishError::Name)?;
         refusal::check(name, &event.tick)?;
         let known = self.ids.get(name.as_str()).copied();
@@ -168,6 +180,30 @@ impl Sequencer {
     fn unstage(&mut self) {
         self.staged.clear();
         self.press.clear();
+    }
+
+    /// Has a channel of this name, with its first message still to come.
+    ///
+    /// # Errors
+    /// When it is no name, or there are as many channels as there may be.
+    ///
+    /// # Panics
+    /// When something is staged.
+    pub fn open_channel(&mut self, name: &str) -> Result<(), PublishError> {
+        assert!(self.staged.is_empty(), "an event is settled before the next one");
+        let name = ChannelName::parse(name).map_err(PublishError::Name)?;
+        if self.ids.contains_key(name.as_str()) {
+            return Ok(());
+        }
+        if self.is_derived(name) {
+            return Err(PublishError::Derived);
+        }
+        self.open(name)?;
+        let declared = self.declare(name);
+        if declared.is_err() {
+            self.abandon_opened();
+        }
+        declared
     }
 
     /// Brings what is staged onto the tape, and clears the room ahead of its head.
@@ -234,8 +270,7 @@ impl Sequencer {
         }
         let number =
             u32::try_from(self.channels.len()).map_err(|_| PublishError::Channels { channels_max })?;
-        let class = ChannelClass::default_for_kind(name.kind());
-        self.channels.push(Channel::new(name, class));
+        self.channels.push(Channel::new(name, self.rules.class(name)));
         Ok(ChannelId::new(number))
     }
 
@@ -523,7 +558,10 @@ const _: () = assert!(limits::TAPE_RECORDS_MIN / MARGIN_DIVISOR >= RECORDS_AHEAD
 const _: () = assert!(MARGIN_DIVISOR > 2 && IMAGES_DIVISOR > 2);
 
 mod journaled;
+mod keys;
 #[cfg(test)]
 mod tests;
 
 pub use journaled::{Journaled, Restored};
+use keys::Keys;
+pub use keys::{KEY_BYTES, Kept, Keyed, Published, Remembered, RestoredKeys};

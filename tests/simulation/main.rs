@@ -19,13 +19,15 @@ mod echo;
 mod fairness;
 mod frames;
 mod oracle;
+mod publishers;
 mod world;
 
 use echo::Echo;
+use publishers::Hall;
 use std::sync::atomic::Ordering;
 use tickwire::base::Prng;
 use tickwire::ring::Faults;
-use world::{CONFLATED, LAPSED, World};
+use world::{CONFLATED, DERIVED, LAPSED, World};
 
 fn seeds() -> Vec<u64> {
     if let Ok(seed) = std::env::var("TICKWIRE_SEED") {
@@ -90,6 +92,11 @@ fn short_reads_and_sends_and_late_completions_lose_nothing() {
         "short_reads_and_sends_and_late_completions_lose_nothing",
     );
     let [conflated, lapsed] = [&CONFLATED, &LAPSED].map(|count| count.load(Ordering::Relaxed));
+    let derived = DERIVED.load(Ordering::Relaxed);
+    assert!(
+        seeds().len() < 60 || derived > 1000,
+        "channels are derived: {derived}"
+    );
     eprintln!("clients skipped ahead {conflated} times and gave something up {lapsed} times");
     assert!(
         seeds().len() < 60 || conflated > 100 && lapsed > 100,
@@ -113,6 +120,18 @@ fn an_echo_loses_nothing_whatever_is_short_or_late() {
 #[test]
 fn an_echo_outlives_resets_at_any_moment() {
     echo_all(Faults::all(), "an_echo_outlives_resets_at_any_moment");
+}
+
+#[test]
+fn who_publishes_is_acknowledged_in_order_and_every_message_is_published_once() {
+    let what = "who_publishes_is_acknowledged_in_order_and_every_message_is_published_once";
+    for (seed, faults) in seeds()
+        .into_iter()
+        .zip([Faults::default(), Faults::lossless()].into_iter().cycle())
+    {
+        let _named = NameOnPanic { seed, what };
+        Hall::new(seed, faults).run();
+    }
 }
 
 #[test]

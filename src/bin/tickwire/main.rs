@@ -6,8 +6,11 @@ mod demo;
 mod doctor;
 mod echo;
 mod plan;
+mod publish;
 mod serve;
+mod signals;
 mod sub;
+mod text;
 
 use std::fmt::Display;
 use std::io::Write as _;
@@ -24,13 +27,15 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 fn main() -> ExitCode {
     match Args::parse().command {
         Command::Demo(demo) => exit("tickwire", demo::run(&demo)),
-        Command::Serve(serve) => exit("tickwire", serve::run(serve.config())),
-        Command::Replay(replay) => exit("tickwire", serve::run(replay.config())),
+        Command::Serve(args) if args.check => exit("tickwire", serve::check(&args)),
+        Command::Serve(args) => exit("tickwire", args.config().and_then(serve::run)),
+        Command::Replay(args) => exit("tickwire", args.config().and_then(serve::run)),
         Command::Echo(echo) => exit("tickwire", echo::run(&echo)),
         Command::Bench(args) => exit("tickwire bench", bench::run(&args)),
         Command::Plan(args) => exit("tickwire", plan::run(&args)),
         Command::Doctor(args) => exit("tickwire", doctor::run(&args)),
         Command::Sub(args) => exit("tickwire sub", sub::run(&args)),
+        Command::Pub(args) => exit("tickwire pub", publish::run(&args)),
     }
 }
 

@@ -11,11 +11,21 @@ use tickwire::writer::FeedEnd;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tracing_subscriber::EnvFilter;
 
+use crate::args::Serve;
+use crate::print;
+
 /// Serves ticks as was asked for.
 pub(crate) fn run(config: Config) -> Result<(), StartError> {
     serve(&config.resolve()?, |address| {
         eprintln!("serving on ws://{address}/v1/ws");
     })
+}
+
+/// Says whether what was asked for is in order, as far as that can be said of a server on any machine.
+pub(crate) fn check(args: &Serve) -> Result<(), StartError> {
+    args.config()?.draft()?;
+    print("the configuration is in order\n");
+    Ok(())
 }
 
 /// Starts a server, says where it is, and runs it until a signal or a failure ends it.
@@ -101,7 +111,6 @@ fn tell(end: FeedEnd) {
         FeedEnd::Broken(summary, error) => {
             eprintln!("source broke: {error}; until then {summary}; serving on");
         }
-        FeedEnd::Stopped => {}
     }
 }
 

@@ -11,10 +11,12 @@ use std::fmt;
 use super::config::most;
 use super::{Bytes, Machine, Purpose, Resolved, StartError};
 use crate::base::cost::{self, Cost, Part};
+use crate::dialect::errand;
 use crate::limits;
 use crate::shard;
 use crate::tape::TRACK;
 use crate::writer::journal;
+use crate::writer::sequencer::KEY_BYTES;
 
 /// What a server's memory may come to.
 #[derive(Clone, Debug)]
@@ -59,6 +61,15 @@ impl Plan {
                 "journal's batch",
                 1,
                 journal::memory_bytes(),
+            ));
+        }
+        if let Purpose::Feed(config) = &resolved.purpose {
+            costs.extend(errand::costs(resolved.shards));
+            costs.push(Cost::new(
+                Part::Pools,
+                "keys of messages",
+                config.publishers.count() * limits::KEYS_PER_PUBLISHER_MAX,
+                KEY_BYTES,
             ));
         }
         costs.push(Cost::new(

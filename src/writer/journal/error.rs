@@ -5,6 +5,7 @@ use std::io;
 use std::path::PathBuf;
 
 use super::format::Flaw;
+use crate::market::ChannelClass;
 
 /// Why a journal cannot be opened or read.
 #[derive(Debug)]
@@ -63,6 +64,17 @@ pub enum JournalError {
         /// Why.
         why: String,
     },
+    /// A channel is of another class than when it was journaled.
+    Class {
+        /// The directory.
+        path: PathBuf,
+        /// The channel.
+        channel: String,
+        /// Of which class it was.
+        journaled: ChannelClass,
+        /// Of which class it is configured to be.
+        configured: ChannelClass,
+    },
     /// A server would journal what it reads from its journal.
     Circle {
         /// The directory.
@@ -117,6 +129,20 @@ impl fmt::Display for JournalError {
                  when the journal was written (--tape-bytes, --tape-records)",
                 path.display()
             ),
+            Self::Class {
+                path,
+                channel,
+                journaled,
+                configured,
+            } => {
+                let (journaled, configured) = (journaled.as_str(), configured.as_str());
+                write!(
+                    f,
+                    "{channel} is of class {journaled} in the journal {} and of class {configured} in the configuration; \
+                     configure class = \"{journaled}\" for it, or begin another journal: --journal DIR",
+                    path.display()
+                )
+            }
             Self::Circle { path } => write!(
                 f,
                 "{} cannot be both the source and the journal; journal to another directory: --journal DIR",
@@ -137,6 +163,7 @@ impl std::error::Error for JournalError {
             | Self::Gone { .. }
             | Self::Incomplete { .. }
             | Self::Restore { .. }
+            | Self::Class { .. }
             | Self::Circle { .. } => None,
         }
     }

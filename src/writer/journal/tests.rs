@@ -1,5 +1,6 @@
 //! Journals that are written, killed, torn and damaged, and what comes back of them.
 
+mod classes;
 mod damage;
 mod derived;
 mod replay;
@@ -84,7 +85,11 @@ pub(super) struct Server {
 impl Server {
     /// Starts on what is in the journal.
     pub(super) async fn start(spec: &JournalSpec) -> Result<Self, JournalError> {
-        let mut sequencer = sequencer();
+        Self::on(spec, sequencer()).await
+    }
+
+    /// The same with a new sequencer of its own.
+    pub(super) async fn on(spec: &JournalSpec, mut sequencer: Sequencer) -> Result<Self, JournalError> {
         let (opened, lock) = open(spec, &mut sequencer, at(0).wall_ns)?;
         sequencer.invariants();
         let (epoch, recovered) = (opened.epoch, opened.recovered);
@@ -113,14 +118,17 @@ impl Server {
             tick,
         };
         self.sequencer.publish(&event, at(self.ms)).unwrap();
-        self.journal.note(&self.sequencer.accepted().unwrap());
+        self.journal.note(
+            &self.sequencer.accepted().unwrap(),
+            self.sequencer.accepted_key().as_ref(),
+        );
         self.sequencer.settle().unwrap();
     }
 
     /// Asks for a derived channel; what it begins with is published as the feed does.
     pub(super) fn open(&mut self, name: &str) {
         self.sequencer.open_derived(name, 0, at(self.ms)).unwrap();
-        self.journal.note(&self.sequencer.accepted().unwrap());
+        self.journal.note(&self.sequencer.accepted().unwrap(), None);
         self.sequencer.settle().unwrap();
     }
 
@@ -129,7 +137,7 @@ impl Server {
         self.ms += 5;
         while let Some(derived) = self.sequencer.derive(at(self.ms)) {
             derived.unwrap();
-            self.journal.note(&self.sequencer.accepted().unwrap());
+            self.journal.note(&self.sequencer.accepted().unwrap(), None);
             self.sequencer.settle().unwrap();
         }
         self.sequencer.invariants();

@@ -67,6 +67,7 @@ impl Sequencer {
         }
         let (base, derivation) = self.derivation(name)?;
         self.check_room(base)?;
+        self.keys.forget_newest();
         self.pt_ns = self.pt_ns.max(now.wall_ns);
         let id = match known {
             Some(id) => id,
@@ -126,6 +127,7 @@ impl Sequencer {
                 unreachable!("who is not derived, or dormant, has nothing to say");
             };
             follower.begin();
+            self.keys.forget_newest();
             self.pt_ns = self.pt_ns.max(now.wall_ns);
             let told = self.stage_news(id, at_once);
             let Origin::Derived(follower) = &mut self.channels[id.index()].origin else {
@@ -148,6 +150,15 @@ impl Sequencer {
             }
         }
         None
+    }
+
+    /// The number of the channel's newest message.
+    ///
+    /// # Panics
+    /// When there is no such channel.
+    #[must_use]
+    pub fn seq(&self, id: ChannelId) -> u64 {
+        self.channels[id.index()].seq
     }
 
     /// When the next derived channel is due that is not at once, on the clock of what was published.
@@ -224,7 +235,8 @@ impl Sequencer {
                 continue;
             };
             let channel = &self.channels[base.index()];
-            if !channel.is_published() {
+            // Of a channel without a message nothing follows.
+            if !channel.is_published() || channel.seq == 0 {
                 continue;
             }
             match reading.derivation(channel.class) {
@@ -242,8 +254,12 @@ impl Sequencer {
                 Err(DeriveError::BaseFull)
             }
             // The last part is for those that grow.
-            _ if self.images[DERIVED].is_nearly_full() => Err(DeriveError::StatesFull),
-            _ => Ok(()),
+            Origin::Published(_) | Origin::Derived(_) | Origin::Dormant
+                if self.images[DERIVED].is_nearly_full() =>
+            {
+                Err(DeriveError::StatesFull)
+            }
+            Origin::Published(_) | Origin::Derived(_) | Origin::Dormant => Ok(()),
         }
     }
 

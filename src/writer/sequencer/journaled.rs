@@ -76,6 +76,12 @@ impl Sequencer {
         self.channels.len()
     }
 
+    /// Of which class a channel of this name is, or would be; `None` where there can be none.
+    #[must_use]
+    pub fn class(&self, name: &str) -> Option<ChannelClass> {
+        ChannelName::parse(name).ok().map(|name| self.rules.class(name))
+    }
+
     /// The name of a channel.
     ///
     /// # Panics
@@ -165,7 +171,8 @@ impl Sequencer {
             None => restored.derived,
             Some(channel) => (!channel.is_published()).then_some(channel.class),
         };
-        check_restored(name, restored, derived)?;
+        let class = derived.unwrap_or_else(|| self.rules.class(name));
+        check_restored(name, class, restored, derived.is_some())?;
         let seq = known.map_or(0, |id| self.channels[id.index()].seq);
         let stands_alone = restored.kind.is_image() || restored.kind == RecordKind::Mark;
         if restored.seq <= seq || !stands_alone && restored.seq != seq + 1 {
@@ -236,8 +243,9 @@ impl Sequencer {
 /// A record is of a kind that its channel's class has, or what the sequencer keeps would not be what is on the tape.
 fn check_restored(
     name: ChannelName<'_>,
+    class: ChannelClass,
     restored: &Restored<'_>,
-    derived: Option<ChannelClass>,
+    is_derived: bool,
 ) -> Result<(), PublishError> {
     if let Some(tick) = &restored.tick {
         refusal::check(name, tick)?;
@@ -246,10 +254,9 @@ fn check_restored(
         Some(Tick::Book(update)) => update.kind == BookUpdateKind::Delta,
         Some(_) | None => false,
     };
-    let class = derived.unwrap_or_else(|| ChannelClass::default_for_kind(name.kind()));
     let fits = match (class, restored.kind) {
         // Of what follows from something else the number is enough.
-        (ChannelClass::Replace | ChannelClass::Book, RecordKind::Mark) if derived.is_some() => {
+        (ChannelClass::Replace | ChannelClass::Book, RecordKind::Mark) if is_derived => {
             restored.tick.is_none()
         }
         (ChannelClass::Append, RecordKind::Live) => restored.tick.is_some(),

@@ -9,6 +9,7 @@ use serde_json::Value;
 use std::collections::BTreeMap;
 
 mod binary;
+mod classes;
 mod compression;
 mod derived;
 
@@ -112,8 +113,7 @@ fn on_tape(sequencer: &Sequencer) -> BTreeMap<String, Vec<(RecordKind, u64)>> {
 }
 
 fn payload(frame: &[u8]) -> Value {
-    let start = frame.iter().position(|&byte| byte == b'{').unwrap();
-    serde_json::from_slice(&frame[start..]).unwrap()
+    serde_json::from_slice(journaled::text_of(frame)).unwrap()
 }
 
 #[test]

@@ -1,0 +1,338 @@
+//! A server's configuration file, TOML: what its command line may say, and what is said of channels by pattern.
+//!
+//! Never fills in a default, and looks at nothing but the file: what it does not say, the command line or the default says.
+//!
+//! Invariant: whatever is wrong with a file is told in one line, with the file, the line and the key where there is one, and
+//! what may stand there instead.
+
+use std::fmt;
+use std::fs::File;
+use std::io::{self, Read as _};
+use std::marker::PhantomData;
+use std::net::SocketAddr;
+use std::num::NonZeroUsize;
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+
+use serde::Deserialize;
+use serde::de::{Deserializer, Visitor};
+use toml::Spanned;
+
+use super::Bytes;
+use crate::limits::CONFIG_FILE_BYTES_MAX;
+use crate::market::{ChannelClass, ChannelRule, ChannelRules, Pattern};
+use crate::ring::Descriptors;
+use crate::writer::journal::{Age, SyncPolicy};
+use crate::writer::source::{SourceSpec, Speed};
+
+/// What a configuration file says. Its keys are the options of `serve`, with `_` for `-`.
+///
+/// ```
+/// use std::path::Path;
+/// use tickwire::control::ConfigFile;
+/// use tickwire::market::{ChannelClass, ChannelName};
+///
+/// let text = r#"
+///     listen = "127.0.0.1:9001"
+///     shards = 2
+///
+///     [[channel]]
+///     pattern = "status:*"
+///     class = "replace"
+/// "#;
+/// let file = ConfigFile::parse(text, Path::new("tickwire.toml"))?;
+/// let status = ChannelName::parse("status:venue")?;
+/// assert_eq!(file.shards.map(|shards| shards.get()), Some(2));
+/// assert_eq!(file.rules()?.class(status), ChannelClass::Replace);
+///
+/// let error = ConfigFile::parse("\nshards = 0", Path::new("tickwire.toml")).unwrap_err();
+/// assert!(error.to_string().starts_with("tickwire.toml:2: shards: "));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct ConfigFile {
+    /// Where ticks come from.
+    #[serde(deserialize_with = "written")]
+    pub source: Option<SourceSpec>,
+    /// How fast a capture or a journal is replayed.
+    #[serde(deserialize_with = "written")]
+    pub speed: Option<Speed>,
+    /// How many clients must have subscribed before the source begins.
+    pub wait: Option<u64>,
+    /// Where to listen.
+    #[serde(deserialize_with = "written")]
+    pub listen: Option<SocketAddr>,
+    /// How many shards.
+    pub shards: Option<NonZeroUsize>,
+    /// How many connections all shards together serve.
+    pub connections: Option<NonZeroUsize>,
+    /// Whose descriptors their sockets are.
+    pub descriptors: Option<DescriptorsKey>,
+    /// How much memory the plan may come to.
+    #[serde(deserialize_with = "written")]
+    pub memory: Option<Bytes>,
+    /// Subscriptions that there is memory for, for each connection.
+    pub subscriptions: Option<NonZeroUsize>,
+    /// Whether messages are compressed for clients that ask for it.
+    pub compression: Option<bool>,
+    /// The length from which they are.
+    pub compression_threshold: Option<usize>,
+    /// Whether messages are also there in binary.
+    pub binary: Option<bool>,
+    /// Bytes of the tape's track of JSON.
+    pub tape_bytes: Option<usize>,
+    /// Records of the tape's index.
+    pub tape_records: Option<usize>,
+    /// Milliseconds by which a client may be behind.
+    pub behind_ms: Option<u64>,
+    /// Bytes by which it may be.
+    #[serde(deserialize_with = "written")]
+    pub behind_bytes: Option<Bytes>,
+    /// Seconds of silence after which a subscriber is sent a heartbeat.
+    pub heartbeat_seconds: Option<u32>,
+    /// Seconds for which the server goes on when it has been told to stop.
+    pub drain_seconds: Option<u32>,
+    /// The directory of the journal.
+    pub journal: Option<PathBuf>,
+    /// When it is synced.
+    #[serde(deserialize_with = "written")]
+    pub journal_sync: Option<SyncPolicy>,
+    /// Bytes of messages in one of its files.
+    #[serde(deserialize_with = "written")]
+    pub journal_segment: Option<Bytes>,
+    /// Bytes of all of them.
+    #[serde(deserialize_with = "written")]
+    pub journal_keep: Option<Bytes>,
+    /// How old they may become.
+    #[serde(deserialize_with = "written")]
+    pub journal_age: Option<Age>,
+    /// Bytes of a socket's send buffer.
+    #[serde(deserialize_with = "written")]
+    pub send_buffer: Option<Bytes>,
+    /// Bytes of it that may be unsent.
+    #[serde(deserialize_with = "written")]
+    pub unsent: Option<Bytes>,
+    /// Bytes of a socket's receive buffer.
+    #[serde(deserialize_with = "written")]
+    pub receive_buffer: Option<Bytes>,
+    /// Connections that may wait to be accepted.
+    pub backlog: Option<u32>,
+    /// Seconds between the pings of a connection.
+    pub ping_seconds: Option<u32>,
+    /// What is said of channels.
+    channel: Vec<ChannelTable>,
+    /// Where it was read from, and what stands there: for what is found out later.
+    #[serde(skip)]
+    origin: Origin,
+}
+
+/// What is said of the channels that one pattern matches.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ChannelTable {
+    pattern: Spanned<String>,
+    #[serde(default)]
+    class: Option<Spanned<ClassKey>>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum ClassKey {
+    Append,
+    Replace,
+    Book,
+}
+
+/// Whose descriptors sockets are, as a file says it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum DescriptorsKey {
+    /// The process's.
+    Process,
+    /// Each shard's own.
+    Registered,
+}
+
+/// A file and its text.
+#[derive(Clone, Debug, Default)]
+struct Origin {
+    path: PathBuf,
+    text: String,
+}
+
+impl ConfigFile {
+    /// Reads a file.
+    ///
+    /// # Errors
+    /// When it cannot be read, or something in it is wrong.
+    pub fn load(path: &Path) -> Result<Self, ConfigFileError> {
+        let unread = |error: io::Error| {
+            let what = format!("cannot be read: {error}; name a file that this user may read: --config FILE");
+            ConfigFileError::at(path, None, what)
+        };
+        let mut text = String::new();
+        let file = File::open(path).map_err(unread)?;
+        let read = file.take(CONFIG_FILE_BYTES_MAX + 1).read_to_string(&mut text);
+        if read.map_err(unread)? as u64 > CONFIG_FILE_BYTES_MAX {
+            let what = format!("has more than {CONFIG_FILE_BYTES_MAX} bytes; is it the right file?");
+            return Err(ConfigFileError::at(path, None, what));
+        }
+        Self::parse(&text, path)
+    }
+
+    /// Reads the text of the file at `path`.
+    ///
+    /// # Errors
+    /// When something in it is wrong.
+    pub fn parse(text: &str, path: &Path) -> Result<Self, ConfigFileError> {
+        let origin = Origin {
+            path: path.into(),
+            text: text.to_owned(),
+        };
+        match toml::from_str::<Self>(text) {
+            Ok(file) => {
+                let file = Self { origin, ..file };
+                file.rules()?;
+                Ok(file)
+            }
+            Err(error) => Err(origin.error(error.span(), error.message())),
+        }
+    }
+
+    /// What it says of channels.
+    ///
+    /// # Errors
+    /// When a pattern is none, stands there twice, or is given a class that does not fit.
+    pub fn rules(&self) -> Result<ChannelRules, ConfigFileError> {
+        let mut rules = ChannelRules::default();
+        for table in &self.channel {
+            let wrong = |span: Range<usize>, what: String| self.origin.error(Some(span), &what);
+            let pattern = Pattern::parse(table.pattern.get_ref()).map_err(|error| {
+                let what = format!("{error}; a pattern is kind:symbol, kind:* or *");
+                wrong(table.pattern.span(), what)
+            })?;
+            let rule = ChannelRule {
+                class: table.class.as_ref().map(|class| (*class.get_ref()).into()),
+            };
+            rules.add(pattern, rule).map_err(|error| {
+                let class = table.class.as_ref().filter(|_| error.is_of_class());
+                let span = class.map_or(table.pattern.span(), Spanned::span);
+                wrong(span, error.to_string())
+            })?;
+        }
+        Ok(rules)
+    }
+}
+
+/// What is wrong with a configuration file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ConfigFileError {
+    path: PathBuf,
+    line: Option<usize>,
+    what: String,
+}
+
+impl ConfigFileError {
+    fn at(path: &Path, line: Option<usize>, what: String) -> Self {
+        Self {
+            path: path.into(),
+            line,
+            what,
+        }
+    }
+}
+
+impl fmt::Display for ConfigFileError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (path, what) = (self.path.display(), &self.what);
+        match self.line {
+            Some(line) => write!(f, "{path}:{line}: {what}"),
+            None => write!(f, "{path}: {what}"),
+        }
+    }
+}
+
+impl std::error::Error for ConfigFileError {}
+
+impl Origin {
+    /// What is wrong where: the key is the one of that line.
+    fn error(&self, span: Option<Range<usize>>, what: &str) -> ConfigFileError {
+        let what: Vec<&str> = what.lines().map(str::trim).collect();
+        let what = what.join(", ");
+        let before = span.and_then(|span| self.text.get(..span.start));
+        let Some(before) = before else {
+            return ConfigFileError::at(&self.path, None, what);
+        };
+        let line = before.bytes().filter(|&byte| byte == b'\n').count() + 1;
+        let start = before.rfind('\n').map_or(0, |end| end + 1);
+        let key = before
+            .get(start..)
+            .and_then(|left| left.split_once('='))
+            .map(|(key, _)| key.trim());
+        let what = match key {
+            Some(key) => format!("{key}: {what}"),
+            None => what,
+        };
+        ConfigFileError::at(&self.path, Some(line), what)
+    }
+}
+
+impl From<ClassKey> for ChannelClass {
+    fn from(key: ClassKey) -> Self {
+        match key {
+            ClassKey::Append => Self::Append,
+            ClassKey::Replace => Self::Replace,
+            ClassKey::Book => Self::Book,
+        }
+    }
+}
+
+impl From<DescriptorsKey> for Descriptors {
+    fn from(key: DescriptorsKey) -> Self {
+        match key {
+            DescriptorsKey::Process => Self::Process,
+            DescriptorsKey::Registered => Self::Registered,
+        }
+    }
+}
+
+/// Reads what is written as it would be on the command line; a number may stand without quotation marks.
+fn written<'de, D, T>(deserializer: D) -> Result<Option<T>, D::Error>
+where
+    D: Deserializer<'de>,
+    T: FromStr,
+    T::Err: fmt::Display,
+{
+    deserializer.deserialize_any(Written(PhantomData)).map(Some)
+}
+
+struct Written<T>(PhantomData<T>);
+
+impl<T> Visitor<'_> for Written<T>
+where
+    T: FromStr,
+    T::Err: fmt::Display,
+{
+    type Value = T;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a string, or a number")
+    }
+
+    fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<T, E> {
+        text.parse().map_err(E::custom)
+    }
+
+    fn visit_i64<E: serde::de::Error>(self, number: i64) -> Result<T, E> {
+        self.visit_str(&number.to_string())
+    }
+
+    fn visit_f64<E: serde::de::Error>(self, number: f64) -> Result<T, E> {
+        self.visit_str(&number.to_string())
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,200 @@
+//! What files say, and what is said about those that say something wrong.
+
+use super::*;
+use crate::market::ChannelName;
+
+fn parse(text: &str) -> Result<ConfigFile, String> {
+    ConfigFile::parse(text, Path::new("a.toml")).map_err(|error| error.to_string())
+}
+
+/// Every key, once at least.
+const EVERY_KEY: &str = r#"
+source = "sim:7"
+speed = 2.5
+wait = 3
+listen = "127.0.0.1:9001"
+shards = 2
+connections = 1000
+descriptors = "registered"
+memory = "4G"
+subscriptions = 2
+compression = true
+compression_threshold = 100
+binary = false
+tape_bytes = 16777216
+tape_records = 65536
+behind_ms = 250
+behind_bytes = 65536
+heartbeat_seconds = 0
+drain_seconds = 5
+journal = "/var/lib/ticks"
+journal_sync = "each"
+journal_segment = "16M"
+journal_keep = "2G"
+journal_age = "7d"
+send_buffer = "64K"
+unsent = "32K"
+receive_buffer = "16K"
+backlog = 128
+ping_seconds = 60
+
+[[channel]]
+pattern = "status:*"
+class = "replace"
+
+[[channel]]
+pattern = "status:log"
+"#;
+
+#[test]
+fn every_key_is_read_as_its_option_is() {
+    let file = parse(EVERY_KEY).unwrap();
+    assert_eq!(file.source, Some(SourceSpec::Sim { seed: 7 }));
+    assert_eq!(file.speed, Some("2.5".parse().unwrap()));
+    assert_eq!(
+        (file.wait, file.backlog, file.ping_seconds),
+        (Some(3), Some(128), Some(60))
+    );
+    assert_eq!(file.listen, Some(SocketAddr::from(([127, 0, 0, 1], 9001))));
+    assert_eq!(
+        (file.shards, file.connections),
+        (NonZeroUsize::new(2), NonZeroUsize::new(1000))
+    );
+    assert_eq!(file.descriptors, Some(DescriptorsKey::Registered));
+    assert_eq!(
+        (file.memory, file.subscriptions),
+        (Some(Bytes(4 << 30)), NonZeroUsize::new(2))
+    );
+    assert_eq!((file.compression, file.binary), (Some(true), Some(false)));
+    assert_eq!(file.compression_threshold, Some(100));
+    assert_eq!(
+        (file.tape_bytes, file.tape_records),
+        (Some(1 << 24), Some(1 << 16))
+    );
+    assert_eq!(
+        (file.behind_ms, file.behind_bytes),
+        (Some(250), Some(Bytes(1 << 16)))
+    );
+    assert_eq!((file.heartbeat_seconds, file.drain_seconds), (Some(0), Some(5)));
+    assert_eq!(file.journal.as_deref(), Some(Path::new("/var/lib/ticks")));
+    assert_eq!(file.journal_sync, Some(SyncPolicy::Each));
+    assert_eq!(
+        (file.journal_segment, file.journal_keep),
+        (Some(Bytes(16 << 20)), Some(Bytes(2 << 30)))
+    );
+    assert_eq!(file.journal_age, Some("7d".parse().unwrap()));
+    assert_eq!(
+        (file.send_buffer, file.unsent),
+        (Some(Bytes(65536)), Some(Bytes(32768)))
+    );
+    assert_eq!(file.receive_buffer, Some(Bytes(16384)));
+    let rules = file.rules().unwrap();
+    let class = |name| rules.class(ChannelName::parse(name).unwrap());
+    assert_eq!(class("status:venue"), ChannelClass::Replace);
+    assert_eq!(
+        class("status:log"),
+        ChannelClass::Append,
+        "the more specific pattern counts alone"
+    );
+}
+
+#[test]
+fn an_empty_file_says_nothing() {
+    let file = parse("").unwrap();
+    assert!(file.listen.is_none() && file.source.is_none() && file.channel.is_empty());
+    assert_eq!(file.rules(), Ok(ChannelRules::default()));
+}
+
+/// Files, how what is said about them begins, and what it contains.
+const WRONG: &[(&str, &str, &str)] = &[
+    ("\nshard = 2", "a.toml:2: unknown field `shard`", "`shards`"),
+    ("shards = 0", "a.toml:1: shards: ", "nonzero"),
+    ("shards = \"two\"", "a.toml:1: shards: ", "invalid type"),
+    ("\n\nbehind_ms = -1", "a.toml:3: behind_ms: ", "u64"),
+    ("listen = \"nowhere\"", "a.toml:1: listen: ", "socket address"),
+    (
+        "memory = \"much\"",
+        "a.toml:1: memory: ",
+        "write one as 1073741824, 512M or 4G",
+    ),
+    (
+        "source = \"kafka:x\"",
+        "a.toml:1: source: ",
+        "sim, sim:SEED, capture:PATH, journal:DIR or stdin",
+    ),
+    (
+        "compression = \"on\"",
+        "a.toml:1: compression: ",
+        "expected a boolean",
+    ),
+    (
+        "descriptors = \"mine\"",
+        "a.toml:1: descriptors: ",
+        "expected `process` or `registered`",
+    ),
+    ("shards = 1\nshards = 2", "a.toml:2: ", "duplicate"),
+    ("shards 2", "a.toml:1: ", "="),
+    (
+        "[[channel]]\nclass = \"append\"",
+        "a.toml:1: missing field `pattern`",
+        "",
+    ),
+    (
+        "[[channel]]\npattern = \"room\"",
+        "a.toml:2: pattern: ",
+        "a pattern is kind:symbol, kind:* or *",
+    ),
+    (
+        "[[channel]]\npattern = \"room:*\"\nklass = \"append\"",
+        "a.toml:3: unknown field `klass`",
+        "`class`",
+    ),
+    (
+        "[[channel]]\npattern = \"room:*\"\nclass = \"bok\"",
+        "a.toml:3: class: ",
+        "expected one of `append`, `replace`, `book`",
+    ),
+    (
+        "[[channel]]\npattern = \"trade:*\"\nclass = \"book\"",
+        "a.toml:3: class: channels of kind \"trade\" hold trades",
+        "append or replace",
+    ),
+    (
+        "[[channel]]\npattern = \"a:*\"\n[[channel]]\npattern = \"a:*\"",
+        "a.toml:4: pattern: said twice",
+        "say it once",
+    ),
+    (
+        "[[channel]]\npattern = \"*\"\nclass = \"append\"",
+        "a.toml:3: class: no class fits every kind",
+        "kind:*",
+    ),
+    (
+        "[publisher]\nname = 1",
+        "a.toml:1: unknown field `publisher`",
+        "`channel`",
+    ),
+];
+
+#[test]
+fn what_is_wrong_is_told_in_one_line_with_place_key_and_cure() {
+    for (text, begins, contains) in WRONG {
+        let error = parse(text).unwrap_err();
+        assert!(
+            error.starts_with(begins) && error.contains(contains),
+            "{text:?}: {error}"
+        );
+        assert_eq!(error.lines().count(), 1, "{error}");
+    }
+}
+
+#[test]
+fn a_file_that_is_not_there_is_told_with_the_option() {
+    let error = ConfigFile::load(Path::new("/no/such/file"))
+        .unwrap_err()
+        .to_string();
+    assert!(
+        error.starts_with("/no/such/file: cannot be read: ") && error.contains("--config FILE"),
+        "{error}"
+    );
+}

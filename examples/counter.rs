@@ -38,21 +38,19 @@ async fn main() -> Result<(), Box<dyn Error>> {
     });
 
     let mut client = Client::builder(&url.parse()?).build()?;
-    client.subscribe(&[&channel])?;
+    // Before the first click there is no such channel: the pattern stands for it until then.
+    let kind = channel.split(':').next().unwrap_or_default();
+    client.subscribe(&[&channel, &format!("{kind}:*")])?;
     loop {
         tokio::select! {
             Some(()) = clicks.recv() => {
                 client.publish(&channel, "1")?;
             }
             event = client.next() => match event? {
-                Event::Message(stamp, _) => println!("{}: {}", stamp.channel, stamp.seq),
+                Event::Message(stamp, _) if stamp.channel == channel => println!("{}", stamp.seq),
                 Event::Answered { answer, .. } => {
-                    for granted in &answer.ok {
-                        println!("{}: {}", granted.ch, granted.seq.unwrap_or(0));
-                    }
-                    for refused in &answer.err {
-                        // It has no name on the server before its first click.
-                        eprintln!("{}: {}", refused.ch, refused.msg);
+                    if let Some(seq) = answer.ok.iter().find_map(|granted| granted.seq) {
+                        println!("{seq}");
                     }
                 }
                 Event::Refused { refused, .. } => eprintln!("{}", refused.msg),

@@ -184,7 +184,11 @@ impl<'a> Event<'a> {
             Heard::Hole { channel, from, to } => Self::Missing { channel, from, to },
             Heard::Repeated => Self::repeated(message),
             Heard::Greeted(continuation) => Self::said(message, continuation, false),
-            Heard::Answered { again } => Self::said(message, Continuation::First, again),
+            // A refusal is the end of a request, whoever made it.
+            Heard::Answered { again } => {
+                let refused = matches!(message, ServerMessage::Error(_));
+                Self::said(message, Continuation::First, again && !refused)
+            }
             Heard::Postponed => Self::said(message, Continuation::First, true),
             Heard::Told => Self::said(message, Continuation::First, false),
         }

@@ -3,6 +3,7 @@
 mod classes;
 mod damage;
 mod derived;
+mod keys;
 mod replay;
 
 use std::path::{Path, PathBuf};

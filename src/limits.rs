@@ -204,6 +204,18 @@ pub const TOKEN_BYTES_LEAST: usize = 16;
 /// Bytes of a token. Longer: refused at start; in a request, error 4007 as for any other that is wrong.
 pub const TOKEN_BYTES_MAX: usize = 256;
 
+/// Connections on which lines come in. Beyond: told error 4009 and closed.
+pub const INGEST_CONNECTIONS_MAX: usize = 32;
+/// Lines that are taken at once, between which a source waits. Beyond: what came of them is told first.
+pub const INGEST_LINES_PER_BATCH: usize = 64;
+/// Bytes of replies that a publisher of lines has not read. Beyond: nothing more is taken from it until it has.
+pub const INGEST_REPLY_BYTES_PAUSE: usize = 64 * 1024;
+/// Connections that wait to be let in, on each socket for lines. Beyond: the kernel makes them wait.
+pub const INGEST_BACKLOG: i32 = 128;
+/// Seconds of silence after which the kernel asks whether a publisher of lines is still there, and between its questions.
+/// One that is not gives its connection back.
+pub const INGEST_KEEPALIVE_S: u64 = 30;
+
 // ---- echo: what differs from a feed -----------------------------------------------------------------
 
 /// Bytes of one message to an echo unless the command line says otherwise. Beyond: close 1009.

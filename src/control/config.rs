@@ -14,8 +14,8 @@ use crate::ring::descriptors::{DescriptorShortage, Registered, TableShortage, ra
 use crate::ring::{Descriptors, ListenerOptions, UringOptions};
 use crate::shard::{Size, Slack};
 use crate::tape::Shape;
-use crate::writer::Formats;
 use crate::writer::source::{SourceSpec, Speed};
+use crate::writer::{Formats, IngestSpec};
 use crate::writer::{JournalError, JournalSpec};
 
 /// What was asked for of a server of ticks.
@@ -46,6 +46,8 @@ pub struct Config {
     pub speed: Speed,
     /// Where what is published is journaled, and how; `None` for no journal.
     pub journal: Option<JournalSpec>,
+    /// Sockets on which others publish lines.
+    pub ingest: Vec<IngestSpec>,
     /// Which clients may publish what.
     pub publishers: Arc<Publishers>,
     /// How many clients must have subscribed before the source begins.
@@ -135,6 +137,7 @@ impl Config {
             source,
             speed: Speed::REAL_TIME,
             journal: None,
+            ingest: Vec::new(),
             publishers: Arc::default(),
             wait_for: 0,
             rules: ChannelRules::default(),

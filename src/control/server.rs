@@ -21,7 +21,7 @@ use crate::shard::{Shard, Site};
 use crate::tape::{self, Reader, Writer};
 use crate::writer::journal::{self, Lock, Opened};
 use crate::writer::source::{Progress, Source};
-use crate::writer::{Clock, Counter, Feed, FeedEnd, Journal, Publishing, Sequencer, runtime};
+use crate::writer::{Clock, Counter, Feed, FeedEnd, Ingest, Journal, Publishing, Sequencer, runtime};
 
 /// A running server.
 #[derive(Debug)]
@@ -227,12 +227,17 @@ impl Server {
                 let source = Source::open(&config.source, config.speed)
                     .await
                     .map_err(StartError::Source)?;
+                let ingest = match &config.ingest[..] {
+                    [] => None,
+                    sockets => Some(Ingest::open(sockets, counter.bell()).map_err(StartError::Ingest)?),
+                };
                 let _ = opened.send(());
                 let feed = Feed {
                     source,
                     sequencer,
                     journal: opened_journal.map(|opened| Journal::start(opened, journal_census)),
                     counter,
+                    ingest,
                     publishing: Publishing::of(Arc::clone(&config.publishers)),
                     bell: |reader: usize| bells[reader].ring(),
                     subscribers: || censuses.iter().map(|census| census.subscribers.read()).sum(),

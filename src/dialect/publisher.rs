@@ -15,6 +15,9 @@ pub struct Grants {
     patterns: Vec<Box<str>>,
 }
 
+/// What all are called who publish lines on sockets of their own. Nobody who has a token is called so.
+pub const LINES_PUBLISHER: &str = "(lines)";
+
 /// Somebody who has a token.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Publisher {
@@ -58,6 +61,16 @@ impl Grants {
         })
     }
 
+    /// Adds those of one more pattern.
+    ///
+    /// # Errors
+    /// When it is none.
+    pub fn add(&mut self, pattern: &str) -> Result<(), ChannelNameError> {
+        Pattern::parse(pattern)?;
+        self.patterns.push(pattern.into());
+        Ok(())
+    }
+
     /// Whether the channel is among them.
     #[must_use]
     pub fn allow(&self, name: ChannelName<'_>) -> bool {
@@ -88,6 +101,9 @@ impl Publisher {
                 "a publisher's name has 1 to {PUBLISHER_NAME_BYTES_MAX} bytes, {name:?} has {}",
                 name.len()
             ));
+        }
+        if name == LINES_PUBLISHER {
+            return Err(format!("a publisher cannot be called {LINES_PUBLISHER}"));
         }
         if !(TOKEN_BYTES_LEAST..=TOKEN_BYTES_MAX).contains(&token.len()) {
             return Err(format!(

@@ -16,7 +16,7 @@ use crate::hub::Hub;
 use crate::limits;
 use crate::ring::Ring;
 use crate::tape::Reader;
-use crate::wire::{CloseCode, Deflate, Event, Opcode, Sender, Server};
+use crate::wire::{CloseCode, Deflate, Event, Fault, Opcode, Sender, Server, ServerSession};
 
 /// What is needed to answer a client.
 #[derive(Debug)]
@@ -162,12 +162,8 @@ impl Desk<'_> {
                 ),
                 Err(fault) => {
                     drop(decoder);
-                    tracing::debug!(%fault, "a client broke the protocol");
-                    // It has failed, so the closing handshake allows this one frame.
-                    let _ = session.sender().close(Some(fault.into()), &mut self.site.frame);
-                    let owed = self.outboxes.append(caller.outbox, &self.site.frame).is_ok();
                     self.site.inflater = inflater;
-                    return (0, if owed { Verdict::Finish } else { Verdict::HangUp });
+                    return (0, self.fail(session, caller.outbox, fault));
                 }
             };
             if let Reply::NotYet(until) = reply {
@@ -185,8 +181,7 @@ impl Desk<'_> {
                 break verdict;
             }
         };
-        // What has arrived counts as one frame at least, however small a piece of one it is. What is published is bounded by
-        // what the writer takes.
+        // What has arrived counts as one frame at least, however small; for what is published the writer is the bound.
         let frames = decoder.frames().max(1).saturating_sub(caller.published);
         let held = decoder.finish();
         self.site.inflater = inflater;
@@ -195,6 +190,17 @@ impl Desk<'_> {
             return (0, TOO_MANY_FRAMES);
         }
         (held, verdict)
+    }
+
+    /// The client broke the protocol, and is told how.
+    fn fail(&mut self, session: &mut ServerSession, outbox: &mut Outbox, fault: Fault) -> Verdict {
+        tracing::debug!(%fault, "a client broke the protocol");
+        // It has failed, so the closing handshake allows this one frame.
+        let _ = session.sender().close(Some(fault.into()), &mut self.site.frame);
+        match self.outboxes.append(outbox, &self.site.frame) {
+            Ok(()) => Verdict::Finish,
+            Err(_) => Verdict::HangUp,
+        }
     }
 
     /// What the next message must wait for, whatever it is.

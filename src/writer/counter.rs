@@ -103,6 +103,12 @@ impl Counter {
         }
     }
 
+    /// What is told when there is something to do.
+    #[must_use]
+    pub fn bell(&self) -> Arc<Notify> {
+        Arc::clone(&self.bell)
+    }
+
     /// Waits until a shard has pushed something. May be dropped at any time.
     pub async fn rung(&self) {
         self.bell.notified().await;

@@ -10,6 +10,7 @@ use tokio::sync::watch;
 
 use super::clock::Clock;
 use super::counter::Counter;
+use super::ingest::Ingest;
 use super::journal::Journal;
 use super::publish::{Carried, Publishing, judge};
 use super::sequencer::{Sequencer, Unsettled};
@@ -28,6 +29,8 @@ pub struct Feed<B, S, T> {
     pub journal: Option<Journal>,
     /// Where clients ask for something.
     pub counter: Counter,
+    /// What others publish, if anybody may connect for that.
+    pub ingest: Option<Ingest>,
     /// What reads the messages that they publish.
     pub publishing: Publishing,
     /// Rings for the shard of that number.
@@ -71,6 +74,9 @@ impl<B: FnMut(usize), S: Fn() -> u64, T: FnMut(FeedEnd)> Feed<B, S, T> {
         self.drain(&clock).await;
         if let Some(journal) = self.journal.take() {
             journal.close(&mut self.sequencer, clock.now()).await;
+        }
+        if let Some(ingest) = self.ingest.take() {
+            tracing::info!("lines that came in: {}", ingest.tally());
         }
     }
 
@@ -155,8 +161,38 @@ impl<B: FnMut(usize), S: Fn() -> u64, T: FnMut(FeedEnd)> Feed<B, S, T> {
         Flow::On
     }
 
-    /// Does what clients have asked for, so much at once. Says whether that was all.
+    /// Does what clients have asked for and publishes lines, so much at once. Says whether that was all.
     async fn attend(&mut self, now: Now) -> bool {
+        let no_errands = self.attend_to_errands(now).await;
+        self.attend_to_lines(now).await && no_errands
+    }
+
+    async fn attend_to_lines(&mut self, now: Now) -> bool {
+        for _ in 0..limits::INGEST_LINES_PER_BATCH {
+            let Some(ingest) = &mut self.ingest else {
+                return true;
+            };
+            let (publishing, sequencer) = (&mut self.publishing, &mut self.sequencer);
+            let taken = ingest.take(now, |text, label| {
+                publishing.publish_line(text, label, sequencer, now)
+            });
+            let Some((line, Carried { outcome, journaled })) = taken else {
+                return !ingest.has_lines();
+            };
+            let journaled = self.note().or(journaled);
+            self.settle(now).await;
+            if let Some(ingest) = &mut self.ingest {
+                ingest.note(line, outcome, journaled, now);
+            }
+            if self.journal.as_ref().is_some_and(Journal::is_due) {
+                break;
+            }
+        }
+        self.show(now).await;
+        false
+    }
+
+    async fn attend_to_errands(&mut self, now: Now) -> bool {
         for _ in 0..limits::ERRANDS_PER_BATCH {
             let Some(taken) = self.counter.take() else {
                 return true;
@@ -226,10 +262,13 @@ impl<B: FnMut(usize), S: Fn() -> u64, T: FnMut(FeedEnd)> Feed<B, S, T> {
             self.sequencer.show();
         }
         self.ring();
+        let journal = self.journal.as_ref();
+        let judge = |message| journal.and_then(|journal| judge(journal, message));
         if self.counter.has_news() {
-            let journal = self.journal.as_ref();
-            self.counter
-                .tell(|message| journal.and_then(|journal| judge(journal, message)));
+            self.counter.tell(judge);
+        }
+        if let Some(ingest) = self.ingest.as_mut().filter(|ingest| ingest.has_news()) {
+            ingest.tell(judge);
         }
     }
 

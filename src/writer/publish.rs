@@ -9,7 +9,8 @@ use super::sequencer::{Keyed, PublishError, Published, Sequencer};
 use super::source::Event;
 use crate::base::Now;
 use crate::dialect::errand::{Errand, Outcome, Publish, Want};
-use crate::dialect::native_json::{Input, InputError};
+use crate::dialect::native_json::{Input, InputError, Label};
+use crate::dialect::publisher::LINES_PUBLISHER;
 use crate::dialect::{Code, Publishers};
 use crate::market::Level;
 
@@ -71,8 +72,23 @@ impl Publishing {
         }
     }
 
+    /// Publishes a line of a publisher that has connected to a socket for lines.
+    pub fn publish_line(
+        &mut self,
+        text: &str,
+        label: &Label<'_>,
+        sequencer: &mut Sequencer,
+        now: Now,
+    ) -> Carried {
+        let keyed = label.key.as_deref().map(|key| Keyed {
+            publisher: LINES_PUBLISHER,
+            key,
+        });
+        self.publish(text, keyed, sequencer, now)
+    }
+
     /// Publishes the message of a request or a line, once.
-    pub fn publish(
+    fn publish(
         &mut self,
         text: &str,
         keyed: Option<Keyed<'_>>,

@@ -7,12 +7,11 @@ use std::sync::Arc;
 
 use clap::{Parser, Subcommand};
 use tickwire::control::{self, Bytes, Config, ConfigFile, EchoConfig, Resolved, StartError};
-use tickwire::dialect::Publishers;
-use tickwire::dialect::publisher::Grants;
 use tickwire::limits;
 use tickwire::market::{ChannelNameError, Pattern};
 use tickwire::ring::Descriptors;
 use tickwire::shard::Slack;
+use tickwire::writer::IngestSpec;
 use tickwire::writer::journal::{Age, JournalSpec, SyncPolicy};
 use tickwire::writer::source::{SEED_DEFAULT, SourceSpec, Speed};
 
@@ -183,6 +182,9 @@ pub(crate) struct Feed {
     /// When told to stop, tell clients and answer 503, and serve on for so long before closing them [default: 0].
     #[arg(long, value_name = "SECONDS")]
     pub(crate) drain_seconds: Option<u32>,
+    /// Publish lines that come in on this socket (one JSON object a line): tcp:ADDR:PORT or unix:PATH. May be given again.
+    #[arg(long, value_name = "SOCKET")]
+    pub(crate) ingest: Vec<IngestSpec>,
     /// Let every client publish on these channels: room:42, room:*, or * for all. May be given again [default: nobody
     /// publishes].
     #[arg(long, value_name = "PATTERN", value_parser = pattern)]
@@ -314,10 +316,12 @@ impl Feed {
 }
 
 impl Feed {
-    /// Whoever may publish. Patterns have been checked one by one, and nobody has a token.
-    fn publishers(&self) -> Publishers {
-        let anyone = Grants::parse(self.publish.iter().map(String::as_str));
-        Publishers::new(anyone.unwrap_or_default(), Vec::new()).unwrap_or_default()
+    /// Where lines come in: what is said here counts, and else what the file says.
+    fn ingest(&self, file: &ConfigFile) -> Result<Vec<IngestSpec>, StartError> {
+        if !self.ingest.is_empty() {
+            return Ok(self.ingest.clone());
+        }
+        file.ingest().map_err(StartError::ConfigFile)
     }
 }
 
@@ -447,7 +451,8 @@ fn feed(size: &Size, feed: &Feed, tuning: &Tuning, file: &ConfigFile) -> Result<
         heartbeat_seconds: heartbeat_seconds.unwrap_or(default.heartbeat_seconds),
         drain_seconds: drain_seconds.unwrap_or(default.drain_seconds),
         journal: feed.journal.spec(file)?,
-        publishers: Arc::new(feed.publishers()),
+        ingest: feed.ingest(file)?,
+        publishers: Arc::new(file.publishers(&feed.publish).map_err(StartError::ConfigFile)?),
         tuning: tuning.resolve(file),
         ..default
     })

@@ -15,8 +15,8 @@ use crate::dialect::errand;
 use crate::limits;
 use crate::shard;
 use crate::tape::TRACK;
-use crate::writer::journal;
 use crate::writer::sequencer::KEY_BYTES;
+use crate::writer::{ingest, journal};
 
 /// What a server's memory may come to.
 #[derive(Clone, Debug)]
@@ -71,6 +71,14 @@ impl Plan {
                 config.publishers.count() * limits::KEYS_PER_PUBLISHER_MAX,
                 KEY_BYTES,
             ));
+            if !config.ingest.is_empty() {
+                costs.push(Cost::new(
+                    Part::Working,
+                    "lines coming in",
+                    1,
+                    ingest::memory_bytes(),
+                ));
+            }
         }
         costs.push(Cost::new(
             Part::Program,

@@ -153,6 +153,50 @@ impl<'a> Command<'a> {
     }
 }
 
+/// What a line that is to be published says about itself, beside the message.
+///
+/// ```
+/// use tickwire::dialect::native_json::Label;
+///
+/// let label = Label::read(r#"{"id":3,"ch":"room:42","t":"msg","data":1,"key":"k"}"#)?;
+/// assert_eq!((label.id, label.channel.as_deref(), label.key.as_deref()), (Some(3), Some("room:42"), Some("k")));
+/// # Ok::<(), tickwire::dialect::native_json::CommandError>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Label<'a> {
+    /// To be given back in the reply.
+    pub id: Option<u64>,
+    /// Where it goes, where that could be read; not checked.
+    pub channel: Option<Cow<'a, str>>,
+    /// What tells it from others of the same publisher.
+    pub key: Option<Cow<'a, str>>,
+}
+
+impl<'a> Label<'a> {
+    /// Reads what one line says about itself.
+    ///
+    /// # Errors
+    /// When it is not JSON, or `id` or `key` is ill-typed or there twice.
+    pub fn read(text: &'a str) -> Result<Self, CommandError> {
+        let fields = fields::read(text, &["id", "ch", "key"]).map_err(|error| unread(&error))?;
+        let Fields {
+            values: [id, ch, key],
+            twice,
+        } = fields;
+        let id = read_id(id)?;
+        let failed = |(code, message)| CommandError { code, id, message };
+        if let Some(name) = twice {
+            return Err(failed(bad_request(format!("{name}: given twice"))));
+        }
+        let key = key.filter(|key| *key != "null").map(read_key).transpose();
+        Ok(Self {
+            id,
+            channel: ch.and_then(fields::string),
+            key: key.map_err(failed)?,
+        })
+    }
+}
+
 /// The fields of a request, each as it stands.
 struct Asked<'a> {
     text: &'a str,

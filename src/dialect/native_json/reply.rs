@@ -245,6 +245,25 @@ pub fn write_published(out: &mut Vec<u8>, id: Option<u64>, channel: &str, seq: u
     out.push(b'}');
 }
 
+/// Appends that nothing was published of line number `line`.
+///
+/// ```
+/// use tickwire::dialect::{Code, native_json::reply::write_line_error};
+///
+/// let mut out = Vec::new();
+/// write_line_error(&mut out, None, 7, Code::BadRequest, "ch: missing");
+/// assert_eq!(out, br#"{"t":"error","line":7,"code":4000,"msg":"ch: missing"}"#);
+/// ```
+pub fn write_line_error(out: &mut Vec<u8>, id: Option<u64>, line: u64, code: Code, message: &str) {
+    out.extend_from_slice(b"{\"t\":\"error\"");
+    write_optional(out, "id", id);
+    write_field(out, "line", line);
+    write_field(out, "code", code.value());
+    out.extend_from_slice(b",\"msg\":");
+    write_string_cut(out, message, ERROR_REASON_BYTES_MAX);
+    out.push(b'}');
+}
+
 /// Appends the answer to an `auth`: the client is who it says.
 ///
 /// ```

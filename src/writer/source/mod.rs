@@ -37,12 +37,12 @@ mod capture;
 mod chunks;
 mod gzip;
 mod journal;
-mod lines;
+pub(in crate::writer) mod lines;
 mod pace;
 mod sim;
 mod spec;
 mod stdin;
-mod tally;
+pub(in crate::writer) mod tally;
 
 use std::fmt;
 use std::io;

@@ -17,9 +17,34 @@ pub struct Print {
     levels: u64,
 }
 
+impl Print {
+    pub fn levels(self) -> usize {
+        self.levels as usize
+    }
+}
+
 impl Book {
     pub fn print(&self) -> Print {
         self.print
+    }
+
+    /// What the best levels of each side come to, so many of each.
+    pub fn window(&self, depth: usize) -> Print {
+        let mut print = Print::default();
+        for (side, sizes) in self.sizes.iter().enumerate() {
+            let mut prices: Vec<&String> = sizes.keys().collect();
+            // They all have as many decimal places, so that the longer one is the larger.
+            prices.sort_by_key(|price| (price.len(), *price));
+            if side == BIDS {
+                prices.reverse();
+            }
+            for price in prices.into_iter().take(depth) {
+                let level = hash(&(side, price.as_str(), sizes[price].as_str()));
+                print.sum = print.sum.wrapping_add(level);
+                print.levels += 1;
+            }
+        }
+        print
     }
 
     /// Sets the size at a price, or deletes it where that is zero.
@@ -31,7 +56,7 @@ impl Book {
             self.sizes[side].insert(price.to_owned(), size.to_owned())
         };
         if let Some(before) = before {
-            self.print.sum = self.print.sum.wrapping_sub(hash(&(side, price, &before)));
+            self.print.sum = self.print.sum.wrapping_sub(hash(&(side, price, before.as_str())));
             self.print.levels -= 1;
         }
         if !is_zero {
@@ -47,3 +72,6 @@ pub fn hash(content: &impl Hash) -> u64 {
     content.hash(&mut hasher);
     hasher.finish()
 }
+
+/// Of the two sides the first.
+const BIDS: usize = 0;

@@ -9,9 +9,9 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use serde_json::{Value, json};
 use tickwire::base::Prng;
 
-use super::book::Book;
+use super::book::{Book, hash};
 use super::tick::{Tick, What};
-use super::truth::Truth;
+use super::truth::{State, Truth, View};
 
 #[derive(Debug, Default)]
 pub struct Follower {
@@ -43,6 +43,8 @@ pub struct Counts {
     pub replays: u64,
     pub resumed_anew: u64,
     pub connections: u64,
+    /// Ticks of derived channels.
+    pub derived: u64,
 }
 
 /// What a follower has of one channel.
@@ -53,6 +55,9 @@ struct Standing {
     epoch: u64,
     book: Book,
     replaying: bool,
+    /// Of a derived channel, what it says, and the number within its base that this is of, at least.
+    state: Option<State>,
+    base: u64,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -248,7 +253,10 @@ impl Follower {
             return;
         }
         let newest = entry["seq"].as_u64().expect("a number");
-        assert!(newest <= truth.newest(name), "{entry}");
+        assert!(
+            newest <= truth.newest(name) || View::of(name).is_some(),
+            "{entry}"
+        );
         let since = since.get(name).filter(|_| entry.get("resume").is_some());
         let Some(&seen) = since else {
             if !was_covered {
@@ -341,13 +349,11 @@ impl Follower {
 
     fn tick(&mut self, tick: &Tick, truth: &Truth) {
         let Tick { channel, seq, what } = tick;
-        let seq = *seq;
+        let (seq, warned) = (*seq, self.warned);
         assert!(
             self.covers(channel),
             "{channel} {seq} was not subscribed, or is not any more"
         );
-        assert!(seq <= truth.newest(channel), "{channel} {seq} was not published");
-        let warned = self.warned;
         let standing = self
             .channels
             .entry(channel.clone())
@@ -359,40 +365,36 @@ impl Follower {
             At::Anywhere => true,
             At::Nothing => false,
         };
-        let content = |said: u64| assert_eq!(Some(said), truth.content(channel, seq), "{channel} {seq}");
         match what {
-            What::One(said) => {
-                assert!(follows, "{channel} {seq} behind {at:?}");
-                content(*said);
-            }
-            What::State(said) => {
-                content(*said);
-                match at {
-                    At::After(last) => {
-                        assert!(follows || warned && last <= seq, "{channel} {seq} behind {at:?}");
-                        self.counts.skipped += seq.saturating_sub(last + 1);
-                    }
-                    At::Nothing | At::Anywhere => {}
+            What::One(_) | What::Delta(_) => assert!(follows, "{channel} {seq} behind {at:?}"),
+            What::State(_) => {
+                if let At::After(last) = at {
+                    assert!(follows || warned && last <= seq, "{channel} {seq} behind {at:?}");
+                    self.counts.skipped += seq.saturating_sub(last + 1);
                 }
             }
-            What::Snap(sides) => {
+            What::Snap(_) => {
                 assert!(
                     follows || at == At::Nothing || warned,
                     "{channel}: a snapshot {seq} behind {at:?} that nobody asked for"
                 );
                 self.counts.snaps += 1;
                 standing.book = Book::default();
-                standing.lay(sides);
-            }
-            What::Delta(sides) => {
-                assert!(follows, "{channel} {seq} behind {at:?}");
-                content(super::book::hash(sides));
-                standing.lay(sides);
+                if !follows {
+                    standing.base = 0;
+                }
             }
         }
-        if let What::Snap(_) | What::Delta(_) = what {
-            let print = standing.book.print();
-            assert_eq!(Some(print), truth.print(channel, seq), "the book at {seq}");
+        if at == At::Nothing {
+            standing.base = 0;
+        }
+        standing.take(what);
+        match View::of(channel) {
+            None => standing.judge(channel, seq, what, truth),
+            Some(view) => {
+                self.counts.derived += 1;
+                standing.judge_derived(channel, seq, &view, truth);
+            }
         }
         standing.at = At::After(seq);
         standing.epoch = self.epochs;
@@ -402,14 +404,9 @@ impl Follower {
     /// Whether it has the newest of everything that it has subscribed to.
     pub fn is_complete(&self, truth: &Truth) -> bool {
         self.is_answered()
-            && truth
-                .channels()
-                .filter(|channel| self.covers(channel))
-                .all(|channel| {
-                    self.channels.get(channel).is_some_and(|standing| {
-                        !standing.replaying && standing.at == At::After(truth.newest(channel))
-                    })
-                })
+            && self
+                .followed(truth)
+                .all(|channel| self.what_lacks(channel, truth).is_none())
     }
 
     /// Everything has been read: it has the newest of everything, and it is what was published.
@@ -419,20 +416,44 @@ impl Follower {
             "every request was answered: {:?}",
             self.pending
         );
-        for channel in truth.channels().filter(|channel| self.covers(channel)) {
-            let newest = truth.newest(channel);
-            let standing = self.channels.get(channel);
-            let Some(standing) = standing else {
-                panic!("{channel}, which it subscribed to, has {newest} messages, of which it knows none");
-            };
-            assert!(!standing.replaying, "the replay of {channel} has ended");
-            match standing.at {
-                At::After(last) => assert_eq!(last, newest, "the last message of {channel}"),
-                At::Anywhere => {}
-                At::Nothing => panic!("{channel} has no image"),
+        for channel in self.followed(truth) {
+            if let Some(lacks) = self.what_lacks(channel, truth) {
+                panic!("{channel}, which has {} messages: {lacks}", truth.newest(channel));
             }
-            if let Some(print) = truth.print(channel, newest) {
-                assert_eq!(standing.book.print(), print, "{channel}");
+        }
+    }
+
+    /// The channels that it has subscribed to.
+    fn followed<'a>(&'a self, truth: &'a Truth) -> impl Iterator<Item = &'a str> {
+        let derived = self.subscribed.iter().map(String::as_str);
+        let derived = derived.filter(|name| View::of(name).is_some());
+        let published: Vec<&'static str> = truth.channels().collect();
+        published
+            .into_iter()
+            .filter(|channel| self.covers(channel))
+            .chain(derived)
+    }
+
+    /// What it has not got of a channel in the end.
+    fn what_lacks(&self, channel: &str, truth: &Truth) -> Option<&'static str> {
+        let Some(standing) = self.channels.get(channel) else {
+            return Some("it knows of none");
+        };
+        if standing.replaying {
+            return Some("its replay goes on");
+        }
+        let newest = truth.newest(channel);
+        match (View::of(channel), standing.at) {
+            (_, At::Nothing) => Some("it has no image"),
+            (Some(view), _) => {
+                let ends = standing.state.is_some_and(|state| truth.ends(&view, state));
+                (!ends).then_some("it is not what its base has come to")
+            }
+            (None, At::After(last)) if last < newest => Some("it has not the last one"),
+            (None, _) => {
+                let print = truth.print(channel, newest);
+                let is_other = print.is_some_and(|print| print != standing.book.print());
+                is_other.then_some("its book is another")
             }
         }
     }
@@ -449,15 +470,57 @@ impl Standing {
             epoch: 0,
             book: Book::default(),
             replaying: false,
+            state: None,
+            base: 0,
         }
     }
 
-    fn lay(&mut self, sides: &[Vec<[String; 2]>; 2]) {
-        for (side, levels) in sides.iter().enumerate() {
-            for [price, size] in levels {
-                self.book.set(side, price, size);
+    /// Takes in what a message says.
+    fn take(&mut self, what: &What) {
+        match what {
+            What::One(_) => {}
+            What::State(said) => self.state = Some(State::Quote(*said)),
+            What::Snap(sides) | What::Delta(sides) => {
+                for (side, levels) in sides.iter().enumerate() {
+                    for [price, size] in levels {
+                        self.book.set(side, price, size);
+                    }
+                }
+                self.state = Some(State::Book(self.book.print()));
             }
         }
+    }
+
+    /// It says what was published under this number.
+    fn judge(&self, channel: &str, seq: u64, what: &What, truth: &Truth) {
+        assert!(seq <= truth.newest(channel), "{channel} {seq} was not published");
+        let said = match what {
+            What::One(said) | What::State(said) => Some(*said),
+            What::Delta(sides) => Some(hash(sides)),
+            What::Snap(_) => None,
+        };
+        if said.is_some() {
+            assert_eq!(said, truth.content(channel, seq), "{channel} {seq}");
+        }
+        if let What::Snap(_) | What::Delta(_) = what {
+            assert_eq!(
+                Some(self.book.print()),
+                truth.print(channel, seq),
+                "{channel} at {seq}"
+            );
+        }
+    }
+
+    /// It says what its base has come to at some time, and never goes back.
+    fn judge_derived(&mut self, channel: &str, seq: u64, view: &View<'_>, truth: &Truth) {
+        let state = self.state.expect("it has just said something");
+        let found = truth.find(view, self.base, state);
+        self.base = found.unwrap_or_else(|| {
+            panic!(
+                "{channel} {seq}: its base was not like that from {} on",
+                self.base
+            )
+        });
     }
 }
 
@@ -470,16 +533,14 @@ impl Counts {
         self.replays += other.replays;
         self.resumed_anew += other.resumed_anew;
         self.connections += other.connections;
+        self.derived += other.derived;
     }
 }
 
-/// Whether a subscription covers a channel.
+/// Whether a subscription covers a channel. No pattern covers what is derived.
 fn covers(pattern: &str, channel: &str) -> bool {
-    pattern == "*"
-        || pattern == channel
-        || pattern
-            .strip_suffix('*')
-            .is_some_and(|kind| kind.ends_with(':') && channel.starts_with(kind))
+    let is_of_kind = |kind: &str| kind.is_empty() || kind.ends_with(':') && channel.starts_with(kind);
+    pattern == channel || pattern.strip_suffix('*').is_some_and(is_of_kind) && View::of(channel).is_none()
 }
 
 fn is_replace(channel: &str) -> bool {

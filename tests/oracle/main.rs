@@ -89,11 +89,11 @@ fn two_hundred_clients_end_with_what_was_recorded_whatever_is_reset() {
 #[test]
 fn who_reads_a_hundredth_of_what_is_published_has_the_present_state_whenever_it_reads() {
     let Some(events) = capture::events() else { return };
-    for seed in 0..4 {
+    for seed in 0..3 {
         let _named = NameOnPanic(seed);
-        let [steady, rare] = World::of_two(seed, events).run_with_pauses(4, 8_000);
+        let [steady, rare] = World::of_two(seed, events).run_with_pauses(2, 28_000);
         eprintln!("steady: {steady:?}; now and then: {rare:?}");
-        assert!(rare.ticks * 10 < steady.ticks, "{rare:?} of {steady:?}");
+        assert!(rare.ticks * 50 < steady.ticks, "{rare:?} of {steady:?}");
         assert!(rare.gapped > 0 && rare.skipped > 0, "{rare:?}");
     }
 }

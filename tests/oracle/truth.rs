@@ -15,8 +15,9 @@ pub struct Truth {
 #[derive(Clone, Debug, Default)]
 struct Line {
     contents: Vec<u64>,
-    /// The book after each of them.
+    /// The book after each of them, whole and its best levels for each depth.
     prints: Vec<Print>,
+    windows: [Vec<Print>; DEPTHS.len()],
     book: Book,
 }
 
@@ -34,6 +35,9 @@ impl Truth {
                     }
                 }
                 line.prints.push(line.book.print());
+                for (windows, depth) in line.windows.iter_mut().zip(DEPTHS) {
+                    windows.push(line.book.window(depth));
+                }
                 let sides = sides.each_ref().map(|side| {
                     let levels = side.iter().map(|level| level.each_ref().map(|text| &**text));
                     levels.collect::<Vec<[&str; 2]>>()
@@ -67,6 +71,71 @@ impl Truth {
         self.channels.get(channel)?.prints.get(index).copied()
     }
 }
+
+impl Truth {
+    /// The first state of a derived channel's base from number `from` on that a book or a quote is.
+    pub fn find(&self, view: &View<'_>, from: u64, state: State) -> Option<u64> {
+        let line = self.channels.get(view.base)?;
+        let skipped = from.saturating_sub(1) as usize;
+        let found = match state {
+            State::Quote(said) => line
+                .contents
+                .iter()
+                .skip(skipped)
+                .position(|content| *content == said),
+            State::Book(print) => {
+                let prints = view.prints(line).iter().skip(skipped);
+                prints.into_iter().position(|known| *known == print)
+            }
+        };
+        found.map(|index| (skipped + index + 1) as u64)
+    }
+
+    /// Whether the base of a derived channel has come to that.
+    pub fn ends(&self, view: &View<'_>, state: State) -> bool {
+        let newest = self.newest(view.base);
+        self.find(view, newest, state) == Some(newest)
+    }
+}
+
+/// What a derived channel says last.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum State {
+    Quote(u64),
+    Book(Print),
+}
+
+/// What a derived channel shows of its base.
+#[derive(Clone, Copy, Debug)]
+pub struct View<'a> {
+    pub base: &'a str,
+    depth: Option<usize>,
+}
+
+impl<'a> View<'a> {
+    /// `None` where the channel is not derived.
+    pub fn of(channel: &'a str) -> Option<Self> {
+        let named = channel
+            .split_once('@')
+            .map_or(channel, |(named, _interval)| named);
+        let (base, depth) = match named.split_once('/') {
+            Some((base, depth)) => (base, Some(depth.parse().expect("a number of levels"))),
+            None => (named, None),
+        };
+        (base != channel).then_some(Self { base, depth })
+    }
+
+    fn prints<'b>(&self, line: &'b Line) -> &'b [Print] {
+        let Some(depth) = self.depth else {
+            return &line.prints;
+        };
+        let known = DEPTHS.iter().position(|known| *known == depth);
+        &line.windows[known.expect("a depth that is asked for is known")]
+    }
+}
+
+/// Of the derived books that anybody asks for.
+const DEPTHS: [usize; 3] = [3, 5, 20];
 
 /// A trade or quote in a number.
 pub fn content(fields: [&str; 4]) -> u64 {

@@ -163,7 +163,7 @@ fn text(payload: &[u8]) -> String {
 }
 
 fn any_channel(prng: &mut Prng) -> String {
-    const CHANNELS: [&str; 8] = [
+    const CHANNELS: [&str; 13] = [
         "*",
         "trade:*",
         "book:*",
@@ -172,6 +172,11 @@ fn any_channel(prng: &mut Prng) -> String {
         "bbo:BTCUSDT",
         "book:BTCUSDT",
         "room:1",
+        "book:BTCUSDT/5",
+        "book:BTCUSDT/20",
+        "book:BTCUSDT@20ms",
+        "book:BTCUSDT/3@20ms",
+        "bbo:BTCUSDT@20ms",
     ];
     CHANNELS[prng.below(CHANNELS.len() as u64) as usize].to_owned()
 }

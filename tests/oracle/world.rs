@@ -4,14 +4,17 @@ use std::sync::Arc;
 
 use tickwire::base::{Census, Now, Orders, Prng};
 use tickwire::connection::{Bounds, Pools};
+use tickwire::dialect::Publishers;
+use tickwire::dialect::errand::way;
 use tickwire::limits;
-use tickwire::market::{BookUpdateKind, Tick};
+use tickwire::market::{BookUpdateKind, ChannelClass, Tick};
 use tickwire::ring::{Bell as _, Faults, Ring, SimNet, SimRing};
 use tickwire::shard::{Pace, Shard, Site, Size, Slack};
 use tickwire::tape::{self, RecordKind, Shape};
-use tickwire::writer::Formats;
+use tickwire::writer::publish::Carried;
 use tickwire::writer::sequencer::{Restored, Sequencer};
 use tickwire::writer::source::Event as Lent;
+use tickwire::writer::{Counter, Formats, Publishing};
 
 use super::capture::Event;
 use super::client::Client;
@@ -44,6 +47,8 @@ pub struct World {
 /// A process.
 struct Server {
     sequencer: Sequencer,
+    counter: Counter,
+    publishing: Publishing,
     shards: Vec<Shard<SimRing>>,
     bells: Vec<<SimRing as Ring>::Doorbell>,
 }
@@ -51,9 +56,19 @@ struct Server {
 /// What a journal has of a message.
 #[derive(Clone, Debug)]
 struct Note {
-    event: Event,
+    what: Noted,
     seq: u64,
     at: Now,
+}
+
+#[derive(Clone, Debug)]
+enum Noted {
+    Published(Event),
+    /// A message of a derived channel, of which only the number is needed.
+    Derived {
+        name: String,
+        class: ChannelClass,
+    },
 }
 
 impl World {
@@ -131,6 +146,11 @@ impl World {
         self.net.set_faults(Faults::default());
         self.faults = Faults::default();
         self.until_all_is_said();
+        // What would be said at the end of an interval is said now.
+        self.server.sequencer.hurry();
+        self.derive();
+        self.sync();
+        self.until_all_is_said();
         let mut counts = Counts::default();
         for client in &self.clients {
             client.wire.follower.check(&self.truths[self.truths.len() - 1]);
@@ -149,9 +169,14 @@ impl World {
                 self.clients[0].pump(&self.truths);
             }
             let borrowed: usize = self.server.shards.iter().map(Shard::borrowed).sum();
+            // Two subscriptions, and blocks for the rest of one frame; that of a book is the longest.
+            let newest = self.truth().newest("book:BTCUSDT");
+            let levels = self.truth().print("book:BTCUSDT", newest);
+            let frame_bytes = 256 + levels.map_or(0, |print| print.levels()) * LEVEL_BYTES;
+            let most = 2 + frame_bytes.div_ceil(BLOCK_BYTES);
             assert!(
-                borrowed <= 1,
-                "it costs the block that the rest of one frame is in: {borrowed}"
+                borrowed <= most,
+                "{borrowed} are borrowed, and one frame takes {most} at most"
             );
             // Whenever it reads, it comes to have what there is.
             self.until_all_is_said();
@@ -189,8 +214,56 @@ impl World {
         });
         lent.expect("every event of the recording is one");
         let seq = self.truth().publish(&event);
-        self.journal.push(Note { event, seq, at });
+        self.journal.push(Note {
+            what: Noted::Published(event),
+            seq,
+            at,
+        });
         self.settle();
+        self.derive();
+    }
+
+    /// The writer says what follows from what was published, as far as it is due.
+    fn derive(&mut self) {
+        while let Some(derived) = self.server.sequencer.derive(self.net.now()) {
+            derived.expect("there is room for what is derived");
+            self.note_derived();
+            self.settle();
+        }
+    }
+
+    /// The writer does what shards ask for; says whether any did.
+    fn attend(&mut self) -> bool {
+        let mut any = false;
+        while let Some(taken) = self.server.counter.take() {
+            let now = self.net.now();
+            let server = &mut self.server;
+            let Carried { outcome, journaled } =
+                server.publishing.carry_out(&taken, &mut server.sequencer, now);
+            self.note_derived();
+            self.settle();
+            self.server.counter.note(taken, outcome, journaled);
+            any = true;
+        }
+        if any {
+            self.sync();
+        }
+        self.server.counter.tell(|_| None);
+        any
+    }
+
+    /// The journal takes what was just said on a derived channel, if anything was.
+    fn note_derived(&mut self) {
+        let Some(accepted) = self.server.sequencer.accepted() else {
+            return;
+        };
+        assert!(accepted.is_derived, "{}", accepted.name);
+        let (name, class) = (accepted.name.to_owned(), accepted.class);
+        self.journal.push(Note {
+            seq: accepted.seq,
+            what: Noted::Derived { name, class },
+            at: self.net.now(),
+        });
     }
 
     fn settle(&mut self) {
@@ -231,16 +304,35 @@ impl World {
         self.server.sequencer.hold();
         let journal = std::mem::take(&mut self.journal);
         for note in &journal {
-            let first = self.truth().newest(note.event.channel()) == 0;
-            assert_eq!(self.truth().publish(&note.event), note.seq);
-            self.restore(note, first);
+            match &note.what {
+                Noted::Published(event) => {
+                    let first = self.truth().newest(event.channel()) == 0;
+                    assert_eq!(self.truth().publish(event), note.seq);
+                    self.restore(note, event, first);
+                }
+                Noted::Derived { name, class } => self.restore_number(note, name, *class),
+            }
         }
         self.journal = journal;
         self.sync();
     }
 
-    fn restore(&mut self, note: &Note, first: bool) {
-        let restored = note.event.lend(|mut tick| {
+    fn restore_number(&mut self, note: &Note, name: &str, class: ChannelClass) {
+        let restored = self.server.sequencer.restore(&Restored {
+            channel: name,
+            kind: RecordKind::Mark,
+            seq: note.seq,
+            ts_ns: note.at.wall_ns,
+            pt_ns: note.at.wall_ns,
+            tick: None,
+            derived: Some(class),
+        });
+        assert_eq!(restored, Ok(true), "a number that was journaled is taken back");
+        self.settle();
+    }
+
+    fn restore(&mut self, note: &Note, event: &Event, first: bool) {
+        let restored = event.lend(|mut tick| {
             let kind = match &mut tick {
                 Tick::Book(update) if first => {
                     // What is published of a book first is the whole of it.
@@ -251,7 +343,7 @@ impl World {
                 Tick::Book(_) | Tick::Trade(_) | Tick::Message(_) => RecordKind::Live,
             };
             self.server.sequencer.restore(&Restored {
-                channel: note.event.channel(),
+                channel: event.channel(),
                 derived: None,
                 kind,
                 seq: note.seq,
@@ -274,6 +366,11 @@ impl World {
     }
 
     fn turn(&mut self) {
+        if self.prng.chance(1, 2) {
+            self.attend();
+            self.derive();
+            self.sync();
+        }
         for _ in 0..4 {
             let shard = self.prng.below(self.server.shards.len() as u64) as usize;
             self.turn_shard(shard);
@@ -297,7 +394,8 @@ impl World {
                 while client.pump(&self.truths) {}
             }
             let now = self.net.now();
-            if self.net.is_idle() && self.server.shards.iter().all(|shard| shard.is_idle(now)) {
+            let has_asked = self.attend();
+            if !has_asked && self.net.is_idle() && self.server.shards.iter().all(|shard| shard.is_idle(now)) {
                 let is_served =
                     |client: &Client| client.wire.follower.is_answered() && !client.has_more_to_say();
                 if self.clients.iter().all(is_served) {
@@ -341,7 +439,7 @@ impl Server {
                 inbox_large: 64,
                 heads: 256,
                 outbox: 4096,
-                outbox_block_bytes: 4096,
+                outbox_block_bytes: BLOCK_BYTES,
             },
             bounds: Bounds::default(),
             hot_receptions: if prng.chance(1, 4) {
@@ -354,31 +452,36 @@ impl Server {
         let slack = slack(prng);
         let orders = Arc::new(Orders::default());
         let rings: Vec<SimRing> = (0..readers).map(|_| net.ring()).collect();
-        let bells = rings.iter().map(|ring| ring.doorbell()).collect();
-        let shards = rings
-            .into_iter()
-            .zip(tapes)
-            .enumerate()
-            .map(|(shard, (ring, tape))| {
-                let mut site = Site::new(shard, format!("epoch-{epoch}").into()).with_slack(slack);
-                if let Some(track) = formats.deflated_track() {
-                    site = site.compressing(track);
-                }
-                if let Some(track) = formats.binary_track() {
-                    site = site.speaking_binary(track);
-                }
-                Shard::new(
-                    ring,
-                    tape,
-                    size,
-                    site,
-                    Arc::new(Census::default()),
-                    Arc::clone(&orders),
-                )
-            });
+        let bells: Vec<_> = rings.iter().map(|ring| ring.doorbell()).collect();
+        let publishers = Arc::new(Publishers::default());
+        let mut ends = Vec::new();
+        let parts = rings.into_iter().zip(tapes).enumerate();
+        let shards = parts.map(|(shard, (ring, tape))| {
+            let mut site = Site::new(shard, format!("epoch-{epoch}").into()).with_slack(slack);
+            if let Some(track) = formats.deflated_track() {
+                site = site.compressing(track);
+            }
+            if let Some(track) = formats.binary_track() {
+                site = site.speaking_binary(track);
+            }
+            let bell = bells[shard].clone();
+            let (asking, asked) = way(|| {}, move || bell.ring());
+            ends.push(asked);
+            let site = site.asking(asking, Arc::clone(&publishers));
+            Shard::new(
+                ring,
+                tape,
+                size,
+                site,
+                Arc::new(Census::default()),
+                Arc::clone(&orders),
+            )
+        });
         Self {
             shards: shards.collect(),
             sequencer: Sequencer::writing(writer, formats),
+            counter: Counter::new(ends, Arc::default()),
+            publishing: Publishing::of(publishers),
             bells,
         }
     }
@@ -410,3 +513,6 @@ fn pace(prng: &mut Prng) -> Pace {
 
 /// Of each run.
 const STEPS: usize = 200;
+const BLOCK_BYTES: usize = 4096;
+/// `["61685.99000000","1.25869000"],` with digits to spare.
+const LEVEL_BYTES: usize = 48;

@@ -45,6 +45,10 @@ pub const DECIMAL_EXPONENT_MAX: u8 = 18;
 pub const DECIMAL_TEXT_BYTES_MAX: usize = 2 + DECIMAL_DIGITS_MAX + DECIMAL_EXPONENT_MAX as usize;
 /// Levels on one side of a book. A line that would need more is a bad line.
 pub const BOOK_LEVELS_MAX: usize = 6_000;
+/// Milliseconds of the shortest interval of a derived channel. Shorter: error 4004 for that name.
+pub const DERIVED_INTERVAL_MS_LEAST: u32 = 10;
+/// Those of the longest, whole seconds. Longer: likewise.
+pub const DERIVED_INTERVAL_MS_MOST: u32 = 60_000;
 /// Bytes of one line of a source. Longer: a bad line, skipped to its end.
 pub const SOURCE_LINE_BYTES_MAX: usize = 1024 * 1024;
 /// Bytes of a venue's name for a trade. Longer: a bad line.
@@ -66,6 +70,20 @@ pub const SHARDS_MAX: usize = 256;
 pub const TRACKS_MAX: usize = 8;
 /// Channels of one server. Beyond: the line that would open another is a bad line.
 pub const CHANNELS_MAX: usize = 64 * 1024;
+/// Derived channels of one server, and at most one for each [`DERIVED_RECORDS_DIVISOR`] records of the index: whoever has
+/// named one, now or before, has made it. Beyond: error 4503 for the name of another.
+pub const DERIVED_CHANNELS_MAX: usize = 4_096;
+/// See the former.
+pub const DERIVED_RECORDS_DIVISOR: usize = 16;
+/// Derived channels of one base that somebody has subscribed to: each message of the base is looked at for each of them.
+/// Beyond: error 4503 for the name of another.
+pub const DERIVED_PER_BASE_MAX: usize = 32;
+/// From finding no room for what a derived channel has to say, beside the states of all others, to the next attempt. It is
+/// late until then, and the server's log says so.
+pub const DERIVED_RETRY_MS: u64 = 1_000;
+/// From the last subscriber of a derived channel to its end, more or less as much again: whoever comes back soon goes on
+/// without a new state.
+pub const DERIVED_LINGER_MS: u64 = 1_000;
 /// Kinds of channel (what stands before the colon). Beyond: as for channels.
 pub const KINDS_MAX: usize = 256;
 /// Records that the index holds unless the command line says otherwise; a power of two.
@@ -550,6 +568,16 @@ const _: () = assert!(JOURNAL_SEGMENT_BYTES_DEFAULT <= JOURNAL_SEGMENT_BYTES_MOS
 const _: () = assert!(JOURNAL_RETAIN_BYTES_DEFAULT > JOURNAL_SEGMENT_BYTES_DEFAULT);
 const _: () = assert!(JOURNAL_SYNC_MS_DEFAULT <= JOURNAL_SYNC_MS_MOST);
 const _: () = assert!(SIM_BOOK_LEVELS <= BOOK_LEVELS_MAX);
+const _: () = assert!(
+    0 < DERIVED_INTERVAL_MS_LEAST
+        && DERIVED_INTERVAL_MS_LEAST < 1000
+        && DERIVED_INTERVAL_MS_MOST.is_multiple_of(1000)
+);
+const _: () = assert!(
+    0 < TAPE_RECORDS_MIN / DERIVED_RECORDS_DIVISOR
+        && DERIVED_PER_BASE_MAX <= DERIVED_CHANNELS_MAX
+        && DERIVED_CHANNELS_MAX < CHANNELS_MAX
+);
 const _: () = assert!(CLIENT_MESSAGE_BYTES_MAX as usize >= FRAME_BYTES_MAX);
 const _: () = assert!(CLIENT_MESSAGE_BYTES_MAX as usize >= REPLY_BYTES_MAX);
 const _: () = assert!(CLIENT_UNSENT_BYTES_MAX >= MESSAGE_BYTES_MAX + FRAME_HEADER_BYTES_MAX);

@@ -73,8 +73,8 @@ pub struct Connection {
     pub rate: Rate,
     /// What the writer does for it at present: how many answers it waits for.
     pub under_way: u8,
-    /// Whether the channels that its next request names have been asked for.
-    pub asked: bool,
+    /// What the writer was asked for because its next request names it.
+    pub asked: Asked,
     /// As whom it may publish.
     pub publisher: PublisherId,
 }
@@ -138,6 +138,15 @@ pub enum Pause {
     Room,
 }
 
+/// What the writer was asked for because the next request of a connection names it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Asked {
+    /// Channels that are there as soon as they are asked for.
+    pub open: bool,
+    /// Derived channels.
+    pub derived: bool,
+}
+
 impl Overdue {
     /// Whether it is of none.
     #[must_use]
@@ -178,7 +187,7 @@ impl Default for Connection {
             overdue: Overdue::default(),
             rate: Rate::default(),
             under_way: 0,
-            asked: false,
+            asked: Asked::default(),
             publisher: PublisherId::default(),
         }
     }

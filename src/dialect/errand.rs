@@ -27,6 +27,10 @@ pub enum Want {
     Publish(Box<Publish>),
     /// To have channels of these names, which are proper ones, as far as there can be.
     Open(Box<[Box<str>]>),
+    /// To have the derived channel of this name made, for the clients of this shard.
+    Derive(Box<str>),
+    /// Not to have the derived channel of this number made any longer, as far as this shard is concerned.
+    Dismiss(u32),
 }
 
 /// A message that a client publishes.
@@ -64,6 +68,15 @@ pub enum Outcome {
         /// How many.
         channels: usize,
     },
+    /// The derived channel is made, and its state is a message.
+    Derived {
+        /// The number of the channel.
+        channel: u32,
+        /// The number of its newest message.
+        seq: u64,
+    },
+    /// It is not, for this shard.
+    Dismissed,
     /// Nothing was done, or it is not known to be safe.
     Refused {
         /// Why.
@@ -133,6 +146,12 @@ pub fn costs(shards: usize) -> [Cost; 2] {
 }
 
 impl Errand {
+    /// Whether what came of it is the reply to a request.
+    #[must_use]
+    pub fn has_reply(&self) -> bool {
+        matches!(self.want, Want::Publish(_))
+    }
+
     /// Bytes that it takes besides its place in a lane.
     #[must_use]
     pub fn bytes(&self) -> usize {
@@ -141,6 +160,8 @@ impl Errand {
                 let key = publish.key.as_ref().map_or(0, |key| key.len());
                 size_of::<Publish>() + publish.channel.len() + key + publish.text.len()
             }
+            Want::Derive(name) => name.len(),
+            Want::Dismiss(_) => 0,
             Want::Open(names) => names.iter().map(|name| size_of::<Box<str>>() + name.len()).sum(),
         }
     }

@@ -51,8 +51,14 @@ fn scan<'a>(pieces: impl Iterator<Item = &'a [u8]>) -> (Vec<u8>, u64) {
         match scanner.scan() {
             Scanned::Header(header) => written.extend_from_slice(&header.bytes()),
             Scanned::Record(record) => {
-                if let Record::Channel { number, name, .. } = record {
-                    roll.call(number, name);
+                if let Record::Channel {
+                    number,
+                    class,
+                    is_derived,
+                    name,
+                } = record
+                {
+                    roll.call(number, is_derived.then_some(class), name);
                 }
                 if let Record::Message(line) | Record::State(line) = record
                     && let Ok(restored) = roll.restored(&line, &mut levels)
@@ -77,13 +83,19 @@ fn write(out: &mut Vec<u8>, record: &Record<'_>) {
             out.resize(start + BATCH_BYTES, 0);
             write_batch(&mut out[start..], mark);
         }
-        Record::Channel { number, class, name } => push_channel(out, number, class, name),
+        Record::Channel {
+            number,
+            class,
+            is_derived,
+            name,
+        } => push_channel(out, number, class, is_derived, name),
         Record::Message(line) | Record::State(line) => push_line(
             out,
             &Journaled {
                 channel: ChannelId::new(line.channel),
                 name: "",
                 class: crate::market::ChannelClass::Append,
+                is_derived: false,
                 kind: line.kind,
                 seq: line.seq,
                 ts_ns: line.ts_ns,

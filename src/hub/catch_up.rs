@@ -183,14 +183,17 @@ impl Hub {
     }
 
     fn matching(&self, topic: TopicId) -> impl Iterator<Item = (ChannelId, &Channel)> + '_ {
-        let (first, end, kind) = match topic {
-            TopicId::Channel(id) => (id.index(), id.index() + 1, None),
-            TopicId::Kind(kind) => (0, self.channels.len(), Some(kind)),
-            TopicId::All => (0, self.channels.len(), None),
+        let (first, end) = match topic {
+            TopicId::Channel(id) => (id.index(), id.index() + 1),
+            TopicId::Kind(_) | TopicId::All => (0, self.channels.len()),
         };
         let ids = (0..).map(ChannelId::new).skip(first);
         ids.zip(&self.channels[first..end])
-            .filter(move |(_, channel)| kind.is_none_or(|kind| channel.kind() == kind))
+            .filter(move |(_, channel)| match topic {
+                TopicId::Channel(_) => true,
+                TopicId::Kind(kind) => channel.kind() == kind,
+                TopicId::All => channel.is_listed(),
+            })
     }
 
     /// Notes what the scan takes for each of the client's subscriptions. Says where it begins.
@@ -257,8 +260,13 @@ impl Wanted {
 
     /// From where on the scan takes messages of the channel; [`NEVER`] when it takes none.
     pub(super) fn since(&self, id: ChannelId, channel: &Channel) -> Position {
+        let all = if channel.is_listed() {
+            self.all
+        } else {
+            Since::NEVER
+        };
         let all = [
-            self.all,
+            all,
             self.channels[id.index()],
             self.kinds[channel.kind() as usize],
         ];

@@ -66,6 +66,18 @@ impl Channel {
         self.image
     }
 
+    /// Whether patterns mean it, or only its name does.
+    #[must_use]
+    pub fn is_listed(&self) -> bool {
+        self.kind != super::UNLISTED
+    }
+
+    /// Whether nobody of this shard has subscribed to it by its name.
+    #[must_use]
+    pub fn is_deserted(&self) -> bool {
+        self.topic.len() == 0
+    }
+
     pub(super) fn kind(&self) -> u32 {
         self.kind
     }

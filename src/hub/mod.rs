@@ -52,6 +52,8 @@ pub struct Hub {
     kinds: Vec<Kind>,
     kind_ids: HashMap<Box<str>, u32>,
     all: Topic,
+    /// How many channels no pattern means.
+    unlisted: u32,
     clients: Vec<Client>,
     pool: Pool,
     fan_out: FanOut,
@@ -70,6 +72,20 @@ struct Kind {
     channels: u32,
 }
 
+impl Kind {
+    /// That of all channels that no pattern means. It has no name by which anybody could ask for it.
+    fn unlisted() -> Self {
+        Self {
+            name: Box::default(),
+            topic: Topic::default(),
+            channels: 0,
+        }
+    }
+}
+
+/// The number of that kind.
+const UNLISTED: u32 = 0;
+
 impl Hub {
     /// Bytes that a slot costs.
     pub const BYTES_PER_SLOT: usize = size_of::<Client>();
@@ -85,9 +101,10 @@ impl Hub {
         let mut hub = Self {
             channels: Vec::new(),
             ids: HashMap::new(),
-            kinds: Vec::new(),
+            kinds: vec![Kind::unlisted()],
             kind_ids: HashMap::new(),
             all: Topic::default(),
+            unlisted: 0,
             clients: Vec::with_capacity(slots),
             pool: Pool::with_capacity(subscriptions_max),
             fan_out: FanOut::with_capacity(slots),
@@ -107,8 +124,13 @@ impl Hub {
         for number in self.channel_count()..tape.channels() {
             let id = ChannelId::new(number);
             let info = tape.channel(id);
-            let kind_name = info.name.split_once(':').map_or(info.name, |(kind, _)| kind);
-            let kind = self.kind_id(kind_name);
+            let kind = if info.is_listed {
+                let kind_name = info.name.split_once(':').map_or(info.name, |(kind, _)| kind);
+                self.kind_id(kind_name)
+            } else {
+                self.unlisted += 1;
+                UNLISTED
+            };
             self.kinds[kind as usize].channels += 1;
             self.ids.insert(info.name.into(), id);
             self.channels.push(Channel::new(info.name, info.class, kind));
@@ -163,7 +185,13 @@ impl Hub {
             self.cursor = self.cursor.next();
         }
         let kind = &self.kinds[channel.kind() as usize];
-        let topics = [channel.topic(), &kind.topic, &self.all].map(Topic::live);
+        // The kind of channels that no pattern means has nobody either.
+        let all = if channel.is_listed() {
+            &self.all
+        } else {
+            &kind.topic
+        };
+        let topics = [channel.topic(), &kind.topic, all].map(Topic::live);
         let notes: usize = topics.iter().map(|live| live.len()).sum();
         if notes > 0 {
             let run = self.fan_out.run(tape, first, self.cursor);
@@ -305,6 +333,20 @@ impl Hub {
         &self.channels[id.index()]
     }
 
+    /// The number of the channel of that name, as far as this shard knows.
+    #[must_use]
+    pub fn channel_id(&self, name: &str) -> Option<ChannelId> {
+        self.ids.get(name).copied()
+    }
+
+    /// Whether the channel's message of this number, or a later one, has been looked at.
+    #[must_use]
+    pub fn has_observed(&self, id: ChannelId, seq: u64) -> bool {
+        self.channels
+            .get(id.index())
+            .is_some_and(|channel| channel.seq() >= seq)
+    }
+
     /// How many clients have a subscription.
     #[must_use]
     pub fn subscribers(&self) -> u32 {
@@ -373,7 +415,7 @@ impl Hub {
                 channels: self.kinds[kind as usize].channels,
             },
             TopicId::All => Subscribed::Pattern {
-                channels: self.channel_count(),
+                channels: self.channel_count() - self.unlisted,
             },
         }
     }

@@ -72,7 +72,11 @@ impl Hub {
     /// Whether the client `key` is sent the channel already, because a pattern matches it that it has subscribed to before.
     fn is_sent(&self, key: Key, id: ChannelId) -> bool {
         let (live, mine) = (self.is_live(key), self.client(key).subscriptions);
-        let patterns = [TopicId::Kind(self.channel(id).kind()), TopicId::All];
+        let channel = self.channel(id);
+        if !channel.is_listed() {
+            return false;
+        }
+        let patterns = [TopicId::Kind(channel.kind()), TopicId::All];
         let mut found = patterns
             .into_iter()
             .filter_map(|pattern| self.pool.find(&mine, pattern));

@@ -21,15 +21,17 @@ enum Op {
     Turn(u8, u64),
 }
 
-const CHANNELS: [(&str, Class); 5] = [
+/// The last one is for those who name it.
+const CHANNELS: [(&str, Class); 6] = [
     ("trade:A", Class::Append),
     ("trade:B", Class::Append),
     ("bbo:A", Class::Replace),
     ("book:A", Class::Book),
     ("room:A", Class::Append),
+    ("bbo:A@1s", Class::Replace),
 ];
-const TOPICS: [&str; 8] = [
-    "*", "trade:*", "bbo:*", "trade:A", "bbo:A", "book:A", "room:A", "none:B",
+const TOPICS: [&str; 9] = [
+    "*", "trade:*", "bbo:*", "trade:A", "bbo:A", "book:A", "room:A", "bbo:A@1s", "none:B",
 ];
 const CLIENTS: usize = 4;
 const TRACK: Track = Track::new(0);
@@ -54,11 +56,10 @@ fn selector(topic: &str) -> Selector<'_> {
 }
 
 fn covers(topic: &str, channel: &str) -> bool {
-    topic == "*"
-        || topic == channel
-        || topic
-            .strip_suffix('*')
-            .is_some_and(|kind| channel.starts_with(kind))
+    let is_pattern = topic
+        .strip_suffix('*')
+        .is_some_and(|kind| channel.starts_with(kind));
+    topic == channel || is_pattern && !channel.contains('@')
 }
 
 /// One client as the oracle knows it.
@@ -126,10 +127,14 @@ impl World {
     fn append(&mut self, channel: usize, kind: RecordKind, bytes: usize) {
         let (name, class) = CHANNELS[channel];
         let writer = &mut self.writer;
-        let id = *self
-            .declared
-            .entry(channel)
-            .or_insert_with(|| writer.declare(name, class).unwrap());
+        let id = *self.declared.entry(channel).or_insert_with(|| {
+            let declared = if name.contains('@') {
+                writer.declare_unlisted(name, class)
+            } else {
+                writer.declare(name, class)
+            };
+            declared.unwrap()
+        });
         let entry = Entry {
             channel: id,
             kind,
@@ -369,6 +374,24 @@ impl World {
             }
             let listed = self.hub.subscriptions(self.keys[slot]).count();
             assert_eq!(listed, expected.topics.len());
+            for (selector, subscribed) in self.hub.subscriptions(self.keys[slot]) {
+                let matching = self.declared.keys().filter(|channel| {
+                    let name = CHANNELS[**channel].0;
+                    self.hub.ids.contains_key(name)
+                        && match selector {
+                            Selector::All => covers("*", name),
+                            Selector::Kind(kind) => covers(&format!("{kind}:*"), name),
+                            Selector::Channel(_) => false,
+                        }
+                });
+                if let Subscribed::Pattern { channels } = subscribed {
+                    assert_eq!(
+                        channels as usize,
+                        matching.count(),
+                        "a pattern counts what it means"
+                    );
+                }
+            }
             for channel in 0..CHANNELS.len() {
                 let of_channel = expected
                     .got

@@ -136,6 +136,14 @@ impl Book {
         }
     }
 
+    /// The levels of a side, the best last.
+    pub(super) fn side(&self, side: BookSide) -> &[Level] {
+        match side {
+            BookSide::Bid => &self.bids,
+            BookSide::Ask => &self.asks,
+        }
+    }
+
     fn invariants(&self) {
         debug_assert!(
             self.bids.is_sorted_by(|a, b| a.price < b.price),
@@ -168,11 +176,17 @@ pub enum BookSide {
 
 impl BookSide {
     /// Whether a level at `price` is nearer to the touch than one at `other`.
-    fn is_better(self, price: Decimal, other: Decimal) -> bool {
+    pub(super) fn is_better(self, price: Decimal, other: Decimal) -> bool {
         match self {
             Self::Bid => price > other,
             Self::Ask => price < other,
         }
+    }
+
+    /// The level at `price` among those of the side, of which the best is the last.
+    pub(super) fn level(self, levels: &[Level], price: Decimal) -> Option<&Level> {
+        let found = levels.get(place(self, levels, price))?;
+        (found.price == price).then_some(found)
     }
 
     fn order(self, a: &Level, b: &Level) -> std::cmp::Ordering {

@@ -3,11 +3,15 @@
 pub mod book;
 pub mod channel;
 pub mod decimal;
+pub mod derivation;
 pub mod rules;
 pub mod tick;
+pub mod window;
 
 pub use book::{Book, BookError, BookSide};
 pub use channel::{ChannelClass, ChannelName, ChannelNameError, Pattern};
 pub use decimal::{Decimal, DecimalError};
+pub use derivation::{Derivation, DerivationError, Reading};
 pub use rules::{ChannelRule, ChannelRules, RuleError};
 pub use tick::{BookUpdate, BookUpdateKind, Level, Quote, Side, Tick, Trade};
+pub use window::{Changes, Touched};

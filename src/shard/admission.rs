@@ -4,7 +4,7 @@ use super::Shard;
 use super::converse::{Desk, Verdict};
 use super::site::{FEED_PATH, HEALTH_PATH, Service};
 use crate::base::{Key, Now};
-use crate::connection::{Connection, Stage};
+use crate::connection::{Connection, Pause, Stage};
 use crate::dialect::Encoding;
 use crate::dialect::native_json::{Command, CommandError, Hello, HelloLimits};
 use crate::limits;
@@ -24,19 +24,32 @@ impl Desk<'_> {
             return (0, Verdict::GoOn);
         };
         self.site.frame.clear();
+        // Whoever has waited for news says so itself when it is heard.
+        connection.pause = Pause::None;
+        let before = *scan;
         let head_bytes = match Request::parse(bytes, scan) {
             Ok(None) => return (bytes.len(), Verdict::GoOn),
-            Ok(Some((request, head_bytes))) => match self.answer(key, request) {
-                Answer::Open(deflate) => {
-                    connection.deflate = deflate;
-                    head_bytes
+            Ok(Some((request, head_bytes))) => {
+                let Connection { under_way, asked, .. } = connection;
+                if let Some(until) = self.derive_before(key, under_way, &mut asked.derived, request) {
+                    // It is read again then.
+                    connection.stage = Stage::Handshake { scan: before };
+                    connection.pause = until;
+                    return (bytes.len(), Verdict::GoOn);
                 }
-                Answer::Say => return (0, self.say(connection, Verdict::Finish)),
-                Answer::Refuse(refusal) => return (0, self.refuse(connection, refusal)),
-            },
+                match self.answer(key, request) {
+                    Answer::Open(deflate) => {
+                        connection.deflate = deflate;
+                        head_bytes
+                    }
+                    Answer::Say => return (0, self.say(connection, Verdict::Finish)),
+                    Answer::Refuse(refusal) => return (0, self.refuse(connection, refusal)),
+                }
+            }
             Err(refusal) => return (0, self.refuse(connection, refusal)),
         };
         connection.stage = Stage::Open;
+        connection.asked.derived = false;
         self.site.open += 1;
         let opened = self.say(connection, Verdict::Opened);
         if !matches!(opened, Verdict::Opened) {
@@ -103,6 +116,24 @@ impl Desk<'_> {
             Service::Echo => {}
         }
         Ok(deflate)
+    }
+
+    /// What a request for a connection must wait for, because it names derived channels.
+    fn derive_before(
+        &mut self,
+        key: Key,
+        under_way: &mut u8,
+        has_asked: &mut bool,
+        request: Request<'_>,
+    ) -> Option<Pause> {
+        let target = request.target();
+        if self.site.service != Service::Feed || target.path() != FEED_PATH || self.site.is_leaving {
+            return None;
+        }
+        match Command::from_query(target.query()) {
+            Ok(Some(command)) => self.derive_first(key, under_way, has_asked, &command),
+            Ok(None) | Err(_) => None,
+        }
     }
 
     /// What a subscriber is told first: who we are, and what became of the wishes in its request.
@@ -180,6 +211,7 @@ impl<R: Ring> Shard<R> {
             hub: &mut self.hub,
             outboxes: &mut self.connections.outboxes,
             errands: &mut self.errands,
+            openings: &mut self.openings,
             site: &mut self.site,
             now,
         };

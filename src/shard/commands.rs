@@ -48,12 +48,16 @@ impl Desk<'_> {
     /// Carries out a command and writes the reply into the scratch of frames.
     pub(super) fn obey(&mut self, key: Key, command: &Command<'_>) {
         self.site.text.clear();
-        let (hub, text) = (&mut *self.hub, &mut self.site.text);
+        let (hub, text, openings) = (&mut *self.hub, &mut self.site.text, &*self.openings);
         match command {
             Command::Subscribe { id, channels, since } => {
                 let mut ack = Ack::new(text, *id);
                 let mut gaps = Vec::new();
                 for channel in channels {
+                    if let Some((code, message)) = openings.refusal(hub, channel) {
+                        ack.refused(channel, code, message);
+                        continue;
+                    }
                     let seen = since.as_ref().and_then(|since| {
                         let seq = since.seqs.get(channel)?;
                         Some((since.epoch == *self.site.epoch).then_some(*seq))

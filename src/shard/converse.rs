@@ -4,11 +4,12 @@
 //! pool of replies change.
 
 use super::Shard;
+use super::derived::Openings;
 use super::errands::Errands;
 use super::site::{Service, Site};
 use crate::base::{Key, Now, PublisherId};
 use crate::connection::inbox::InboxesFull;
-use crate::connection::{Connection, Outbox, Outboxes, Pause, Rate, Stage};
+use crate::connection::{Asked, Connection, Outbox, Outboxes, Pause, Rate, Stage};
 use crate::dialect::Code;
 use crate::dialect::native_json::reply::write_error;
 use crate::dialect::native_json::{Command, CommandError};
@@ -25,6 +26,7 @@ pub(super) struct Desk<'a> {
     pub(super) hub: &'a mut Hub,
     pub(super) outboxes: &'a mut Outboxes,
     pub(super) errands: &'a mut Errands,
+    pub(super) openings: &'a mut Openings,
     pub(super) site: &'a mut Site,
     pub(super) now: Now,
 }
@@ -40,8 +42,8 @@ pub(super) struct Caller<'a> {
     pub(super) looked: bool,
     /// Errands of its that are under way.
     pub(super) under_way: &'a mut u8,
-    /// Whether the channels that its next request names have been asked for.
-    pub(super) asked: &'a mut bool,
+    /// What the writer was asked for because its next request names it.
+    pub(super) asked: &'a mut Asked,
     /// As whom it may publish.
     pub(super) publisher: &'a mut PublisherId,
     /// Messages of its that were taken to be published since it was last heard.
@@ -271,10 +273,17 @@ impl Desk<'_> {
             caller.rate.forgive();
             return Reply::NotYet(until);
         }
+        if let Some(until) =
+            self.derive_first(caller.key, caller.under_way, &mut caller.asked.derived, &command)
+        {
+            caller.rate.forgive();
+            return Reply::NotYet(until);
+        }
         if let Some(reply) = self.open_first(caller, &command) {
             caller.rate.forgive();
             return reply;
         }
+        caller.asked.derived = false;
         let more = command.channels().len() / limits::CHANNELS_PER_COMMAND;
         if !caller
             .rate

@@ -42,6 +42,7 @@ impl<R: Ring> Shard<R> {
             | Life::Over => {}
         }
         self.answer(now);
+        self.give_back(now);
         self.receive(now);
         self.send_errands();
     }

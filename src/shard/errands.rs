@@ -134,6 +134,7 @@ impl<R: Ring> Shard<R> {
             // Whoever waits for room may find it now.
             waiting = self.errands.waiting.len();
             let key = answer.errand.client;
+            self.openings.learn(&answer, now);
             if let Outcome::Opened { channels } = answer.outcome {
                 self.errands.opening.push((key, channels));
                 continue;
@@ -142,7 +143,7 @@ impl<R: Ring> Shard<R> {
                 continue;
             };
             connection.under_way -= 1;
-            if connection.stage == Stage::Open {
+            if connection.stage == Stage::Open && answer.errand.has_reply() {
                 self.hand_over(key, &answer, now);
             }
             self.go_on(key);
@@ -194,7 +195,7 @@ impl<R: Ring> Shard<R> {
                 write_published(text, errand.id, &publish.channel, *seq);
             }
             (_, Outcome::Refused { code, message }) => write_error(text, errand.id, *code, message),
-            (_, Outcome::Opened { .. }) | (Want::Open(_), Outcome::Published { .. }) => {}
+            (_, _) => {}
         });
         connection.told = true;
         let outboxes = &mut self.connections.outboxes;

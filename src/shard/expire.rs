@@ -100,6 +100,10 @@ impl<R: Ring> Shard<R> {
             return;
         };
         match connection.stage {
+            // It has said all, and waits for what it names.
+            Stage::Handshake { .. } if connection.pause != Pause::None => {
+                self.allow_ms(key, limits::HANDSHAKE_MS, now);
+            }
             Stage::Handshake { .. } => self.refuse_late(key, now),
             Stage::Open if connection.is_silent() => {
                 let reason = format!("no sign of life since {} pings", limits::PINGS_UNANSWERED_MAX);

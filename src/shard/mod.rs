@@ -26,6 +26,7 @@ mod catch_up;
 mod commands;
 mod converse;
 mod deflaters;
+mod derived;
 mod dispatch;
 mod echo;
 mod errands;
@@ -54,6 +55,7 @@ use crate::ring::{Completion, Errno, Ring};
 use crate::tape::{Parked, Reader};
 use crate::wire::Inflater;
 use catch_up::CatchUp;
+use derived::Openings;
 use errands::Errands;
 use flush::Pushed;
 use hot::Hot;
@@ -89,6 +91,7 @@ pub struct Shard<R: Ring> {
     catch_up: CatchUp,
     catching_up: SlotQueue,
     errands: Errands,
+    openings: Openings,
     life: Life,
     /// Whether all records of the round have been routed. Before that those who are behind wait: those who are live have
     /// not been sent anything yet.
@@ -161,6 +164,7 @@ impl<R: Ring> Shard<R> {
             catch_up: CatchUp::new(),
             catching_up: SlotQueue::with_capacity(slots),
             errands: Errands::new(way, slots),
+            openings: Openings::default(),
             life: Life::Open,
             routed: true,
             looked: false,
@@ -297,6 +301,7 @@ impl<R: Ring> Shard<R> {
         own.into_iter()
             .chain(self.timers.next_ns())
             .chain(self.messages_due_ns())
+            .chain(self.openings.due_ns())
             .min()
     }
 

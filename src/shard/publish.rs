@@ -53,7 +53,7 @@ impl Desk<'_> {
         let Command::Subscribe { id, channels, .. } = command else {
             return None;
         };
-        if std::mem::take(caller.asked) {
+        if std::mem::take(&mut caller.asked.open) {
             return None;
         }
         let is_lacking = |text: &str| {
@@ -77,7 +77,7 @@ impl Desk<'_> {
         match self.errands.send(errand) {
             Ok(()) => {
                 *caller.under_way += 1;
-                *caller.asked = true;
+                caller.asked.open = true;
                 Some(Reply::NotYet(Pause::Answers))
             }
             Err(Unsent::Full) => {

@@ -147,13 +147,16 @@ impl<R: Ring> Shard<R> {
                         hub: &mut self.hub,
                         outboxes: &mut self.connections.outboxes,
                         errands: &mut self.errands,
+                        openings: &mut self.openings,
                         site: &mut self.site,
                         now,
                     };
                     let (held, verdict) = desk.hear(key, connection, bytes);
                     let kept = self.lend(key, now, |inboxes, connection, lanes| {
                         let (inbox, left) = (&mut connection.inbox, &lanes[index * lane..][..held]);
-                        if matches!(connection.stage, Stage::Handshake { .. }) {
+                        let is_head = matches!(connection.stage, Stage::Handshake { .. });
+                        // One that waits may have a request behind it.
+                        if is_head && held <= limits::HEAD_BYTES_MAX {
                             inboxes.keep_head(inbox, left)
                         } else {
                             inboxes.keep(inbox, left)
@@ -189,6 +192,7 @@ impl<R: Ring> Shard<R> {
                     hub: &mut self.hub,
                     outboxes: &mut self.connections.outboxes,
                     errands: &mut self.errands,
+                    openings: &mut self.openings,
                     site: &mut self.site,
                     now,
                 };
@@ -251,6 +255,7 @@ impl<R: Ring> Shard<R> {
                     hub: &mut self.hub,
                     outboxes: &mut self.connections.outboxes,
                     errands: &mut self.errands,
+                    openings: &mut self.openings,
                     site: &mut self.site,
                     now,
                 };

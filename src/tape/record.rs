@@ -183,6 +183,8 @@ pub struct ChannelInfo<'a> {
     pub name: &'a str,
     /// How its messages relate to each other.
     pub class: Class,
+    /// Whether it is one of those that are meant by a pattern. Any other is only for those who name it.
+    pub is_listed: bool,
 }
 
 const _: () = assert!(

@@ -86,7 +86,8 @@ fn a_channel_is_known_to_a_reader_from_its_next_pin() {
         reader.channel(trades),
         ChannelInfo {
             name: "trade:BTC-USD",
-            class: Class::Append
+            class: Class::Append,
+            is_listed: true
         }
     );
     reader.pin();

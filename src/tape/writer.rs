@@ -46,13 +46,28 @@ impl Writer {
     /// # Errors
     /// When the name cannot be a channel's, or there are [`CHANNELS_MAX`] already. Nothing has changed then.
     pub fn declare(&mut self, name: &str, class: Class) -> Result<ChannelId, DeclareError> {
+        self.declare_as(name, class, true)
+    }
+
+    /// The same, but no pattern means it: it is only for those who name it.
+    ///
+    /// # Errors
+    /// As [`declare`](Self::declare).
+    pub fn declare_unlisted(&mut self, name: &str, class: Class) -> Result<ChannelId, DeclareError> {
+        self.declare_as(name, class, false)
+    }
+
+    fn declare_as(&mut self, name: &str, class: Class, is_listed: bool) -> Result<ChannelId, DeclareError> {
         if name.is_empty() || name.len() > CHANNEL_NAME_BYTES_MAX {
             return Err(DeclareError::Length { bytes: name.len() });
         }
         if let Some(character) = name.chars().find(|c| c.is_control() || c.is_whitespace()) {
             return Err(DeclareError::Unprintable { character });
         }
-        let id = self.end.declare(name, class).ok_or(DeclareError::Channels)?;
+        let id = self
+            .end
+            .declare(name, class, is_listed)
+            .ok_or(DeclareError::Channels)?;
         self.channels.push(Channel {
             newest: Position::NONE,
             newest_message: Position::NONE,

@@ -1,6 +1,7 @@
 //! What the writer knows of one channel: its number, and where its state is.
 
-use super::images::{Bytes, Image};
+use super::derived::Origin;
+use super::images::{Bytes, DERIVED, Image, PUBLISHED};
 use crate::market::{Book, ChannelClass, ChannelName};
 use crate::tape::{Position, RecordKind};
 
@@ -9,6 +10,7 @@ use crate::tape::{Position, RecordKind};
 pub(super) struct Channel {
     name: Box<str>,
     pub(super) class: ChannelClass,
+    pub(super) origin: Origin,
     /// The number of its newest message; 0 before the first.
     pub(super) seq: u64,
     /// When that happened.
@@ -25,10 +27,12 @@ pub(super) struct Channel {
 }
 
 impl Channel {
+    /// One on which publishers say something.
     pub(super) fn new(name: ChannelName<'_>, class: ChannelClass) -> Self {
         Self {
             name: name.as_str().into(),
             class,
+            origin: Origin::Published(Vec::new()),
             seq: 0,
             ts_ns: 0,
             book: Book::new(),
@@ -40,8 +44,31 @@ impl Channel {
         }
     }
 
+    /// A derived one that nobody has asked for.
+    pub(super) fn dormant(name: ChannelName<'_>, class: ChannelClass) -> Self {
+        Self {
+            origin: Origin::Dormant,
+            ..Self::new(name, class)
+        }
+    }
+
     pub(super) fn name(&self) -> &str {
         &self.name
+    }
+
+    /// Whether what is said on it is what publishers say.
+    pub(super) fn is_published(&self) -> bool {
+        matches!(self.origin, Origin::Published(_))
+    }
+
+    /// Whether nothing is said on it, so that of its state only its number matters.
+    pub(super) fn is_dormant(&self) -> bool {
+        matches!(self.origin, Origin::Dormant)
+    }
+
+    /// Among which images its own is counted.
+    pub(super) fn account(&self) -> usize {
+        if self.is_published() { PUBLISHED } else { DERIVED }
     }
 
     /// Counts a delta of so many bytes, and says whether it is time for an image: when the deltas since the last

@@ -40,6 +40,14 @@ pub struct Taken {
     pub errand: Errand,
 }
 
+impl Taken {
+    /// The number of the shard that it comes from.
+    #[must_use]
+    pub fn shard(&self) -> usize {
+        self.way
+    }
+}
+
 impl Counter {
     /// A counter for those shards that ring `bell` when they have pushed something.
     #[must_use]

@@ -4,9 +4,11 @@
 //! journal, nothing is shown to a shard that the journal was not given the time to have. A client is told that its message
 //! is published when it is shown, and where the journal syncs each message, when it is on disk.
 
+use std::future::pending;
 use std::time::Duration;
 
 use tokio::sync::watch;
+use tokio::time::sleep;
 
 use super::clock::Clock;
 use super::counter::Counter;
@@ -72,6 +74,11 @@ impl<B: FnMut(usize), S: Fn() -> u64, T: FnMut(FeedEnd)> Feed<B, S, T> {
             journal.begin(&mut self.sequencer, clock.now()).await;
         }
         self.drain(&clock).await;
+        // What would have been said at the end of an interval is said now.
+        let now = clock.now();
+        self.sequencer.hurry();
+        self.derive(now).await;
+        self.show(now).await;
         if let Some(journal) = self.journal.take() {
             journal.close(&mut self.sequencer, clock.now()).await;
         }
@@ -100,6 +107,7 @@ impl<B: FnMut(usize), S: Fn() -> u64, T: FnMut(FeedEnd)> Feed<B, S, T> {
                         Err(error) => self.source.refuse(now, &error),
                     }
                     self.settle(now).await;
+                    self.derive(now).await;
                     published += 1;
                     if self.is_due(published) {
                         self.rest_not(now).await;
@@ -117,22 +125,32 @@ impl<B: FnMut(usize), S: Fn() -> u64, T: FnMut(FeedEnd)> Feed<B, S, T> {
                 }
             }
             if *self.stop.borrow() {
-                return self.show(now).await;
+                return;
             }
         }
     }
 
-    /// Nothing of the source is due: shows what there is, and waits for more, or for somebody who asks for something.
+    /// Nothing of the source is due: shows what there is, and waits for more, for the end of an interval, or for somebody who
+    /// asks for something.
     async fn wait(&mut self, now: Now, begun: Now) -> Flow {
         let is_done = self.attend(now).await;
+        self.derive(now).await;
         self.show(now).await;
         if !is_done {
             tokio::task::yield_now().await;
             return Flow::On;
         }
+        let due_ns = self.sequencer.due_ns();
+        let interval = async {
+            match due_ns {
+                Some(due_ns) => sleep(Duration::from_nanos(due_ns.saturating_sub(now.mono_ns))).await,
+                None => pending().await,
+            }
+        };
         let broken = tokio::select! {
             waited = self.source.wait(now) => waited.err(),
             () = self.counter.rung() => None,
+            () = interval => None,
             _ = self.stop.wait_for(|stop| *stop) => return Flow::Stopped,
         };
         if let Some(error) = broken {
@@ -152,9 +170,10 @@ impl<B: FnMut(usize), S: Fn() -> u64, T: FnMut(FeedEnd)> Feed<B, S, T> {
         while (self.subscribers)() < self.wait_for {
             let now = clock.now();
             self.attend(now).await;
+            self.derive(now).await;
             self.show(now).await;
             tokio::select! {
-                () = tokio::time::sleep(POLL) => {}
+                () = sleep(POLL) => {}
                 _ = self.stop.wait_for(|stop| *stop) => return Flow::Stopped,
             }
         }
@@ -184,6 +203,7 @@ impl<B: FnMut(usize), S: Fn() -> u64, T: FnMut(FeedEnd)> Feed<B, S, T> {
             if let Some(ingest) = &mut self.ingest {
                 ingest.note(line, outcome, journaled, now);
             }
+            self.derive(now).await;
             if self.journal.as_ref().is_some_and(Journal::is_due) {
                 break;
             }
@@ -197,17 +217,33 @@ impl<B: FnMut(usize), S: Fn() -> u64, T: FnMut(FeedEnd)> Feed<B, S, T> {
             let Some(taken) = self.counter.take() else {
                 return true;
             };
-            let Carried { outcome, journaled } =
-                self.publishing.carry_out(&taken.errand, &mut self.sequencer, now);
+            let Carried { outcome, journaled } = self.publishing.carry_out(&taken, &mut self.sequencer, now);
             let journaled = self.note().or(journaled);
             self.settle(now).await;
             self.counter.note(taken, outcome, journaled);
+            self.derive(now).await;
             if self.journal.as_ref().is_some_and(Journal::is_due) {
                 break;
             }
         }
         self.show(now).await;
         false
+    }
+
+    /// Publishes what follows from what was published, as far as it is due.
+    async fn derive(&mut self, now: Now) {
+        while let Some(derived) = self.sequencer.derive(now) {
+            if let Err(late) = derived {
+                let name = self.sequencer.name(late.channel);
+                tracing::warn!("{name}: {}; it is late, and tried again", late.why);
+                continue;
+            }
+            self.note();
+            self.settle(now).await;
+            if self.journal.as_ref().is_some_and(Journal::is_due) {
+                self.show(now).await;
+            }
+        }
     }
 
     /// The journal takes what was just accepted, if anything was; says which number it has there.
@@ -239,7 +275,7 @@ impl<B: FnMut(usize), S: Fn() -> u64, T: FnMut(FeedEnd)> Feed<B, S, T> {
             if tries < YIELDS {
                 tokio::task::yield_now().await;
             } else {
-                tokio::time::sleep(POLL).await;
+                sleep(POLL).await;
             }
         }
     }

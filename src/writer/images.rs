@@ -21,7 +21,8 @@ pub(super) struct Bytes {
     pub(super) binary: usize,
 }
 
-/// The images of all channels together.
+/// The images of many channels together: of all that are published, or of all that are derived, so that those who ask for
+/// the latter take nothing from the former.
 #[derive(Debug)]
 pub(super) struct Images {
     written: Bytes,
@@ -47,6 +48,16 @@ impl Images {
         }
     }
 
+    /// Whether so much is taken that nobody else should begin: what there is may still grow.
+    pub(super) fn is_nearly_full(&self) -> bool {
+        let part = |bytes: usize| bytes / 4 * 3;
+        let most = Bytes {
+            json: part(self.reserved_max.json),
+            binary: part(self.reserved_max.binary),
+        };
+        !self.reserved.fit(most)
+    }
+
     /// Whether there is room for `image` to become `next`. To become shorter is always allowed.
     pub(super) fn check(&self, image: Image, next: Image) -> Result<(), PublishError> {
         let reserved = self.reserved - image.reserved + next.reserved;
@@ -62,6 +73,23 @@ impl Images {
         self.written = self.written - image.written + next.written;
         self.reserved = self.reserved - image.reserved + next.reserved;
         *image = next;
+    }
+
+    /// Checks that it counts these images. For tests.
+    ///
+    /// # Panics
+    /// When it does not.
+    pub(super) fn invariants(&self, images: impl Iterator<Item = Image>) {
+        let (mut written, mut reserved) = (Bytes::default(), Bytes::default());
+        for image in images {
+            written = written + image.written;
+            reserved = reserved + image.reserved;
+        }
+        assert_eq!(
+            (self.written, self.reserved),
+            (written, reserved),
+            "images are counted"
+        );
     }
 
     /// Bytes by which the images would be longer if all were written now, at most.
@@ -143,6 +171,11 @@ impl Sub for Bytes {
 fn digits(number: u64) -> usize {
     number.checked_ilog10().map_or(1, |log| log as usize + 1)
 }
+
+/// Where the images of published channels are counted, and those of derived ones.
+pub(super) const PUBLISHED: usize = 0;
+/// See the former.
+pub(super) const DERIVED: usize = 1;
 
 /// Digits of the largest number of 64 bits.
 const DIGITS_MAX: usize = 20;

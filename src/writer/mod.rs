@@ -6,6 +6,7 @@
 //!
 //! - [`source`]: where events come from;
 //! - [`sequencer`]: numbers, encodes, appends, and keeps every channel's state on the tape;
+//! - `derived`: when channels that follow from others are due;
 //! - [`formats`]: in which forms, and on which tracks;
 //! - `press`, `compression`: the frames of each message, one for each track;
 //! - [`journal`]: what was published, on disk before anyone sees it;
@@ -18,6 +19,7 @@ mod channel;
 pub mod clock;
 mod compression;
 pub mod counter;
+mod derived;
 pub mod feed;
 pub mod formats;
 mod images;

@@ -4,15 +4,17 @@
 
 use std::sync::Arc;
 
+use super::counter::Taken;
 use super::journal::Journal;
-use super::sequencer::{Keyed, PublishError, Published, Sequencer};
+use super::sequencer::{DeriveError, Keyed, PublishError, Published, Sequencer};
 use super::source::Event;
 use crate::base::Now;
-use crate::dialect::errand::{Errand, Outcome, Publish, Want};
+use crate::dialect::errand::{Outcome, Publish, Want};
 use crate::dialect::native_json::{Input, InputError, Label};
 use crate::dialect::publisher::LINES_PUBLISHER;
 use crate::dialect::{Code, Publishers};
 use crate::market::Level;
+use crate::tape::ChannelId;
 
 /// Reads requests to publish.
 #[derive(Debug)]
@@ -40,9 +42,12 @@ impl Publishing {
         }
     }
 
-    /// Does what an errand asks for. What it publishes is to be settled next, as after [`Sequencer::publish`].
-    pub fn carry_out(&mut self, errand: &Errand, sequencer: &mut Sequencer, now: Now) -> Carried {
-        match &errand.want {
+    /// Does what an errand of a shard asks for. What it publishes is to be settled next, as after [`Sequencer::publish`].
+    ///
+    /// # Panics
+    /// When something is staged.
+    pub fn carry_out(&mut self, taken: &Taken, sequencer: &mut Sequencer, now: Now) -> Carried {
+        match &taken.errand.want {
             Want::Publish(publish) => {
                 let Publish {
                     publisher,
@@ -66,6 +71,23 @@ impl Publishing {
                     outcome: Outcome::Opened {
                         channels: sequencer.channels(),
                     },
+                    journaled: None,
+                }
+            }
+            Want::Derive(name) => match sequencer.open_derived(name, taken.shard(), now) {
+                Ok(channel) => Carried {
+                    outcome: Outcome::Derived {
+                        channel: channel.number(),
+                        seq: sequencer.seq(channel),
+                    },
+                    journaled: None,
+                },
+                Err(error) => refused(code_of_name(&error), &error),
+            },
+            Want::Dismiss(channel) => {
+                sequencer.close_derived(ChannelId::new(*channel), taken.shard());
+                Carried {
+                    outcome: Outcome::Dismissed,
                     journaled: None,
                 }
             }
@@ -138,6 +160,14 @@ fn refused(code: Code, why: &impl ToString) -> Carried {
     }
 }
 
+/// Whose fault it is that there is no derived channel of a name.
+const fn code_of_name(error: &DeriveError) -> Code {
+    match error {
+        DeriveError::Unknown | DeriveError::Derivation(_) => Code::UnknownChannel,
+        DeriveError::BaseFull | DeriveError::StatesFull | DeriveError::Publish(_) => Code::Overloaded,
+    }
+}
+
 const fn code_of_input(error: &InputError) -> Code {
     match error {
         InputError::Channel(_) => Code::UnknownChannel,
@@ -158,7 +188,7 @@ const fn code_of_input(error: &InputError) -> Code {
 /// Whose fault it is: the publisher's, or that of a server which has no room.
 const fn code_of(error: &PublishError) -> Code {
     match error {
-        PublishError::Name(_) => Code::UnknownChannel,
+        PublishError::Name(_) | PublishError::Derived => Code::UnknownChannel,
         PublishError::Kind { .. }
         | PublishError::Precision
         | PublishError::TradeId { .. }
@@ -167,6 +197,8 @@ const fn code_of(error: &PublishError) -> Code {
         | PublishError::TooLong { .. } => Code::BadRequest,
         PublishError::Declare(_)
         | PublishError::Channels { .. }
+        | PublishError::DerivedChannels { .. }
+        | PublishError::Unreadable
         | PublishError::Kinds
         | PublishError::ImagesFull => Code::Overloaded,
     }

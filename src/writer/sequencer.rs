@@ -8,21 +8,26 @@
 //! [`publish`](Sequencer::publish) accepts or refuses an event; [`settle`](Sequencer::settle) brings what was
 //! accepted onto the tape, and may have to be called again when a reader still pins the room for it.
 
+mod derived;
 mod refusal;
 
 use std::collections::{HashMap, HashSet};
 
 use super::channel::Channel;
+use super::derived::Schedule;
 use super::formats::{Formats, NATIVE_JSON, TRACKS};
-use super::images::{Bytes, Image, Images};
+use super::images::{Bytes, DERIVED, Image, Images, PUBLISHED};
 use super::press::{self, Frames, Press};
 use super::source::Event;
 use crate::base::Now;
 use crate::dialect::Stamp;
 use crate::limits;
-use crate::market::{Book, BookUpdate, BookUpdateKind, ChannelClass, ChannelName, ChannelRules, Level, Tick};
+use crate::market::{
+    Book, BookUpdate, BookUpdateKind, Changes, ChannelClass, ChannelName, ChannelRules, Level, Tick, Touched,
+};
 use crate::tape::{ChannelId, Class, Entry, Full, Position, Record, RecordKind, Track, Writer};
 
+pub use derived::{DeriveError, Late};
 pub use refusal::PublishError;
 
 /// Numbers, encodes and appends.
@@ -39,7 +44,14 @@ pub struct Sequencer {
     /// What holds the frames of that.
     press: Press,
     levels: Vec<Level>,
-    images: Images,
+    /// Those of published channels, and those of derived ones.
+    images: [Images; 2],
+    /// How many derived channels there are.
+    derived: usize,
+    schedule: Schedule,
+    /// What the event that was accepted last may have changed of its book, where somebody is to be told.
+    touched: Touched,
+    changes: Changes,
     keys: Keys,
     pt_ns: u64,
 }
@@ -95,10 +107,13 @@ impl Sequencer {
                 .is_none_or(|track| track_bytes(track) >= track_bytes(NATIVE_JSON)),
             "whatever fits on the track of JSON fits on the one that is compressed"
         );
-        let images = Images::new(Bytes {
-            json: track_bytes(NATIVE_JSON) / IMAGES_DIVISOR,
-            binary: binary_track.map_or(0, |track| track_bytes(track) / IMAGES_DIVISOR),
-        });
+        let images = |part: fn(usize) -> usize| {
+            Images::new(Bytes {
+                json: part(track_bytes(NATIVE_JSON)),
+                binary: binary_track.map_or(0, |track| part(track_bytes(track))),
+            })
+        };
+        let images = [images(published_part), images(derived_part)];
         Self {
             tape,
             ids: HashMap::new(),
@@ -109,6 +124,10 @@ impl Sequencer {
             press: Press::new(formats),
             levels: Vec::new(),
             images,
+            derived: 0,
+            schedule: Schedule::default(),
+            touched: Touched::default(),
+            changes: Changes::default(),
             keys: Keys::default(),
             pt_ns: 0,
         }
@@ -132,8 +151,11 @@ impl Sequencer {
         self.keys.forget_newest();
         let name = ChannelName::parse(event.channel).map_err(PublishError::Name)?;
         refusal::check(name, &event.tick)?;
-        self.pt_ns = self.pt_ns.max(now.wall_ns);
         let known = self.ids.get(name.as_str()).copied();
+        if !known.is_some_and(|id| self.channels[id.index()].is_published()) && self.is_derived(name) {
+            return Err(PublishError::Derived);
+        }
+        self.pt_ns = self.pt_ns.max(now.wall_ns);
         let id = known.map_or_else(|| self.open(name), Ok)?;
         let mut published = match event.tick {
             Tick::Book(update) => self.stage_book(id, event.ts_ns, &update),
@@ -142,14 +164,22 @@ impl Sequencer {
         if known.is_none() {
             published = published.and_then(|()| self.declare(name));
         }
-        if published.is_err() {
-            self.staged.clear();
-            self.press.clear();
-            if known.is_none() {
-                self.abandon_opened();
+        match published {
+            Ok(()) => self.tell_followers(id, &event.tick, now),
+            Err(_) => {
+                self.unstage();
+                if known.is_none() {
+                    self.abandon_opened();
+                }
             }
         }
         published
+    }
+
+    /// Forgets what is staged: it was refused.
+    fn unstage(&mut self) {
+        self.staged.clear();
+        self.press.clear();
     }
 
     /// Has a channel of this name, with its first message still to come.
@@ -164,6 +194,9 @@ impl Sequencer {
         let name = ChannelName::parse(name).map_err(PublishError::Name)?;
         if self.ids.contains_key(name.as_str()) {
             return Ok(());
+        }
+        if self.is_derived(name) {
+            return Err(PublishError::Derived);
         }
         self.open(name)?;
         let declared = self.declare(name);
@@ -210,18 +243,26 @@ impl Sequencer {
         for channel in self.channels.iter().filter(|channel| channel.seq > 0) {
             let name = channel.name();
             assert!(channel.newest >= tail, "the tape holds a record of {name}");
-            let stateful = channel.class != ChannelClass::Append;
+            let stateful = channel.class != ChannelClass::Append && !channel.is_dormant();
             assert!(
                 !stateful || channel.image >= tail,
                 "the tape holds an image of {name}"
             );
         }
+        for account in [PUBLISHED, DERIVED] {
+            let counted = self
+                .channels
+                .iter()
+                .filter(|channel| channel.account() == account);
+            self.images[account].invariants(counted.map(|channel| channel.image_bytes));
+        }
+        self.derived_invariants();
     }
 
     /// Opens a channel for its first message. It is declared when that is accepted.
     fn open(&mut self, name: ChannelName<'_>) -> Result<ChannelId, PublishError> {
         let channels_max = (self.tape.records() / IMAGES_DIVISOR).min(limits::CHANNELS_MAX);
-        if self.channels.len() >= channels_max {
+        if self.channels.len() - self.derived >= channels_max {
             return Err(PublishError::Channels { channels_max });
         }
         if self.kinds.len() >= limits::KINDS_MAX && !self.kinds.contains(name.kind()) {
@@ -235,17 +276,21 @@ impl Sequencer {
 
     /// Tells the readers of the channel that was opened last.
     fn declare(&mut self, name: ChannelName<'_>) -> Result<(), PublishError> {
-        let class = tape_class(self.rules.class(name));
-        let id = self
-            .tape
-            .declare(name.as_str(), class)
-            .map_err(PublishError::Declare)?;
+        let opened = &self.channels[self.channels.len() - 1];
+        let class = tape_class(opened.class);
+        let id = if opened.is_published() {
+            self.tape.declare(name.as_str(), class)
+        } else {
+            self.tape.declare_unlisted(name.as_str(), class)
+        };
+        let id = id.map_err(PublishError::Declare)?;
         debug_assert_eq!(
             id.index() + 1,
             self.channels.len(),
             "channels are numbered in order"
         );
         self.ids.insert(name.as_str().into(), id);
+        // A derived channel is of its base's kind.
         if !self.kinds.contains(name.kind()) {
             self.kinds.insert(name.kind().into());
         }
@@ -255,7 +300,8 @@ impl Sequencer {
     /// Forgets the channel that was opened last: its first message was refused.
     fn abandon_opened(&mut self) {
         if let Some(mut channel) = self.channels.pop() {
-            self.images.replace(&mut channel.image_bytes, Image::default());
+            self.images[channel.account()].replace(&mut channel.image_bytes, Image::default());
+            self.derived -= usize::from(!channel.is_published());
         }
     }
 
@@ -275,8 +321,9 @@ impl Sequencer {
         let channel = &mut self.channels[entry.channel.index()];
         if entry.kind.is_image() {
             let image = Image::of_message(bytes);
-            self.images.check(channel.image_bytes, image)?;
-            self.images.replace(&mut channel.image_bytes, image);
+            let images = &mut self.images[channel.account()];
+            images.check(channel.image_bytes, image)?;
+            images.replace(&mut channel.image_bytes, image);
         }
         channel.seq = entry.seq;
         Ok(())
@@ -300,8 +347,9 @@ impl Sequencer {
         book.apply(update).map_err(PublishError::Book)?;
         let image = self.stage_image(entry, &book)?;
         let channel = &mut self.channels[entry.channel.index()];
-        self.images.check(channel.image_bytes, image)?;
-        self.images.replace(&mut channel.image_bytes, image);
+        let images = &mut self.images[channel.account()];
+        images.check(channel.image_bytes, image)?;
+        images.replace(&mut channel.image_bytes, image);
         channel.book = book;
         channel.seq = entry.seq;
         channel.begin_image(entry.ts_ns);
@@ -314,9 +362,10 @@ impl Sequencer {
         let (bids, asks) = channel.book.level_counts();
         let levels = update.bids.len() + update.asks.len() + bids + asks;
         let image = channel.image_bytes.with_delta(bytes, levels);
-        self.images.check(channel.image_bytes, image)?;
+        let images = &mut self.images[channel.account()];
+        images.check(channel.image_bytes, image)?;
         channel.book.apply(update).map_err(PublishError::Book)?;
-        self.images.replace(&mut channel.image_bytes, image);
+        images.replace(&mut channel.image_bytes, image);
         channel.seq = entry.seq;
         channel.ts_ns = entry.ts_ns;
         if channel.is_image_due(bytes) {
@@ -335,7 +384,7 @@ impl Sequencer {
         let image = image.expect("a book fits into a frame, as an assertion in images.rs says");
         let channel = &mut self.channels[entry.channel.index()];
         channel.book = book;
-        self.images.replace(&mut channel.image_bytes, image);
+        self.images[channel.account()].replace(&mut channel.image_bytes, image);
         channel.begin_image(entry.ts_ns);
     }
 
@@ -404,9 +453,11 @@ impl Sequencer {
             pt_ns: record.pt_ns,
         };
         match channel.class {
-            ChannelClass::Append if channel.newest == position => {
-                let kind = RecordKind::Mark;
-                self.stage_mark(Entry { kind, ..kept });
+            class if class == ChannelClass::Append || channel.is_dormant() => {
+                if channel.newest == position {
+                    let kind = RecordKind::Mark;
+                    self.stage_mark(Entry { kind, ..kept });
+                }
             }
             ChannelClass::Replace if channel.newest == position => {
                 let frames = self.press.reprint(&self.tape, position);
@@ -428,7 +479,7 @@ impl Sequencer {
     /// Whether the room ahead of the head might not do for the next event and all that clearing room again may
     /// have to keep. Keeping a record takes its room before it frees any, and a book's image may have grown.
     fn is_short_of_room(&self) -> bool {
-        let growth = self.images.growth();
+        let growth = self.images[PUBLISHED].growth() + self.images[DERIVED].growth();
         let is_short = |track: Track, growth| {
             let bytes_ahead = (self.tape.track_bytes(track) / MARGIN_DIVISOR).max(BYTES_AHEAD_MIN);
             self.tape.free_bytes(track) < bytes_ahead + growth
@@ -458,8 +509,30 @@ fn tape_class(class: ChannelClass) -> Class {
     }
 }
 
-/// Images take at most one part in so many of the tape, in bytes and in records, or keeping them would leave no room
-/// for anything else.
+/// Bytes of a track that the images of published channels take at most.
+const fn published_part(track_bytes: usize) -> usize {
+    track_bytes / IMAGES_DIVISOR
+}
+
+/// The same of derived channels: together they leave the room that is needed ahead.
+const fn derived_part(track_bytes: usize) -> usize {
+    track_bytes / (2 * IMAGES_DIVISOR) - limits::FRAME_BYTES_MAX
+}
+
+/// What bytes must be there at least for images that take so many at most. Each may have to be written before the one
+/// that it replaces is let go of.
+const fn bytes_needed(track_bytes: usize) -> usize {
+    let margin = track_bytes / MARGIN_DIVISOR;
+    let ahead = if margin > BYTES_AHEAD_MIN {
+        margin
+    } else {
+        BYTES_AHEAD_MIN
+    };
+    2 * (published_part(track_bytes) + derived_part(track_bytes)) + ahead + 2 * limits::FRAME_BYTES_MAX
+}
+
+/// Images take at most one part in so many of the tape, in bytes and in records, and those of derived channels some more,
+/// or keeping them would leave no room for anything else.
 const IMAGES_DIVISOR: usize = 4;
 const EMPTY: &[u8] = &[];
 const MARGIN_DIVISOR: usize = limits::TAPE_MARGIN_DIVISOR;
@@ -470,9 +543,16 @@ const BYTES_AHEAD_MIN: usize = 4 * limits::FRAME_BYTES_MAX;
 const RECORDS_AHEAD_MIN: usize = 3;
 
 const _: () = assert!(
-    limits::TRACK_BYTES_MIN
-        >= 2 * (limits::TRACK_BYTES_MIN / IMAGES_DIVISOR) + BYTES_AHEAD_MIN + 2 * limits::FRAME_BYTES_MAX,
+    limits::TRACK_BYTES_MIN >= bytes_needed(limits::TRACK_BYTES_MIN)
+        && 2 * limits::TRACK_BYTES_MIN >= bytes_needed(2 * limits::TRACK_BYTES_MIN)
+        && limits::TRACK_BYTES_DEFAULT >= bytes_needed(limits::TRACK_BYTES_DEFAULT)
+        && 1 << 40 >= bytes_needed(1 << 40),
     "room is always found: images, their growth, the room ahead, and an event with its image fit"
+);
+const _: () = assert!(
+    IMAGES_DIVISOR * limits::DERIVED_RECORDS_DIVISOR > 2 * (IMAGES_DIVISOR + limits::DERIVED_RECORDS_DIVISOR)
+        && MARGIN_DIVISOR >= IMAGES_DIVISOR,
+    "less than half of the index is for what is kept of channels, and less than half of the rest for the margin"
 );
 const _: () = assert!(limits::TAPE_RECORDS_MIN / MARGIN_DIVISOR >= RECORDS_AHEAD_MIN);
 const _: () = assert!(MARGIN_DIVISOR > 2 && IMAGES_DIVISOR > 2);

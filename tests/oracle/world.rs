@@ -252,6 +252,7 @@ impl World {
             };
             self.server.sequencer.restore(&Restored {
                 channel: note.event.channel(),
+                derived: None,
                 kind,
                 seq: note.seq,
                 ts_ns: note.at.wall_ns,

@@ -86,7 +86,7 @@ impl Client {
         let channels = if everything {
             "*"
         } else {
-            "trade:*,nonsense,bbo:BTC-USD"
+            "trade:*,nonsense,bbo:BTC-USD,book:ETH-USD/3@50ms,book:BTC-USD/0"
         };
         let query = if lazy {
             format!("?ch={channels}")
@@ -271,7 +271,10 @@ impl Client {
         for (channel, bounds) in &self.standing {
             let newest = oracle.newest(channel);
             match bounds {
-                Some(Bounds::After(seq)) => assert_eq!(*seq, newest, "the last message of {channel}"),
+                Some(Bounds::After(seq)) => {
+                    assert_eq!(*seq, newest, "the last message of {channel}");
+                    oracle.check_current(channel);
+                }
                 Some(Bounds::Between(..)) | None => {}
             }
         }
@@ -511,7 +514,7 @@ impl Client {
     }
 
     fn any_channel(&mut self) -> String {
-        const CHANNELS: [&str; 9] = [
+        const CHANNELS: [&str; 17] = [
             "*",
             "trade:*",
             "bbo:*",
@@ -521,6 +524,14 @@ impl Client {
             "book:BTC-USD",
             "room:1",
             "no:such",
+            "book:BTC-USD/1",
+            "book:BTC-USD/10",
+            "book:BTC-USD@100ms",
+            "book:ETH-USD/3@50ms",
+            "bbo:BTC-USD@10ms",
+            "bbo:ETH-USD@1s",
+            "trade:BTC-USD@1s",
+            "book:no-such/5",
         ];
         CHANNELS[self.prng.below(CHANNELS.len() as u64) as usize].to_owned()
     }

@@ -27,7 +27,7 @@ use publishers::Hall;
 use std::sync::atomic::Ordering;
 use tickwire::base::Prng;
 use tickwire::ring::Faults;
-use world::{CONFLATED, LAPSED, World};
+use world::{CONFLATED, DERIVED, LAPSED, World};
 
 fn seeds() -> Vec<u64> {
     if let Ok(seed) = std::env::var("TICKWIRE_SEED") {
@@ -92,6 +92,11 @@ fn short_reads_and_sends_and_late_completions_lose_nothing() {
         "short_reads_and_sends_and_late_completions_lose_nothing",
     );
     let [conflated, lapsed] = [&CONFLATED, &LAPSED].map(|count| count.load(Ordering::Relaxed));
+    let derived = DERIVED.load(Ordering::Relaxed);
+    assert!(
+        seeds().len() < 60 || derived > 1000,
+        "channels are derived: {derived}"
+    );
     eprintln!("clients skipped ahead {conflated} times and gave something up {lapsed} times");
     assert!(
         seeds().len() < 60 || conflated > 100 && lapsed > 100,

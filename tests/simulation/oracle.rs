@@ -27,6 +27,8 @@ pub struct Channel {
     pub texts: Vec<String>,
     /// The book after each of them.
     pub books: Vec<Book>,
+    /// Of a derived one with an interval: in which one it has said something last.
+    interval: Option<u64>,
 }
 
 impl Oracle {
@@ -58,6 +60,75 @@ impl Oracle {
         }
         entry.texts.push(text.clone());
         self.messages.push(text);
+    }
+
+    /// The server says something on a derived channel: it must be what its base says by now. `begins` says that nobody had
+    /// asked for it before, and `now` when it is, unless the end of an interval was not waited for.
+    pub fn derive(&mut self, text: &str, now: Option<Now>, begins: bool) {
+        let value: Value = serde_json::from_str(text).unwrap();
+        let name = value["ch"].as_str().unwrap().to_owned();
+        let (base, depth, interval) = derived(&name).unwrap();
+        let base = &self.channels[base];
+        let expected = base.books.last().map(|book| window(book, depth));
+        let newest: Value = serde_json::from_str(base.texts.last().unwrap()).unwrap();
+        assert_eq!(value["ts"], newest["ts"], "{text}");
+        let channel = self.channels.entry(name.clone()).or_default();
+        assert_eq!(
+            value["seq"].as_u64(),
+            Some(channel.texts.len() as u64 + 1),
+            "{text}"
+        );
+        if let Some(expected) = expected {
+            assert_eq!(value["k"] == "snap", begins, "{text}");
+            let before = channel.books.last().cloned().unwrap_or_default();
+            let mut book = if begins { Book::default() } else { before.clone() };
+            for (side, key) in book.iter_mut().zip(["b", "a"]) {
+                for (price, size) in levels(&value[key]) {
+                    if size == "0" {
+                        assert!(side.remove(&price).is_some(), "{text} deletes what is not there");
+                    } else {
+                        side.insert(price, size);
+                    }
+                }
+            }
+            assert_eq!(book, expected, "{name} is the window of its base: {text}");
+            assert!(begins || book != before, "{text} says nothing");
+            channel.books.push(book);
+        } else {
+            for field in ["bp", "bs", "ap", "as"] {
+                assert_eq!(value[field], newest[field], "{text}");
+            }
+        }
+        if let (Some(interval), Some(now)) = (interval, now) {
+            let number = now.mono_ns / interval;
+            let last = channel.interval.replace(number);
+            assert!(
+                begins || last.is_none_or(|last| last < number),
+                "one message in an interval: {text}"
+            );
+        }
+        channel.texts.push(text.to_owned());
+    }
+
+    /// Nothing is left to be said on a derived channel.
+    pub fn check_current(&self, name: &str) {
+        let Some((base, depth, _)) = derived(name) else {
+            return;
+        };
+        let (base, known) = (&self.channels[base], &self.channels[name]);
+        if let Some(book) = base.books.last() {
+            assert_eq!(
+                known.books.last(),
+                Some(&window(book, depth)),
+                "{name} in the end"
+            );
+        } else {
+            let [base, known]: [Value; 2] =
+                [base, known].map(|channel| serde_json::from_str(channel.texts.last().unwrap()).unwrap());
+            for field in ["bp", "bs", "ap", "as"] {
+                assert_eq!(known[field], base[field], "{name} in the end");
+            }
+        }
     }
 
     /// The number of the newest message of a channel.
@@ -107,6 +178,38 @@ impl Oracle {
     }
 }
 
+/// The channel that a derived one follows, how many levels it keeps, and how long its interval is, if it has one.
+pub fn derived(name: &str) -> Option<(&str, usize, Option<u64>)> {
+    let (rest, interval) = match name.split_once('@') {
+        Some((rest, interval)) => (rest, Some(interval)),
+        None => (name, None),
+    };
+    let interval = interval.map(|text| match text.strip_suffix("ms") {
+        Some(ms) => ms.parse::<u64>().unwrap() * 1_000_000,
+        None => text.strip_suffix('s').unwrap().parse::<u64>().unwrap() * 1_000_000_000,
+    });
+    let (base, depth) = match rest.split_once('/') {
+        Some((base, depth)) => (base, depth.parse().unwrap()),
+        None => (rest, usize::MAX),
+    };
+    (base != name).then_some((base, depth, interval))
+}
+
+/// The best levels of a book, found anew.
+fn window(book: &Book, depth: usize) -> Book {
+    let [bids, asks] = book;
+    let best = |side: &BTreeMap<String, String>, sign: f64| {
+        let mut levels: Vec<(&String, &String)> = side.iter().collect();
+        let price = |level: &(&String, &String)| sign * level.0.parse::<f64>().unwrap();
+        levels.sort_by(|a, b| price(a).total_cmp(&price(b)));
+        let levels = levels.into_iter().take(depth);
+        levels
+            .map(|(price, size)| (price.clone(), size.clone()))
+            .collect()
+    };
+    [best(bids, -1.0), best(asks, 1.0)]
+}
+
 fn apply(side: &mut BTreeMap<String, String>, levels: &[Level]) {
     for level in levels {
         if level.size.is_zero() {
@@ -131,9 +234,6 @@ fn levels(value: &Value) -> BTreeMap<String, String> {
 
 /// Whether a subscription covers a channel.
 pub fn covers(pattern: &str, channel: &str) -> bool {
-    pattern == "*"
-        || pattern == channel
-        || pattern
-            .strip_suffix('*')
-            .is_some_and(|kind| kind.ends_with(':') && channel.starts_with(kind))
+    let is_of_kind = |kind: &str| kind.is_empty() || kind.ends_with(':') && channel.starts_with(kind);
+    pattern == channel || pattern.strip_suffix('*').is_some_and(is_of_kind) && derived(channel).is_none()
 }

@@ -119,8 +119,7 @@ impl Hall {
         let now = self.net.now();
         for _ in 0..most {
             let Some(taken) = self.counter.take() else { break };
-            let Carried { outcome, journaled } =
-                self.publishing.carry_out(&taken.errand, &mut self.sequencer, now);
+            let Carried { outcome, journaled } = self.publishing.carry_out(&taken, &mut self.sequencer, now);
             while self.sequencer.settle().is_err() {
                 self.ring();
                 self.turn();

@@ -3,21 +3,28 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use tickwire::base::{Census, Orders, Prng};
+use tickwire::base::{Census, Now, Orders, Prng};
 use tickwire::connection::{Bounds, Pools};
+use tickwire::dialect::Publishers;
+use tickwire::dialect::errand::way;
 use tickwire::market::Tick;
 use tickwire::ring::{Bell as _, Faults, Ring as _, SimNet, SimRing};
 use tickwire::shard::{Pace, Shard, Site, Size, Slack};
-use tickwire::tape::{self, Shape};
+use tickwire::tape::{self, Position, Shape};
+use tickwire::wire::{Direction, FrameHeader};
+use tickwire::writer::formats::NATIVE_JSON;
+use tickwire::writer::publish::Carried;
 use tickwire::writer::source::{Event, Market};
-use tickwire::writer::{Formats, Sequencer};
+use tickwire::writer::{Counter, Formats, Publishing, Sequencer};
 
 use super::client::Client;
 use super::hot_receptions;
-use super::oracle::Oracle;
+use super::oracle::{Oracle, derived};
 
 /// How often anybody skipped something, in all runs.
 pub static CONFLATED: AtomicU64 = AtomicU64::new(0);
+/// How many messages of derived channels there were.
+pub static DERIVED: AtomicU64 = AtomicU64::new(0);
 /// How often anybody gave up what the tape let go of.
 pub static LAPSED: AtomicU64 = AtomicU64::new(0);
 
@@ -30,6 +37,10 @@ pub struct World {
     censuses: Vec<Arc<Census>>,
     orders: Arc<Orders>,
     sequencer: Sequencer,
+    counter: Counter,
+    publishing: Publishing,
+    /// Whether the ends of intervals are not waited for any more.
+    is_hurried: bool,
     market: Market,
     market_ns: u64,
     messages: u64,
@@ -73,17 +84,16 @@ impl World {
         };
         let slack = slack(&mut prng);
         let rings: Vec<SimRing> = (0..readers).map(|_| net.ring()).collect();
-        let bells = rings.iter().map(|ring| ring.doorbell()).collect();
+        let bells: Vec<_> = rings.iter().map(|ring| ring.doorbell()).collect();
+        let publishers = Arc::new(Publishers::default());
+        let mut ends = Vec::new();
         let parts = rings.into_iter().zip(tapes).zip(&censuses).enumerate();
         let shards = parts
             .map(|(shard, ((ring, tape), census))| {
-                let mut site = Site::new(shard, "epoch".into()).with_slack(slack);
-                if let Some(track) = formats.deflated_track() {
-                    site = site.compressing(track);
-                }
-                if let Some(track) = formats.binary_track() {
-                    site = site.speaking_binary(track);
-                }
+                let bell = bells[shard].clone();
+                let (asking, asked) = way(|| {}, move || bell.ring());
+                ends.push(asked);
+                let site = site(shard, slack, formats).asking(asking, Arc::clone(&publishers));
                 Shard::new(ring, tape, size, site, Arc::clone(census), Arc::clone(&orders))
             })
             .collect();
@@ -94,6 +104,9 @@ impl World {
             oracle: Oracle::default(),
             clients: Vec::new(),
             sequencer: Sequencer::writing(writer, formats),
+            counter: Counter::new(ends, Arc::default()),
+            publishing: Publishing::of(publishers),
+            is_hurried: false,
             prng,
             net,
             faults,
@@ -134,6 +147,10 @@ impl World {
         }
         self.net.set_faults(Faults::default());
         self.settle();
+        self.is_hurried = true;
+        self.sequencer.hurry();
+        self.derive();
+        self.settle();
         self.check();
         self.part();
         self.net.fingerprint()
@@ -168,6 +185,12 @@ impl World {
         };
         self.sequencer.publish(&event, now).unwrap();
         self.oracle.publish(event.channel, event.ts_ns, &event.tick, now);
+        self.settle_tape();
+        self.derive();
+    }
+
+    /// What was accepted goes on the tape, as soon as nobody is in the way.
+    fn settle_tape(&mut self) {
         while self.sequencer.settle().is_err() {
             self.ring();
             for shard in 0..self.shards.len() {
@@ -176,6 +199,49 @@ impl World {
         }
         self.sequencer.invariants();
         self.ring();
+    }
+
+    /// The writer says what follows from what was published, as far as it is due.
+    fn derive(&mut self) {
+        loop {
+            let (head, now) = (self.sequencer.tape().head(), self.net.now());
+            match self.sequencer.derive(now) {
+                None => return,
+                Some(derived) => derived.unwrap(),
+            }
+            self.settle_tape();
+            self.note_derived(head, now, false);
+        }
+    }
+
+    /// The writer does what shards ask for; says whether any did.
+    fn attend(&mut self) -> bool {
+        let mut any = false;
+        while let Some(taken) = self.counter.take() {
+            let (head, now) = (self.sequencer.tape().head(), self.net.now());
+            let Carried { outcome, journaled } = self.publishing.carry_out(&taken, &mut self.sequencer, now);
+            self.settle_tape();
+            self.note_derived(head, now, true);
+            self.counter.note(taken, outcome, journaled);
+            any = true;
+        }
+        self.counter.tell(|_| None);
+        any
+    }
+
+    /// The oracle judges what has been said at this position, if something has.
+    fn note_derived(&mut self, at: Position, now: Now, begins: bool) {
+        let tape = self.sequencer.tape();
+        if at < tape.head() && tape.tail() <= at {
+            let frame = tape.frame(NATIVE_JSON, at);
+            let header = FrameHeader::decode(frame, Direction::ToClient, false).unwrap();
+            let (_, start) = header.unwrap();
+            let text = std::str::from_utf8(&frame[start..]).unwrap();
+            assert!(derived(self.sequencer.name(tape.record(at).channel)).is_some());
+            DERIVED.fetch_add(1, Ordering::Relaxed);
+            self.oracle
+                .derive(text, (!self.is_hurried).then_some(now), begins);
+        }
     }
 
     fn ring(&mut self) {
@@ -199,6 +265,10 @@ impl World {
         let shard = self.prng.below(self.shards.len() as u64) as usize;
         self.turn_shard(shard);
         self.shards[shard].invariants();
+        if self.prng.chance(1, 3) {
+            self.attend();
+        }
+        self.derive();
         if self.prng.chance(1, 10) {
             self.net.advance(self.prng.below(10_000_000));
         }
@@ -233,6 +303,8 @@ impl World {
     /// Everybody reads and answers until nothing more happens.
     fn until_quiet(&mut self) {
         for _ in 0..200_000 {
+            self.attend();
+            self.derive();
             for shard in 0..self.shards.len() {
                 self.pump_all();
                 let now = self.net.now();
@@ -325,6 +397,18 @@ impl World {
             assert_eq!(shard.borrowed(), 0, "no block of a pool is left behind");
         }
     }
+}
+
+/// What a shard offers whose tape has these forms.
+fn site(shard: usize, slack: Slack, formats: Formats) -> Site {
+    let mut site = Site::new(shard, "epoch".into()).with_slack(slack);
+    if let Some(track) = formats.deflated_track() {
+        site = site.compressing(track);
+    }
+    if let Some(track) = formats.binary_track() {
+        site = site.speaking_binary(track);
+    }
+    site
 }
 
 /// In some worlds nobody skips anything but what the tape lets go of; in others, whoever is a little behind does.

@@ -210,7 +210,7 @@ impl Ingest {
                 // Who gives no number wants no answer.
                 Outcome::Published { .. } if id.is_none() => {}
                 // Nobody asks for that here.
-                Outcome::Opened { .. } => {}
+                Outcome::Opened { .. } | Outcome::Derived { .. } | Outcome::Dismissed => {}
                 Outcome::Published { seq } => {
                     write_published(out, id, &channel, seq);
                     out.push(b'\n');

@@ -61,6 +61,8 @@ pub enum Record<'a> {
         number: u32,
         /// What the channel keeps of its past.
         class: ChannelClass,
+        /// Whether it is derived from another channel.
+        is_derived: bool,
         /// Its name, not checked.
         name: &'a str,
     },
@@ -250,15 +252,16 @@ pub fn write_batch(out: &mut [u8], mark: Mark) {
 }
 
 /// Appends what a channel's number within the segment stands for.
-pub fn push_channel(out: &mut Vec<u8>, number: u32, class: ChannelClass, name: &str) {
+pub fn push_channel(out: &mut Vec<u8>, number: u32, class: ChannelClass, is_derived: bool, name: &str) {
     push(out, |body| {
         body.push(CHANNEL);
         body.extend_from_slice(&number.to_le_bytes());
-        body.push(match class {
+        let class = match class {
             ChannelClass::Append => 1,
             ChannelClass::Replace => 2,
             ChannelClass::Book => 3,
-        });
+        };
+        body.push(if is_derived { class | IS_DERIVED } else { class });
         body.extend_from_slice(name.as_bytes());
     });
 }
@@ -359,7 +362,10 @@ fn read_body(body: &[u8]) -> Result<Record<'_>, Flaw> {
         }
         CHANNEL => {
             let number = fields.channel()?;
-            let class = match fields.byte()? {
+            let class = fields.byte()?;
+            let is_derived = class & IS_DERIVED != 0;
+            let class = match class & !IS_DERIVED {
+                1 if is_derived => return Err(Flaw::Field("a class")),
                 1 => ChannelClass::Append,
                 2 => ChannelClass::Replace,
                 3 => ChannelClass::Book,
@@ -369,7 +375,12 @@ fn read_body(body: &[u8]) -> Result<Record<'_>, Flaw> {
             if name.len() > CHANNEL_NAME_BYTES_MAX {
                 return Err(Flaw::Field("a channel's name"));
             }
-            Record::Channel { number, class, name }
+            Record::Channel {
+                number,
+                class,
+                is_derived,
+                name,
+            }
         }
         MESSAGE => Record::Message(fields.line(true)?),
         STATE => Record::State(fields.line(false)?),
@@ -494,6 +505,9 @@ const VERSION: u16 = 2;
 const VERSION_OLDEST: u16 = 1;
 /// Begins with a byte that no UTF-8 has, so that no text is mistaken for it.
 const BATCH_MAGIC: [u8; 8] = *b"\xFFTBATCH\xFF";
+
+/// Beside the class of a derived channel.
+const IS_DERIVED: u8 = 4;
 
 const BATCH: u8 = 1;
 const CHANNEL: u8 = 2;

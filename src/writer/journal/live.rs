@@ -543,7 +543,13 @@ fn call(batch: &mut Vec<u8>, called: &mut Vec<bool>, line: &Journaled<'_>) {
     }
     if !called[at] {
         called[at] = true;
-        push_channel(batch, line.channel.number(), line.class, line.name);
+        push_channel(
+            batch,
+            line.channel.number(),
+            line.class,
+            line.is_derived,
+            line.name,
+        );
     }
 }
 

@@ -360,8 +360,16 @@ fn apply(
         let (line, counts) = match scanned {
             Scanned::Record(Record::Message(line)) => (line, true),
             Scanned::Record(Record::State(line)) => (line, false),
-            Scanned::Record(Record::Channel { number, class, name }) => {
-                roll.call(number, name);
+            Scanned::Record(Record::Channel {
+                number,
+                class,
+                is_derived,
+                name,
+            }) => {
+                roll.call(number, is_derived.then_some(class), name);
+                if is_derived {
+                    return Ok(());
+                }
                 return agree(directory, name, class, sequencer);
             }
             Scanned::Record(Record::Key(line)) => {

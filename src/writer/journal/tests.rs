@@ -2,6 +2,7 @@
 
 mod classes;
 mod damage;
+mod derived;
 mod keys;
 mod replay;
 
@@ -123,6 +124,24 @@ impl Server {
             self.sequencer.accepted_key().as_ref(),
         );
         self.sequencer.settle().unwrap();
+    }
+
+    /// Asks for a derived channel; what it begins with is published as the feed does.
+    pub(super) fn open(&mut self, name: &str) {
+        self.sequencer.open_derived(name, 0, at(self.ms)).unwrap();
+        self.journal.note(&self.sequencer.accepted().unwrap(), None);
+        self.sequencer.settle().unwrap();
+    }
+
+    /// Publishes what derived channels have to say.
+    pub(super) fn derive(&mut self) {
+        self.ms += 5;
+        while let Some(derived) = self.sequencer.derive(at(self.ms)) {
+            derived.unwrap();
+            self.journal.note(&self.sequencer.accepted().unwrap(), None);
+            self.sequencer.settle().unwrap();
+        }
+        self.sequencer.invariants();
     }
 
     pub(super) async fn commit(&mut self) {

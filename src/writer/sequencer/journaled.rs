@@ -20,6 +20,8 @@ pub struct Journaled<'a> {
     pub name: &'a str,
     /// What it keeps of its past.
     pub class: ChannelClass,
+    /// Whether it is derived from another channel.
+    pub is_derived: bool,
     /// Whether it is a message (`Live`, `State`) or a state written again (`Image`, `Mark`).
     pub kind: RecordKind,
     /// The number of the message, or of the newest one that the state stands for.
@@ -37,6 +39,8 @@ pub struct Journaled<'a> {
 pub struct Restored<'a> {
     /// What happened where and when; a channel of class append whose history is gone has no tick.
     pub channel: &'a str,
+    /// What that keeps of its past, if it is derived from another channel. Nothing is said on it before it is asked for.
+    pub derived: Option<ChannelClass>,
     /// As it was journaled.
     pub kind: RecordKind,
     /// As it was journaled.
@@ -113,6 +117,10 @@ impl Sequencer {
             ts_ns: record.ts_ns,
             pt_ns: record.pt_ns,
         };
+        // Of a derived channel the next server needs the number: its state follows from its base's.
+        if !self.channels[channel].is_published() {
+            return Some(self.journaled(entry(RecordKind::Mark), &[]));
+        }
         match self.channels[channel].class {
             ChannelClass::Append => Some(self.journaled(entry(RecordKind::Mark), &[])),
             ChannelClass::Replace => {
@@ -158,22 +166,30 @@ impl Sequencer {
     pub fn restore(&mut self, restored: &Restored<'_>) -> Result<bool, PublishError> {
         assert!(self.staged.is_empty(), "an event is settled before the next one");
         let name = ChannelName::parse(restored.channel).map_err(PublishError::Name)?;
-        check_restored(name, self.rules.class(name), restored)?;
         let known = self.ids.get(name.as_str()).copied();
+        let derived = match known.map(|id| &self.channels[id.index()]) {
+            None => restored.derived,
+            Some(channel) => (!channel.is_published()).then_some(channel.class),
+        };
+        let class = derived.unwrap_or_else(|| self.rules.class(name));
+        check_restored(name, class, restored, derived.is_some())?;
         let seq = known.map_or(0, |id| self.channels[id.index()].seq);
         let stands_alone = restored.kind.is_image() || restored.kind == RecordKind::Mark;
         if restored.seq <= seq || !stands_alone && restored.seq != seq + 1 {
             return Ok(false);
         }
         self.pt_ns = self.pt_ns.max(restored.pt_ns);
-        let id = known.map_or_else(|| self.open(name), Ok)?;
+        let id = match (known, derived) {
+            (Some(id), _) => id,
+            (None, None) => self.open(name)?,
+            (None, Some(class)) => self.open_dormant(name, class)?,
+        };
         let mut staged = self.stage_restored(id, restored);
         if known.is_none() {
             staged = staged.and_then(|()| self.declare(name));
         }
         if staged.is_err() {
-            self.staged.clear();
-            self.press.clear();
+            self.unstage();
             if known.is_none() {
                 self.abandon_opened();
             }
@@ -195,6 +211,12 @@ impl Sequencer {
                 self.channels[id.index()].seq = entry.seq;
                 Ok(())
             }
+            // Nobody has asked for it yet, and what it says then begins with a state.
+            Some(tick) if self.channels[id.index()].is_dormant() => {
+                self.stage(entry, tick)?;
+                self.channels[id.index()].seq = entry.seq;
+                Ok(())
+            }
             Some(Tick::Book(update)) if update.kind == BookUpdateKind::Delta => {
                 self.stage_delta(entry, update)
             }
@@ -208,6 +230,7 @@ impl Sequencer {
             channel: entry.channel,
             name: self.name(entry.channel),
             class: self.channels[entry.channel.index()].class,
+            is_derived: !self.channels[entry.channel.index()].is_published(),
             kind: entry.kind,
             seq: entry.seq,
             ts_ns: entry.ts_ns,
@@ -222,6 +245,7 @@ fn check_restored(
     name: ChannelName<'_>,
     class: ChannelClass,
     restored: &Restored<'_>,
+    is_derived: bool,
 ) -> Result<(), PublishError> {
     if let Some(tick) = &restored.tick {
         refusal::check(name, tick)?;
@@ -231,6 +255,10 @@ fn check_restored(
         Some(_) | None => false,
     };
     let fits = match (class, restored.kind) {
+        // Of what follows from something else the number is enough.
+        (ChannelClass::Replace | ChannelClass::Book, RecordKind::Mark) if is_derived => {
+            restored.tick.is_none()
+        }
         (ChannelClass::Append, RecordKind::Live) => restored.tick.is_some(),
         (ChannelClass::Append, RecordKind::Mark) => restored.tick.is_none(),
         (ChannelClass::Replace | ChannelClass::Book, RecordKind::State | RecordKind::Image) => {
@@ -250,7 +278,7 @@ fn check_restored(
 }
 
 /// What a frame of ours carries: it is not masked, and its header is as short as can be (RFC 6455 §5.2).
-fn text_of(frame: &[u8]) -> &[u8] {
+pub(super) fn text_of(frame: &[u8]) -> &[u8] {
     let header = match frame.get(1) {
         Some(127) => 10,
         Some(126) => 4,

@@ -11,6 +11,10 @@ use crate::tape::DeclareError;
 pub enum PublishError {
     /// Its channel has no proper name.
     Name(ChannelNameError),
+    /// Its channel is derived from another: only the server says something there.
+    Derived,
+    /// What its channel would be derived from cannot be read.
+    Unreadable,
     /// Its channel is of a kind that holds other things.
     Kind {
         /// What the kind holds.
@@ -28,6 +32,11 @@ pub enum PublishError {
     Declare(DeclareError),
     /// Its channel would be one too many for a tape of this size.
     Channels {
+        /// How many there may be.
+        channels_max: usize,
+    },
+    /// Its channel, a derived one, would be one too many for a tape of this size.
+    DerivedChannels {
         /// How many there may be.
         channels_max: usize,
     },
@@ -50,6 +59,10 @@ impl fmt::Display for PublishError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Name(error) => error.fmt(f),
+            Self::Derived => f.write_str(
+                "the name ends like that of a channel which the server derives from another; publish to that one",
+            ),
+            Self::Unreadable => f.write_str("the newest message of its base cannot be read"),
             Self::Kind { expected } => write!(f, "a channel of this kind holds {expected}"),
             Self::Precision => {
                 let places = limits::DECIMAL_EXPONENT_MAX;
@@ -72,6 +85,10 @@ impl fmt::Display for PublishError {
                     "the tape's index has room for {channels_max} channels; give it more records"
                 )
             }
+            Self::DerivedChannels { channels_max } => write!(
+                f,
+                "the server has made all {channels_max} derived channels that it may; name one of them"
+            ),
             Self::Kinds => write!(f, "there are {} kinds of channel already", limits::KINDS_MAX),
             Self::Book(error) => error.fmt(f),
             Self::TooLong { bytes } => {

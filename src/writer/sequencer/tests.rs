@@ -11,6 +11,7 @@ use std::collections::BTreeMap;
 mod binary;
 mod classes;
 mod compression;
+mod derived;
 
 /// The smallest tape that there may be.
 fn smallest() -> (Sequencer, Reader) {
@@ -112,8 +113,7 @@ fn on_tape(sequencer: &Sequencer) -> BTreeMap<String, Vec<(RecordKind, u64)>> {
 }
 
 fn payload(frame: &[u8]) -> Value {
-    let start = frame.iter().position(|&byte| byte == b'{').unwrap();
-    serde_json::from_slice(&frame[start..]).unwrap()
+    serde_json::from_slice(journaled::text_of(frame)).unwrap()
 }
 
 #[test]

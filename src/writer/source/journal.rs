@@ -191,9 +191,18 @@ impl JournalReplay {
         loop {
             let offset = self.scanner.offset();
             match self.scanner.scan() {
-                Scanned::Record(Record::Channel { number, name, .. }) => self.roll.call(number, name),
+                Scanned::Record(Record::Channel {
+                    number,
+                    class,
+                    is_derived,
+                    name,
+                }) => self.roll.call(number, is_derived.then_some(class), name),
                 Scanned::Record(Record::Message(line) | Record::State(line)) => {
                     self.reporter.tally.lines += 1;
+                    // What is derived is derived anew.
+                    if self.roll.is_derived(line.channel) {
+                        continue;
+                    }
                     let Some(name) = self.roll.name(line.channel) else {
                         continue;
                     };

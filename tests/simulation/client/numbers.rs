@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 
 use super::{Bounds, Client};
-use crate::oracle::{Oracle, covers};
+use crate::oracle::{Oracle, covers, derived};
 
 impl Client {
     /// From here on every channel that was not covered before must begin as its class says.
@@ -135,8 +135,10 @@ impl Client {
             None | Some(Some(_)) => self.follow(&channel, seq),
             Some(None) => assert!(image, "{channel} begins with an image, not with {text}"),
         }
-        self.standing.insert(channel, Some(Bounds::After(seq)));
-        if let Some(full) = &mut self.full {
+        self.standing.insert(channel.clone(), Some(Bounds::After(seq)));
+        if let Some(full) = &mut self.full
+            && derived(&channel).is_none()
+        {
             full.push(text.to_owned());
         }
     }

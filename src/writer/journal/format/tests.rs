@@ -23,6 +23,7 @@ fn line<'a>(kind: RecordKind, text: &'a str) -> Journaled<'a> {
         channel: ChannelId::new(7),
         name: "bbo:A",
         class: ChannelClass::Replace,
+        is_derived: false,
         kind,
         seq: 1 << 40,
         ts_ns: u64::MAX,
@@ -56,7 +57,8 @@ fn each_record_is_read_as_it_was_written() {
         offset: 99,
     };
     write_batch(&mut bytes, mark);
-    push_channel(&mut bytes, 7, ChannelClass::Book, "book:A");
+    push_channel(&mut bytes, 7, ChannelClass::Book, false, "book:A");
+    push_channel(&mut bytes, 8, ChannelClass::Book, true, "book:A/10");
     push_line(&mut bytes, &line(RecordKind::State, "{}"));
     push_line(&mut bytes, &line(RecordKind::Mark, ""));
     let remembered = Remembered {
@@ -101,7 +103,14 @@ fn each_record_is_read_as_it_was_written() {
             Record::Channel {
                 number: 7,
                 class: ChannelClass::Book,
+                is_derived: false,
                 name: "book:A"
+            },
+            Record::Channel {
+                number: 8,
+                class: ChannelClass::Book,
+                is_derived: true,
+                name: "book:A/10"
             },
             Record::Message(read(RecordKind::State, "{}")),
             Record::State(read(RecordKind::Mark, "")),

@@ -5,7 +5,7 @@ use crate::writer::clock::Clock;
 use crate::writer::source::{Next, Source, SourceError, SourceSpec, Speed};
 
 /// Publishes a journal anew; says how many events there were.
-async fn replay(path: &Path) -> Result<(Sequencer, u64), SourceError> {
+pub(super) async fn replay(path: &Path) -> Result<(Sequencer, u64), SourceError> {
     let spec = SourceSpec::Journal { path: path.into() };
     let clock = Clock::start();
     let mut source = Source::open(&spec, Speed::Max).await?;

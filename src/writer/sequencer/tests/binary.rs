@@ -11,7 +11,7 @@ const BINARY: Formats = Formats {
 };
 
 /// Every record that the tape holds says the same on both tracks, to the digit.
-fn compare(sequencer: &Sequencer) -> usize {
+pub(super) fn compare(sequencer: &Sequencer) -> usize {
     let tape = sequencer.tape();
     let binary = sequencer.press.formats().binary_track().unwrap();
     let mut levels = Vec::new();

@@ -12,7 +12,7 @@ use std::path::PathBuf;
 use serde_json::{Value, json};
 
 use scene::cannot_serve;
-use scene::process::Process;
+use scene::process::{BINARY, Process};
 use scene::raw::{CLOSE, Raw, TEXT, UPGRADE, text};
 
 /// A directory that goes away with its test.
@@ -221,6 +221,48 @@ fn who_has_a_token_may_what_is_granted_to_it_on_that_connection_alone() {
     assert_eq!(ask(&mut other, &room(1))["seq"], 1);
     assert_eq!(ask(&mut desk, &room(2))["seq"], 2);
     assert_eq!(ask(&mut other, &room(3))["seq"], 1);
+}
+
+#[test]
+fn a_message_that_the_disk_did_not_take_is_not_acknowledged_and_those_after_it_are_again() {
+    if cannot_serve() {
+        return;
+    }
+    let folder = Folder::new("room");
+    // A shell counts in blocks of 512 bytes, or of 1,024. The tape is a file too.
+    let bytes = tickwire::limits::TRACK_BYTES_MIN;
+    let serve = format!(
+        "ulimit -f {} && exec '{BINARY}' serve --source none --listen 127.0.0.1:0 --shards 1 --connections 64 \
+         --tape-bytes {bytes} --publish room:* --journal {} --journal-sync each",
+        bytes / 512,
+        folder.0.display()
+    );
+    let mut command = std::process::Command::new("sh");
+    command.args(["-c", &serve]);
+    let mut server = Process::spawn(&mut command);
+    let mut raw = Raw::open(server.address());
+    let data = json!("x".repeat(50_000));
+    let mut replies = (1..).map(|id| {
+        let keyed = json!({"op": "pub", "id": id, "ch": "room:1", "data": data, "key": id.to_string()});
+        (id, ask(&mut raw, &keyed))
+    });
+    let (lost, refused) = replies
+        .find(|(_, reply)| reply["t"] == "error")
+        .expect("the file is full in the end");
+    assert_eq!(refused["code"], 4500, "{refused}");
+    let (next, acked) = replies
+        .find(|(_, reply)| reply["t"] == "ack")
+        .expect("there is another file");
+    assert_eq!(acked["seq"], next, "numbers have no hole");
+    drop(replies);
+    let again = keyed(lost, "room:1", &lost.to_string());
+    assert_eq!(
+        ask(&mut raw, &again)["code"],
+        4500,
+        "it is no safer for being asked again"
+    );
+    server.signal("TERM");
+    server.wait();
 }
 
 fn keyed(id: u64, channel: &str, key: &str) -> Value {

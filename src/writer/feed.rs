@@ -295,6 +295,9 @@ impl<B: FnMut(usize), S: Fn() -> u64, T: FnMut(FeedEnd)> Feed<B, S, T> {
     async fn show(&mut self, now: Now) {
         if let Some(journal) = &mut self.journal {
             journal.commit(&mut self.sequencer, now).await;
+            if let Some(first) = journal.take_lost() {
+                self.sequencer.lost_from(first);
+            }
             self.sequencer.show();
         }
         self.ring();

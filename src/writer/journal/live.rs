@@ -54,6 +54,8 @@ pub struct Journal {
     /// Why the next segment that is not begun by rotation will be, and when it may be at the earliest.
     begun: Begun,
     retry_ns: u64,
+    /// From which message on it is not known to be on disk what was written before journaling ended; until somebody asks.
+    lost: Option<u64>,
     census: Arc<JournalCensus>,
 }
 
@@ -121,6 +123,7 @@ impl Journal {
             kept: kept.into(),
             begun: Begun::Start,
             retry_ns: 0,
+            lost: None,
             census,
             spec,
             directory,
@@ -175,6 +178,12 @@ impl Journal {
             None => limits::EVENTS_PER_BELL,
         };
         self.accepted >= most || self.batch.len() >= limits::JOURNAL_BATCH_BYTES
+    }
+
+    /// Where journaling has ended since this was asked last: the number from which on messages cannot be counted on, though
+    /// later ones may be on disk again.
+    pub fn take_lost(&mut self) -> Option<u64> {
+        self.lost.take()
     }
 
     /// Writes what was noted; under the policy `each`, syncs it. Behind this it may be shown: whatever could not be
@@ -412,6 +421,7 @@ impl Journal {
             );
         }
         self.census.missing.set(1);
+        self.lost = Some(self.census.durable.read() + 1);
         self.census.failures.add(1);
         self.begun = Begun::Discontinuity;
         self.retry_ns = now.mono_ns + 1_000_000 * limits::JOURNAL_RETRY_MS;

@@ -199,6 +199,18 @@ impl Sequencer {
         }
     }
 
+    /// The journal has lost its messages from this number on, whatever it has behind them later.
+    pub fn lost_from(&mut self, first: u64) {
+        let kept = self
+            .keys
+            .publishers
+            .values_mut()
+            .flat_map(|of| of.kept.values_mut());
+        for kept in kept.filter(|kept| kept.journaled.is_some_and(|number| number >= first)) {
+            kept.journaled = None;
+        }
+    }
+
     /// All keys that are remembered, each publisher's from the oldest to the newest.
     #[must_use]
     pub fn keys(&self) -> Vec<Remembered> {

@@ -16,7 +16,6 @@
 
 use std::error::Error;
 use std::fs;
-use std::time::Duration;
 
 use serde_json::json;
 use tickwire::client::{Client, Event};
@@ -57,18 +56,11 @@ async fn read(user: &str) -> Result<(), Box<dyn Error>> {
         builder = builder.since(serde_json::from_slice(&bytes)?);
     }
     let mut client = builder.build()?;
-    let channel = format!("note:{user}");
-    client.subscribe(&[&channel])?;
+    client.subscribe(&[format!("note:{user}")])?;
     loop {
         match client.next().await? {
             Event::Message(stamp, data) => println!("{}. {data}", stamp.seq),
             Event::Gap(gap) => println!("{} to {} are gone", gap.from, gap.to),
-            Event::Answered { answer, .. } if !answer.err.is_empty() => {
-                // Before the first notification there is no such channel.
-                tokio::time::sleep(Duration::from_secs(1)).await;
-                client.subscribe(&[&channel])?;
-                continue;
-            }
             _ => continue,
         }
         if let Some(places) = client.places() {

@@ -42,6 +42,31 @@ impl Drop for Folder {
     }
 }
 
+/// Any port of an address of this machine that nobody else uses: while no server listens there, a connection from
+/// elsewhere could take the port, or the client's own could meet itself.
+fn own_host(number: u8) -> String {
+    let [.., high, low] = std::process::id().to_be_bytes();
+    format!("127.{}.{high}.{low}:0", 100 + number)
+}
+
+/// A server where there was one, once the kernel has let go of the listener of that: what waits in a ring outlives its
+/// process by a moment.
+fn again(serve: impl Fn() -> Process) -> Process {
+    loop {
+        let mut server = serve();
+        let line = loop {
+            let line = server.line("");
+            if line.contains("serving on ws://") || line.contains("the address is in use") {
+                break line;
+            }
+        };
+        if line.contains("serving on ws://") {
+            return server;
+        }
+        server.wait();
+    }
+}
+
 /// All that was published on a channel, by number, as the journal has it.
 fn journaled(folder: &Path, channel: &str) -> BTreeMap<u64, String> {
     let directory = Directory::new(folder);
@@ -147,7 +172,7 @@ fn servers_that_are_killed_and_started_again_lose_nothing_for_a_client_and_its_b
                 folder.0.display()
             ))
         };
-        let mut first = serve("127.0.0.1:0");
+        let mut first = serve(&own_host(encoding as u8));
         let address = first.address().to_string();
         let url: Url = format!("ws://{address}").parse().expect("a URL");
         let mut follower = Follower::new(&url, encoding);
@@ -159,8 +184,7 @@ fn servers_that_are_killed_and_started_again_lose_nothing_for_a_client_and_its_b
                 follower.follow(5, 20).await;
                 server.signal("KILL");
                 drop(server.wait());
-                server = serve(&address);
-                server.address();
+                server = again(|| serve(&address));
                 while follower.returns < returns {
                     follower.take().await;
                 }
@@ -325,7 +349,7 @@ fn sub_comes_back_by_itself_unless_it_was_told_not_to() {
             "serve --source sim --listen {listen} --shards 1 --wait {wait}"
         ))
     };
-    let mut server = serve("127.0.0.1:0", 3);
+    let mut server = serve(&own_host(3), 3);
     let address = server.address().to_string();
     let mut sub = Process::start(&format!("sub ws://{address} trade:* bbo:* --quiet"));
     let mut once = Process::start(&format!("sub ws://{address} trade:* --quiet --no-reconnect"));
@@ -341,8 +365,7 @@ fn sub_comes_back_by_itself_unless_it_was_told_not_to() {
     let ended = once.wait();
     assert_eq!(ended.status.code(), Some(1), "{}", ended.stderr);
     sub.line("trying again in");
-    let mut server = serve(&address, 0);
-    server.address();
+    let server = again(|| serve(&address, 0));
     sub.line("connected again; the server has begun anew");
     sub.signal("TERM");
     let ended = sub.wait();
@@ -359,3 +382,105 @@ fn sub_comes_back_by_itself_unless_it_was_told_not_to() {
 const ROUND: u64 = 700;
 /// Far more than the sockets' buffers hold.
 const ROUNDS: u64 = 40;
+
+#[test]
+fn lines_are_published_once_and_in_order_however_often_the_server_is_killed() {
+    if cannot_serve() {
+        return;
+    }
+    let folder = Folder::new("pub");
+    let serve = |listen: &str| {
+        Process::start(&format!(
+            "serve --source none --publish room:* --listen {listen} --shards 1 --connections 16 --journal {} \
+             --journal-sync each",
+            folder.0.display()
+        ))
+    };
+    let mut first = serve(&own_host(2));
+    let address = first.address().to_string();
+    let file = std::env::temp_dir().join(format!("tickwire-live-client-{}.ndjson", std::process::id()));
+    let lines: String = (1..=LINES).fold(String::new(), |lines, number| lines + &format!("{number}\n"));
+    std::fs::write(&file, lines).expect("a file can be written");
+    let publisher = Process::start(&format!(
+        "pub --url ws://{address} --ch room:42 {}",
+        file.display()
+    ));
+
+    // Whoever may publish on a channel can name it before it speaks.
+    let url: Url = format!("ws://{address}?ch=room:42").parse().expect("a URL");
+    let mut reader = Client::builder(&url).seed(1).build().expect("a client");
+    let server = block_on(async {
+        let mut server = first;
+        let mut newest = 0;
+        for kill in 1..=4 {
+            while newest < kill * LINES / 4 {
+                let event = within("an event", reader.next()).await.expect("it comes back");
+                if let Event::Message(stamp, data) = event {
+                    // Some may have been published before it came.
+                    assert!(
+                        newest == 0 || stamp.seq == newest + 1,
+                        "{} follows {newest}",
+                        stamp.seq
+                    );
+                    assert_eq!(data, stamp.seq.to_string());
+                    newest = stamp.seq;
+                }
+            }
+            server.signal("KILL");
+            drop(server.wait());
+            server = again(|| serve(&address));
+        }
+        server
+    });
+    let ended = publisher.wait();
+    assert!(ended.status.success(), "{}", ended.stderr);
+    let summary = format!("published {LINES}, refused 0");
+    assert!(ended.stderr.contains(&summary), "{}", ended.stderr);
+    server.signal("TERM");
+    server.wait();
+    let _ = std::fs::remove_file(&file);
+
+    let published = journaled(&folder.0, "room:42");
+    assert!(
+        published.keys().copied().eq(1..=LINES),
+        "{} lines",
+        published.len()
+    );
+    for (seq, text) in published {
+        assert!(text.ends_with(&format!("\"data\":{seq}}}")), "{text}");
+    }
+}
+
+#[test]
+fn lines_that_are_refused_are_told_by_their_numbers_and_the_others_are_published() {
+    if cannot_serve() {
+        return;
+    }
+    let mut server = Process::start("serve --source none --publish room:* --listen 127.0.0.1:0 --shards 1");
+    let address = server.address();
+    let mut publisher = Process::start(&format!("pub --url ws://{address}"));
+    let lines = [
+        r#"{"ch":"room:42","t":"msg","data":1}"#,
+        "not JSON",
+        r#"{"ch":"hall:1","t":"msg","data":1}"#,
+        "",
+        r#"{"ch":"room:42","t":"msg","data":2}"#,
+    ];
+    let mut stdin = publisher.stdin();
+    stdin.write_all(lines.join("\n").as_bytes()).expect("it reads");
+    drop(stdin);
+    let ended = publisher.wait();
+    assert_eq!(ended.status.code(), Some(1), "{}", ended.stderr);
+    for words in [
+        "line 2: expected ident at line 1 column 2",
+        "line 3: 4003 ",
+        "4 lines in ",
+        "published 2, refused 2",
+        "2 lines were refused",
+    ] {
+        assert!(ended.stderr.contains(words), "{words}: {}", ended.stderr);
+    }
+}
+
+/// Lines of a file that is published.
+const LINES: u64 = 5_000;

@@ -37,6 +37,8 @@ pub(super) enum Heard {
     Postponed,
     /// Before it, these are missing since there was no connection. It is to be heard again.
     Away { from: u64, to: u64 },
+    /// Likewise, for a reason that nobody said.
+    Unexplained { from: u64, to: u64 },
     /// Before it, these are missing, and nothing said so: the connection is not to be trusted.
     Hole { channel: Box<str>, from: u64, to: u64 },
     /// It was there before.
@@ -464,6 +466,7 @@ fn heard(channel: &str, step: Step) -> Heard {
         Step::Next => Heard::Told,
         Step::Repeated => Heard::Repeated,
         Step::Away { from, to } => Heard::Away { from, to },
+        Step::Unexplained { from, to } => Heard::Unexplained { from, to },
         Step::Hole { from, to } => Heard::Hole {
             channel: channel.into(),
             from,

@@ -346,7 +346,7 @@ impl Client {
             Ok(Some(message)) => {
                 let heard = course.hear(&message, now_ms);
                 match &heard {
-                    Heard::Away { .. } => batch.put_back(),
+                    Heard::Away { .. } | Heard::Unexplained { .. } => batch.put_back(),
                     Heard::Hole { channel, from, to } => {
                         let (channel, from, to) = (channel.to_string(), *from, *to);
                         distrust(link, batch, ClientError::Missing { channel, from, to });

@@ -129,6 +129,8 @@ pub enum GapReason<'a> {
     /// They were published while there was no connection, on a channel that was subscribed by a pattern, which cannot be
     /// resumed.
     Away,
+    /// Nobody said so. The channel was subscribed by a pattern, and may be one that the server conflates.
+    Unexplained,
     /// The server's word for something else.
     Other(Cow<'a, str>),
 }
@@ -180,7 +182,8 @@ impl<'a> Event<'a> {
     /// What a message comes to, by what it says and what that means here.
     pub(super) fn of(message: ServerMessage<'a>, heard: Heard) -> Self {
         match heard {
-            Heard::Away { from, to } => Self::away(message, from, to),
+            Heard::Away { from, to } => Self::gap(message, from, to, GapReason::Away),
+            Heard::Unexplained { from, to } => Self::gap(message, from, to, GapReason::Unexplained),
             Heard::Hole { channel, from, to } => Self::Missing { channel, from, to },
             Heard::Repeated => Self::repeated(message),
             Heard::Greeted(continuation) => Self::said(message, continuation, false),
@@ -233,13 +236,13 @@ impl<'a> Event<'a> {
         }
     }
 
-    fn away(message: ServerMessage<'a>, from: u64, to: u64) -> Self {
+    fn gap(message: ServerMessage<'a>, from: u64, to: u64, why: GapReason<'a>) -> Self {
         channel_of(message).map_or(Self::Other, |(channel, _)| {
             Self::Gap(Gap {
                 channel,
                 from,
                 to,
-                why: GapReason::Away,
+                why,
             })
         })
     }
@@ -274,6 +277,7 @@ impl<'a> GapReason<'a> {
             Self::Expired => "expired",
             Self::Publisher => "publisher",
             Self::Away => "away",
+            Self::Unexplained => "unexplained",
             Self::Other(word) => word,
         }
     }

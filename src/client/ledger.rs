@@ -49,6 +49,8 @@ pub(super) enum Step {
     Next,
     /// Numbers are missing because there was no connection, and the channel was not resumed.
     Away { from: u64, to: u64 },
+    /// Numbers are missing of a channel of which nobody said that it has all of them.
+    Unexplained { from: u64, to: u64 },
     /// Numbers are missing, and nothing said so.
     Hole { from: u64, to: u64 },
     /// It was there before.
@@ -66,6 +68,8 @@ pub(super) struct Ledger {
 #[derive(Debug)]
 struct Heard {
     class: ChannelClass,
+    /// Whether the server said that it is of this class, which it does not of what a pattern stands for.
+    certain: bool,
     /// The newest number; `None` before the first.
     seq: Option<u64>,
     /// Whether messages may be missing, because the connection is another than that of the newest number.
@@ -81,6 +85,7 @@ impl Ledger {
                 .map(|(channel, seq)| {
                     let heard = Heard {
                         class: default_class(&channel),
+                        certain: false,
                         seq: Some(seq),
                         away: true,
                     };
@@ -103,7 +108,12 @@ impl Ledger {
                 Continuation::Same
             }
             Some(_) => {
-                self.channels.clear();
+                // Of the new epoch nothing was handed out: all of it is still to come, of a channel that has a past.
+                self.channels
+                    .retain(|_, heard| heard.class == ChannelClass::Append);
+                for heard in self.channels.values_mut() {
+                    (heard.seq, heard.away) = (Some(0), true);
+                }
                 Continuation::Anew
             }
         }
@@ -114,19 +124,23 @@ impl Ledger {
     /// before it.
     pub(super) fn granted(&mut self, channel: &str, class: ChannelClass, seq: u64, resumed: bool) {
         if let Some(heard) = self.channels.get_mut(channel) {
-            heard.class = class;
+            (heard.class, heard.certain) = (class, true);
             heard.away &= !resumed;
             return;
         }
-        // Of a channel that is resumed and not known all is sent, from the first message of the epoch on.
-        let newest = if resumed { 0 } else { seq };
-        self.insert(channel, class, (class == ChannelClass::Append).then_some(newest));
+        let heard = Heard {
+            class,
+            certain: true,
+            seq: (class == ChannelClass::Append).then_some(seq),
+            away: false,
+        };
+        self.insert(channel, heard);
     }
 
     /// A message of the channel came; `image` says that it is a book's snapshot.
     pub(super) fn note(&mut self, channel: &str, seq: u64, image: bool) -> Step {
         let Some(heard) = self.channels.get_mut(channel) else {
-            self.insert(channel, default_class(channel), Some(seq));
+            self.insert(channel, Heard::guessed(channel, seq));
             return Step::Next;
         };
         let Some(last) = heard.seq else {
@@ -154,7 +168,7 @@ impl Ledger {
     /// The server said that these are not sent.
     pub(super) fn gap(&mut self, channel: &str, from: u64, to: u64) -> Step {
         let Some(heard) = self.channels.get_mut(channel) else {
-            self.insert(channel, default_class(channel), Some(to));
+            self.insert(channel, Heard::guessed(channel, to));
             return Step::Next;
         };
         let step = heard.seq.map_or(Step::Next, |last| heard.skip_to(last, from));
@@ -224,32 +238,42 @@ impl Ledger {
         })
     }
 
-    fn insert(&mut self, channel: &str, class: ChannelClass, seq: Option<u64>) {
+    fn insert(&mut self, channel: &str, heard: Heard) {
         if self.channels.len() < CHANNELS_MAX {
-            let heard = Heard {
-                class,
-                seq,
-                away: false,
-            };
             self.channels.insert(channel.into(), heard);
         }
     }
 }
 
 impl Heard {
-    /// What lies between the newest number and `next`, for which everything before it must be known. What was missed
-    /// while there was no connection is told once.
+    /// A channel of which a message came before anything was said about it: its class is what it usually is.
+    fn guessed(channel: &str, seq: u64) -> Self {
+        Self {
+            class: default_class(channel),
+            certain: false,
+            seq: Some(seq),
+            away: false,
+        }
+    }
+
+    /// What lies between the newest number and `next`, for which everything before it must be known. What is missed
+    /// for good is told once.
     fn skip_to(&mut self, last: u64, next: u64) -> Step {
         let (from, to) = (last.saturating_add(1), next.saturating_sub(1));
         if from > to {
             return Step::Next;
         }
-        // A book goes on with an image then, and a quote stands for itself.
-        if !std::mem::take(&mut self.away) || self.class == ChannelClass::Book {
+        let was_away = std::mem::take(&mut self.away);
+        // A book goes on with an image, whatever happened.
+        if self.class == ChannelClass::Book || (self.certain && !was_away) {
             return Step::Hole { from, to };
         }
         self.seq = Some(to);
-        Step::Away { from, to }
+        if was_away {
+            Step::Away { from, to }
+        } else {
+            Step::Unexplained { from, to }
+        }
     }
 }
 

@@ -150,8 +150,15 @@ fn another_epoch_is_told_and_makes_what_was_known_void() {
     side.answer(id, &[append("trade:X", 4)], &[]);
     side.break_off();
     assert_eq!(side.connect("f"), Heard::Greeted(Continuation::Anew));
-    assert_eq!(side.asked_one(), json!({"op": "sub", "id": 2, "ch": ["trade:X"]}));
-    side.answer(2, &[append("trade:X", 0)], &[]);
+    // All of the new epoch is still to come.
+    let since = json!({"epoch": "f", "trade:X": 0});
+    assert_eq!(
+        side.asked_one(),
+        json!({"op": "sub", "id": 2, "ch": ["trade:X"], "since": since})
+    );
+    let mut granted = append("trade:X", 1);
+    granted["resume"] = "replay".into();
+    side.answer(2, &[granted], &[]);
     assert_eq!(side.trade("trade:X", 1), Heard::Told);
 }
 
@@ -451,6 +458,9 @@ fn a_server_that_does_not_greet_is_taken_for_dead() {
 fn a_heartbeat_shows_what_did_not_come() {
     let mut side = Side::new();
     side.connect("e");
+    let id = side.subscribe(&["trade:X"]);
+    side.asked();
+    side.answer(id, &[append("trade:X", 4)], &[]);
     side.trade("trade:X", 5);
     assert_eq!(
         side.hear(r#"{"t":"hb","time":7,"last":{"trade:X":5,"room:42":0}}"#),

@@ -4,8 +4,11 @@ use proptest::prelude::*;
 
 use super::*;
 
+/// Of a channel that is subscribed by its name.
 fn steps(channel: &str, numbers: &[(u64, bool)]) -> Vec<Step> {
     let mut ledger = Ledger::default();
+    let class = default_class(channel);
+    ledger.granted(channel, class, 4, false);
     let notes = numbers.iter();
     notes
         .map(|&(seq, image)| ledger.note(channel, seq, image))
@@ -87,7 +90,7 @@ fn an_acknowledgement_says_where_an_append_channel_begins() {
 #[test]
 fn a_gap_that_is_told_explains_what_is_missing_and_no_more_than_that() {
     let mut ledger = Ledger::default();
-    ledger.note("trade:X", 4, false);
+    ledger.granted("trade:X", ChannelClass::Append, 4, false);
     assert_eq!(ledger.gap("trade:X", 5, 9), Step::Next);
     assert_eq!(ledger.note("trade:X", 10, false), Step::Next);
     assert_eq!(ledger.gap("trade:X", 12, 15), hole(11, 11));
@@ -108,6 +111,7 @@ fn what_the_server_says_to_have_sent_must_have_come() {
 fn what_happened_while_there_was_no_connection_is_told_once_where_nothing_brings_it_back() {
     let mut ledger = Ledger::default();
     assert_eq!(ledger.enter("e"), Continuation::First);
+    ledger.granted("trade:X", ChannelClass::Append, 4, false);
     for channel in ["trade:X", "trade:Y", "bbo:X"] {
         ledger.note(channel, 5, false);
     }
@@ -133,12 +137,31 @@ fn another_epoch_makes_all_numbers_void() {
     let mut ledger = Ledger::default();
     ledger.enter("e");
     ledger.note("trade:X", 5, false);
+    ledger.note("bbo:X", 5, false);
     assert_eq!(ledger.enter("f"), Continuation::Anew);
-    assert_eq!((ledger.epoch(), ledger.seq("trade:X")), (Some("f"), None));
-    // It is sent all of the new epoch.
+    // All of the new epoch is to come, and what was before it never will.
+    assert_eq!((ledger.epoch(), ledger.seq("trade:X")), (Some("f"), Some(0)));
+    assert_eq!(ledger.seq("bbo:X"), None);
     ledger.granted("trade:X", ChannelClass::Append, 3, true);
     assert_eq!(ledger.note("trade:X", 2, false), hole(1, 1));
     assert_eq!(ledger.note("trade:X", 1, false), Step::Next);
+}
+
+#[test]
+fn of_what_a_pattern_stands_for_nobody_said_that_it_has_all_numbers() {
+    let mut ledger = Ledger::default();
+    ledger.note("stat:X", 5, false);
+    assert_eq!(
+        ledger.note("stat:X", 9, false),
+        Step::Unexplained { from: 6, to: 8 }
+    );
+    assert_eq!(ledger.note("stat:X", 9, false), Step::Next);
+    // Once the server has said so, it must.
+    ledger.granted("stat:X", ChannelClass::Append, 9, false);
+    assert_eq!(ledger.note("stat:X", 11, false), hole(10, 10));
+    // A book without a delta is none in any case.
+    ledger.note("book:X", 5, true);
+    assert_eq!(ledger.note("book:X", 9, false), hole(6, 8));
 }
 
 #[test]
@@ -176,7 +199,7 @@ fn places_are_where_another_ledger_goes_on() {
 fn channels_beyond_the_limit_are_not_judged() {
     let mut ledger = Ledger::default();
     for number in 0..CHANNELS_MAX {
-        ledger.note(&format!("trade:{number}"), 1, false);
+        ledger.granted(&format!("trade:{number}"), ChannelClass::Append, 1, false);
     }
     ledger.note("trade:beyond", 1, false);
     assert_eq!(ledger.note("trade:beyond", 5, false), Step::Next);
@@ -206,7 +229,9 @@ proptest! {
                             prop_assert_eq!((from, to), (known + 1, seq - 1));
                             known = to;
                         }
-                        Step::Hole { from, to } => prop_assert_eq!((from, to), (known + 1, seq - 1)),
+                        Step::Hole { from, to } | Step::Unexplained { from, to } => {
+                            prop_assert_eq!((from, to), (known + 1, seq - 1));
+                        }
                         Step::Repeated => prop_assert!(seq <= known),
                     }
                 }

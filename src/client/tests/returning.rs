@@ -457,3 +457,16 @@ async fn closing_says_goodbye_and_waits_for_the_servers() {
     let (farewell, ()) = tokio::join!(serve, follow);
     assert!(farewell.contains("1000"), "{farewell}");
 }
+
+#[test]
+fn a_client_may_be_followed_on_any_thread() {
+    fn assert_send<T: Send>(_: &T) {}
+    let client = Client::builder(&"ws://h".parse().unwrap()).build().unwrap();
+    assert_send(&async move {
+        let mut client = client;
+        while let Ok(event) = client.next().await {
+            drop(event);
+        }
+        client.close().await
+    });
+}

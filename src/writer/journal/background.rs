@@ -28,8 +28,8 @@ pub(super) struct Background {
     ready: RefCell<Option<(u64, Rc<File>)>>,
     /// Why the last attempt to make it ready failed.
     refusal: RefCell<Option<io::Error>>,
-    /// Segments to remove.
-    doomed: RefCell<Vec<u64>>,
+    /// Segments to remove, the oldest first: whenever the server is killed, what is left has no hole.
+    doomed: RefCell<VecDeque<u64>>,
     /// Rung when one of the former is there; the other when an attempt has ended.
     opening: Notify,
     opened: Notify,
@@ -112,7 +112,7 @@ impl Background {
 
     /// This segment is not needed any more.
     pub(super) fn doom(&self, segment: u64) {
-        self.doomed.borrow_mut().push(segment);
+        self.doomed.borrow_mut().push_back(segment);
         self.opening.notify_one();
     }
 
@@ -165,7 +165,7 @@ impl Background {
         loop {
             self.opening.notified().await;
             // First what makes room.
-            while let Some(segment) = { self.doomed.borrow_mut().pop() } {
+            while let Some(segment) = { self.doomed.borrow_mut().pop_front() } {
                 let path = self.directory.segment(segment);
                 if let Err(error) = remove_file(&path).await {
                     tracing::warn!("{}: cannot be removed: {error}", path.display());

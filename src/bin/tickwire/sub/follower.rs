@@ -216,6 +216,7 @@ impl<W: Write> Follower<W> {
             GapReason::Expired => "the server does not have them any more",
             GapReason::Publisher => "the publisher left them out",
             GapReason::Away => "they were published while there was no connection",
+            GapReason::Unexplained => "nothing was said about it",
             other => other.as_str(),
         };
         self.notices

@@ -103,9 +103,13 @@ impl User {
             heard = side.hear(text);
         }
         match heard {
-            Heard::Greeted(Continuation::Anew) => self.known = None,
+            Heard::Greeted(Continuation::Anew) => self.known = self.known.map(|_| 0),
             Heard::Greeted(_) | Heard::Told | Heard::Answered { .. } => {}
-            Heard::Away { .. } | Heard::Hole { .. } | Heard::Repeated | Heard::Postponed => {
+            Heard::Away { .. }
+            | Heard::Unexplained { .. }
+            | Heard::Hole { .. }
+            | Heard::Repeated
+            | Heard::Postponed => {
                 panic!("{heard:?} {text}")
             }
         }

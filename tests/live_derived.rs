@@ -217,6 +217,17 @@ fn the_last_change_is_said_when_the_base_falls_silent() {
         let message = hear(&mut raw);
         assert_eq!((message["ch"].as_str(), &message["b"]), (Some(channel), &bids));
     }
+    // What was refused is not refused for long.
+    let quote = json!({"ch": "bbo:A", "t": "bbo", "bp": "1", "bs": "1", "ap": "2", "as": "1"});
+    say(&mut input, &quote);
+    assert_eq!(hear(&mut raw)["ch"], "bbo:A");
+    let ack = ask(&mut raw, &json!({"op": "sub", "ch": "bbo:A@1s"}));
+    assert_eq!(
+        (&ack["ok"][0]["class"], &ack["ok"][0]["seq"]),
+        (&json!("replace"), &json!(1)),
+        "{ack}"
+    );
+    assert_eq!(hear(&mut raw)["ch"], "bbo:A@1s");
     server.signal("TERM");
     server.wait();
 }

@@ -127,7 +127,8 @@ impl Desk<'_> {
         request: Request<'_>,
     ) -> Option<Pause> {
         let target = request.target();
-        if self.site.service != Service::Feed || target.path() != FEED_PATH || self.site.is_leaving {
+        let is_plain = target.query().is_empty() || target.path() != FEED_PATH;
+        if is_plain || self.site.service != Service::Feed || self.site.is_leaving {
             return None;
         }
         match Command::from_query(target.query()) {

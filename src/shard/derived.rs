@@ -14,7 +14,7 @@ use crate::connection::Pause;
 use crate::dialect::Code;
 use crate::dialect::errand::{Answer, Errand, Outcome, Want};
 use crate::dialect::native_json::Command;
-use crate::hub::Hub;
+use crate::hub::{Channel, Hub};
 use crate::limits;
 use crate::market::{ChannelName, Reading};
 use crate::ring::Ring;
@@ -85,14 +85,18 @@ impl Openings {
 
     /// Why nobody can subscribe to a name that the writer would have to make.
     pub(super) fn refusal(&self, hub: &Hub, name: &str) -> Option<(Code, &str)> {
+        if !may_be_derived(name) {
+            return None;
+        }
+        let known = hub.channel_id(name).map(|id| hub.channel(id));
+        if known.is_some_and(Channel::is_listed) {
+            return None;
+        }
         match self.names.get(name).map(|standing| &standing.said) {
             Some(Said::Open { .. }) => None,
             Some(Said::Refused { code, message }) => Some((*code, message)),
             // Nobody could be asked.
-            None => hub
-                .channel_id(name)
-                .filter(|id| !hub.channel(*id).is_listed())
-                .map(|_| (Code::Overloaded, "nothing is derived any more")),
+            None => known.map(|_| (Code::Overloaded, "nothing is derived any more")),
         }
     }
 
@@ -103,6 +107,9 @@ impl Openings {
 
     /// What is to be done about a name. `has_asked` says whether a refusal is the answer to whoever wants to know.
     fn need(&self, hub: &Hub, name: &str, has_asked: bool) -> Need {
+        if !may_be_derived(name) {
+            return Need::Nothing;
+        }
         let Ok(channel) = ChannelName::parse(name) else {
             return Need::Nothing;
         };
@@ -187,6 +194,11 @@ impl<R: Ring> Shard<R> {
             !is_old || errands.send(close(channel)).is_err()
         });
     }
+}
+
+/// Whether a name has what every derived channel's has: most have not, and are looked up no further.
+fn may_be_derived(name: &str) -> bool {
+    name.bytes().any(|byte| matches!(byte, b'@' | b'/'))
 }
 
 fn open(client: Key, name: &str) -> Errand {

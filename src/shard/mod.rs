@@ -46,6 +46,7 @@ use std::sync::Arc;
 use crate::base::{Census, Now, Orders, SlotQueue};
 use crate::connection::{Connections, Pause, Stage};
 use crate::hub::Hub;
+pub use crate::hub::{Policy, Slack, Terms};
 use crate::limits;
 use crate::ring::{Completion, Errno, Ring};
 use crate::tape::{Parked, Reader};
@@ -53,7 +54,6 @@ use crate::wire::Inflater;
 use catch_up::CatchUp;
 use flush::Pushed;
 use hot::Hot;
-pub use lag::Slack;
 use outgoing::Outgoing;
 pub use plan::{IDLE_CONNECTION_BYTES, Pace, SLOT_BYTES, Size};
 use receive::Intake;
@@ -125,7 +125,7 @@ impl<R: Ring> Shard<R> {
         Self {
             ring,
             tape,
-            hub: Hub::new(&site::KINDS, slots, size.subscriptions),
+            hub: Hub::new(&site::KINDS, slots, size.subscriptions).on_terms(&site.terms),
             connections: Connections::new(slots, size.pools, size.bounds),
             timers: Wheel::with_capacity(slots),
             site: Site {

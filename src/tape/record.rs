@@ -183,6 +183,8 @@ pub struct ChannelInfo<'a> {
     pub name: &'a str,
     /// How its messages relate to each other.
     pub class: Class,
+    /// The number of the terms on which its readers' clients may be behind. The tape only passes it on.
+    pub terms: u8,
 }
 
 const _: () = assert!(

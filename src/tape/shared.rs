@@ -93,7 +93,7 @@ pub(super) struct WriteEnd {
 
 impl WriteEnd {
     /// Adds a name, which fits, to the directory; `None` when that is full.
-    pub(super) fn declare(&mut self, name: &str, class: Class) -> Option<ChannelId> {
+    pub(super) fn declare(&mut self, name: &str, class: Class, terms: u8) -> Option<ChannelId> {
         let id = ChannelId::new(self.channels);
         if id.index() == CHANNELS_MAX {
             return None;
@@ -104,6 +104,7 @@ impl WriteEnd {
             text,
             bytes: u8::try_from(name.len()).ok()?,
             class,
+            terms,
         };
         // SAFETY: readers look only at entries below the `channels` that they loaded, and this one is not below it
         // until it is stored, after the write, with release. Only this end writes, and each entry once.
@@ -423,6 +424,7 @@ impl ReadEnd {
         ChannelInfo {
             name: std::str::from_utf8(&name.text[..usize::from(name.bytes)]).expect("copied from a string"),
             class: name.class,
+            terms: name.terms,
         }
     }
 
@@ -517,6 +519,7 @@ struct Name {
     text: [u8; CHANNEL_NAME_BYTES_MAX],
     bytes: u8,
     class: Class,
+    terms: u8,
 }
 
 /// A fixed number of values in shared memory, without a view on who may touch which. Untouched ones cost nothing.

@@ -77,7 +77,7 @@ fn a_channel_is_known_to_a_reader_from_its_next_pin() {
     let (mut writer, mut readers) = tape(4, 1, 1);
     let reader = &mut readers[0];
     reader.pin();
-    let trades = writer.declare("trade:BTC-USD", Class::Append).unwrap();
+    let trades = writer.declare_on("trade:BTC-USD", Class::Append, 7).unwrap();
     assert_eq!(reader.channels(), 0);
     reader.pin();
     let book = writer.declare("book:é", Class::Book).unwrap();
@@ -86,7 +86,8 @@ fn a_channel_is_known_to_a_reader_from_its_next_pin() {
         reader.channel(trades),
         ChannelInfo {
             name: "trade:BTC-USD",
-            class: Class::Append
+            class: Class::Append,
+            terms: 7
         }
     );
     reader.pin();

@@ -46,13 +46,24 @@ impl Writer {
     /// # Errors
     /// When the name cannot be a channel's, or there are [`CHANNELS_MAX`] already. Nothing has changed then.
     pub fn declare(&mut self, name: &str, class: Class) -> Result<ChannelId, DeclareError> {
+        self.declare_on(name, class, 0)
+    }
+
+    /// The same on the terms of that number: readers are told it, and the tape makes nothing of it.
+    ///
+    /// # Errors
+    /// As [`declare`](Self::declare).
+    pub fn declare_on(&mut self, name: &str, class: Class, terms: u8) -> Result<ChannelId, DeclareError> {
         if name.is_empty() || name.len() > CHANNEL_NAME_BYTES_MAX {
             return Err(DeclareError::Length { bytes: name.len() });
         }
         if let Some(character) = name.chars().find(|c| c.is_control() || c.is_whitespace()) {
             return Err(DeclareError::Unprintable { character });
         }
-        let id = self.end.declare(name, class).ok_or(DeclareError::Channels)?;
+        let id = self
+            .end
+            .declare(name, class, terms)
+            .ok_or(DeclareError::Channels)?;
         self.channels.push(Channel {
             newest: Position::NONE,
             newest_message: Position::NONE,

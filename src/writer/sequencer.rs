@@ -211,10 +211,10 @@ impl Sequencer {
 
     /// Tells the readers of the channel that was opened last.
     fn declare(&mut self, name: ChannelName<'_>) -> Result<(), PublishError> {
-        let class = tape_class(self.rules.class(name));
+        let (class, terms) = (tape_class(self.rules.class(name)), self.rules.of(name).terms);
         let id = self
             .tape
-            .declare(name.as_str(), class)
+            .declare_on(name.as_str(), class, terms)
             .map_err(PublishError::Declare)?;
         debug_assert_eq!(
             id.index() + 1,

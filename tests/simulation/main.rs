@@ -25,7 +25,7 @@ use echo::Echo;
 use std::sync::atomic::Ordering;
 use tickwire::base::Prng;
 use tickwire::ring::Faults;
-use world::{CONFLATED, LAPSED, World};
+use world::{CONFLATED, DISPOSED, LAPSED, World};
 
 fn seeds() -> Vec<u64> {
     if let Ok(seed) = std::env::var("TICKWIRE_SEED") {
@@ -89,11 +89,14 @@ fn short_reads_and_sends_and_late_completions_lose_nothing() {
         Faults::lossless(),
         "short_reads_and_sends_and_late_completions_lose_nothing",
     );
-    let [conflated, lapsed] = [&CONFLATED, &LAPSED].map(|count| count.load(Ordering::Relaxed));
-    eprintln!("clients skipped ahead {conflated} times and gave something up {lapsed} times");
+    let counts = [&CONFLATED, &LAPSED, &DISPOSED].map(|count| count.load(Ordering::Relaxed));
+    let [conflated, lapsed, disposed] = counts;
+    eprintln!(
+        "clients skipped ahead {conflated} times, gave something up {lapsed} times, were closed {disposed} times"
+    );
     assert!(
-        seeds().len() < 60 || conflated > 100 && lapsed > 100,
-        "the runs have clients that fall far behind: {conflated}, {lapsed}"
+        seeds().len() < 60 || conflated > 100 && lapsed > 100 && disposed > 10,
+        "the runs have clients that fall far behind: {counts:?}"
     );
 }
 

@@ -245,7 +245,9 @@ fn requests_are_numbered_and_names_are_escaped() {
                 assert_eq!((id, channels), (Some(1), vec!["trade:*".into(), "a\"b".into()]));
             }
             Command::Ping { id, t0 } => assert_eq!((id, t0), (Some(2), Some("17"))),
-            command @ (Command::Unsubscribe { .. } | Command::List { .. }) => panic!("{command:?}"),
+            command @ (Command::Unsubscribe { .. } | Command::Snap { .. } | Command::List { .. }) => {
+                panic!("{command:?}")
+            }
         }
         commands += 1;
     }

@@ -57,6 +57,13 @@ pub enum Command<'a> {
         /// As the client wrote them; at most [`REQUEST_CHANNELS_MAX`].
         channels: Vec<Cow<'a, str>>,
     },
+    /// `snap`: send the images of these channels once more.
+    Snap {
+        /// To be given back in the reply.
+        id: Option<u64>,
+        /// As the client wrote them; at most [`REQUEST_CHANNELS_MAX`].
+        channels: Vec<Cow<'a, str>>,
+    },
     /// `list`: say what is subscribed.
     List {
         /// To be given back in the reply.
@@ -108,7 +115,9 @@ impl<'a> Command<'a> {
     #[must_use]
     pub fn channels(&self) -> &[Cow<'a, str>] {
         match self {
-            Self::Subscribe { channels, .. } | Self::Unsubscribe { channels, .. } => channels,
+            Self::Subscribe { channels, .. }
+            | Self::Unsubscribe { channels, .. }
+            | Self::Snap { channels, .. } => channels,
             Self::List { .. } | Self::Ping { .. } => &[],
         }
     }
@@ -119,6 +128,7 @@ impl<'a> Command<'a> {
         match self {
             Self::Subscribe { id, .. }
             | Self::Unsubscribe { id, .. }
+            | Self::Snap { id, .. }
             | Self::List { id }
             | Self::Ping { id, .. } => *id,
         }
@@ -148,12 +158,16 @@ impl<'a> Command<'a> {
                 id,
                 channels: read_channels(ch)?,
             }),
+            "snap" => Ok(Self::Snap {
+                id,
+                channels: read_channels(ch)?,
+            }),
             "list" => Ok(Self::List { id }),
             "ping" => Ok(Self::Ping {
                 id,
                 t0: t0.filter(|t0| *t0 != "null").map(read_time).transpose()?,
             }),
-            "snap" | "pub" | "auth" => Err((
+            "pub" | "auth" => Err((
                 Code::UnknownOp,
                 format!("op: this server does not serve {op:?}; it serves {OPS}"),
             )),
@@ -328,7 +342,7 @@ fn cut(text: &str) -> Cow<'_, str> {
 const FOUND_CHARS_MAX: usize = 40;
 
 /// What this version serves, for those who asked for something else.
-const OPS: &str = "sub, unsub, list and ping";
+const OPS: &str = "sub, unsub, snap, list and ping";
 
 #[cfg(test)]
 mod tests;

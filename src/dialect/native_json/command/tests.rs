@@ -203,10 +203,22 @@ fn an_id_is_an_unsigned_integer_of_64_bits() {
 }
 
 #[test]
+fn a_snap_is_read() {
+    let command = Command::Snap {
+        id: Some(10),
+        channels: names(&["book:BTC-USD"]),
+    };
+    assert_eq!(
+        Command::parse(r#"{"op":"snap","id":10,"ch":["book:BTC-USD"]}"#),
+        Ok(command)
+    );
+}
+
+#[test]
 fn an_op_that_is_not_served_is_named() {
     let long_op = format!(r#"{{"op":"{}"}}"#, "é".repeat(60_000));
     let long_words = format!(
-        "op: \"{}…\" is not known; this server serves sub, unsub, list and ping",
+        "op: \"{}…\" is not known; this server serves sub, unsub, snap, list and ping",
         "é".repeat(40)
     );
     assert_refused(&[
@@ -214,12 +226,13 @@ fn an_op_that_is_not_served_is_named() {
             r#"{"op":"Sub","id":7}"#,
             4002,
             Some(7),
-            r#"op: "Sub" is not known; this server serves sub, unsub, list and ping"#,
+            r#"op: "Sub" is not known; this server serves sub, unsub, snap, list and ping"#,
         ),
         (&long_op, 4002, None, &long_words),
     ]);
-    for op in ["snap", "pub", "auth"] {
-        let words = format!("op: this server does not serve {op:?}; it serves sub, unsub, list and ping");
+    for op in ["pub", "auth"] {
+        let words =
+            format!("op: this server does not serve {op:?}; it serves sub, unsub, snap, list and ping");
         assert_eq!(
             refusal(&format!(r#"{{"op":"{op}","id":7,"ch":"a:b"}}"#)),
             (4002, Some(7), words)

@@ -8,7 +8,7 @@
 //! | 0 | [`limits`], [`base`] |
 //! | 1 | [`wire`] (RFC 6455), [`market`] (decimals, trades, books), [`ring`] (the kernel boundary), [`tape`] (the only queue) |
 //! | 2 | [`dialect`] (what clients speak), [`hub`] (who gets what), [`connection`] (one client) |
-//! | 3 | [`shard`] (the event loop), [`writer`] (sources, sequence, tape), [`client`] (the subscriber's side) |
+//! | 3 | [`shard`] (the event loop), [`writer`] (sources, sequence, tape), [`client`] (the client's side) |
 //! | 4 | [`control`] (start, signals, what to say when it cannot run), [`load`] (the load generator) |
 //!
 //! `docs/architecture.md` tells the whole story.

@@ -110,6 +110,8 @@ pub const SIM_BOOK_LEVELS: usize = 40;
 
 /// Events that the writer publishes amid a burst before it rings for sleeping shards.
 pub const EVENTS_PER_BELL: u64 = 64;
+/// Events of a source that the writer publishes amid a burst before it looks whether clients want something.
+pub const EVENTS_PER_LOOK: u64 = 8;
 
 // ---- writer: the journal ----------------------------------------------------------------------
 
@@ -176,6 +178,43 @@ pub const REFUSALS_PER_SHARD: usize = 64;
 /// Slots of a shard that are kept free for newcomers. When fewer are left, the connection that has stood longest in a
 /// handshake or a farewell is dropped for each newcomer, unanswered; where there is none, the newcomer is.
 pub const SLOTS_SPARE: usize = REFUSALS_PER_SHARD / 2;
+
+// ---- publishing ---------------------------------------------------------------------------------
+
+/// Errands of one shard's clients that are on their way to the writer and back. Beyond: who wants another one is not read
+/// from until there is room.
+pub const ERRANDS_PER_SHARD_MAX: usize = 1024;
+/// Bytes of these. Beyond: likewise.
+pub const ERRANDS_BYTES_PER_SHARD_MAX: usize = 1024 * 1024;
+/// Errands of one connection that are under way. Beyond: it is not read from until half of them are answered.
+pub const ERRANDS_PER_CONNECTION_MAX: u8 = 64;
+/// Errands that the writer carries out at once, between which a source waits. Beyond: what came of them is told first.
+pub const ERRANDS_PER_BATCH: usize = 64;
+/// Bytes of the key by which a publisher tells one message from another. Longer: error 4000.
+pub const PUBLISH_KEY_BYTES_MAX: usize = 64;
+/// Keys of one publisher that are remembered; all who have shown no token are one. Beyond: the oldest is forgotten, and a
+/// message that is sent again with it is published again.
+pub const KEYS_PER_PUBLISHER_MAX: usize = 16 * 1024;
+/// Publishers that have a token. Beyond: refused at start.
+pub const PUBLISHERS_MAX: usize = 64;
+/// Bytes of a publisher's name. Longer: refused at start.
+pub const PUBLISHER_NAME_BYTES_MAX: usize = 64;
+/// Bytes of a token. Shorter: refused at start, because it could be guessed.
+pub const TOKEN_BYTES_LEAST: usize = 16;
+/// Bytes of a token. Longer: refused at start; in a request, error 4007 as for any other that is wrong.
+pub const TOKEN_BYTES_MAX: usize = 256;
+
+/// Connections on which lines come in. Beyond: told error 4009 and closed.
+pub const INGEST_CONNECTIONS_MAX: usize = 32;
+/// Lines that are taken at once, between which a source waits. Beyond: what came of them is told first.
+pub const INGEST_LINES_PER_BATCH: usize = 64;
+/// Bytes of replies that a publisher of lines has not read. Beyond: nothing more is taken from it until it has.
+pub const INGEST_REPLY_BYTES_PAUSE: usize = 64 * 1024;
+/// Connections that wait to be let in, on each socket for lines. Beyond: the kernel makes them wait.
+pub const INGEST_BACKLOG: i32 = 128;
+/// Seconds of silence after which the kernel asks whether a publisher of lines is still there, and between its questions.
+/// One that is not gives its connection back.
+pub const INGEST_KEEPALIVE_S: u64 = 30;
 
 // ---- echo: what differs from a feed -----------------------------------------------------------------
 
@@ -368,6 +407,31 @@ pub const CLIENT_CONNECT_MS: u64 = 10_000;
 pub const CLIENT_REFUSAL_MS: u64 = 1_000;
 /// Bytes that the server has not taken yet. Beyond: nothing more is read, for each ping read is a pong to send.
 pub const CLIENT_UNSENT_BYTES_MAX: usize = 256 * 1024;
+/// Bytes of messages that were received and not taken yet. Beyond, by one message at most: nothing more is received, and who
+/// does not take them is a slow consumer to the server.
+pub const CLIENT_AHEAD_BYTES: usize = 256 * 1024;
+/// The most that a client waits before it connects again the first time; each failure doubles it.
+pub const CLIENT_RETRY_MS: u64 = 500;
+/// The most that it waits ever, unless the server asks for more.
+pub const CLIENT_RETRY_MS_MOST: u64 = 30_000;
+/// The most that a server can make it wait. Beyond: it waits so long.
+pub const CLIENT_RETRY_MS_TOLD: u64 = 3_600_000;
+/// A connection that lasted so long has not failed: the next wait is as short as the first.
+pub const CLIENT_STEADY_MS: u64 = 10_000;
+/// Heartbeats of the server that may fail to come. Beyond: the connection is dead.
+pub const CLIENT_SILENT_HEARTBEATS: u64 = 3;
+/// From the first doubt whether a connection is dead to certainty: who was not reading may find that messages are there.
+pub const CLIENT_DOUBT_MS: u64 = 100;
+/// From an open connection to the server's greeting. Beyond: the connection is dead.
+pub const CLIENT_GREETING_MS: u64 = 10_000;
+/// Requests that are not answered yet, whether sent or not. Beyond: the next is refused.
+pub const CLIENT_REQUESTS_MAX: usize = 1024;
+/// Bytes of them. Beyond: the next is refused.
+pub const CLIENT_REQUEST_BYTES_MAX: usize = 4 * 1024 * 1024;
+/// Channels in one request of a client that comes back, so that it stays below [`MESSAGE_BYTES_MAX`] with a number for each.
+pub const CLIENT_RESUMED_PER_REQUEST: usize = 256;
+/// Before a client that came back asks again for channels that it was refused, which may come back too.
+pub const CLIENT_REFUSED_RETRY_MS: u64 = 2_000;
 
 // ---- load: the generator --------------------------------------------------------------------------
 
@@ -474,6 +538,14 @@ const _: () = assert!(CATCH_UP_BYTES + FRAME_BYTES_MAX < 1 << 31);
 const _: () = assert!(SUBMISSION_ENTRIES.is_power_of_two() && COMPLETION_ENTRIES.is_power_of_two());
 const _: () =
     assert!(COMPLETION_ENTRIES >= 2 * SUBMISSION_ENTRIES && SUBMISSION_ENTRIES as usize >= SEND_BATCH);
+// The longest request, its channel and its key fit, whatever else is under way by then is answered.
+const _: () = assert!(
+    ERRANDS_BYTES_PER_SHARD_MAX
+        >= 2 * (MESSAGE_BYTES_MAX + CHANNEL_NAME_BYTES_MAX + PUBLISH_KEY_BYTES_MAX + 256)
+);
+const _: () =
+    assert!(ERRANDS_BYTES_PER_SHARD_MAX >= 2 * REQUEST_CHANNELS_MAX * (CHANNEL_NAME_BYTES_MAX + 16));
+const _: () = assert!((ERRANDS_PER_CONNECTION_MAX as usize) < ERRANDS_PER_SHARD_MAX);
 const _: () = assert!(SOCKET_UNSENT_BYTES == SOCKET_SEND_BYTES / 2);
 const _: () =
     assert!(SOCKET_BUFFER_BYTES_LEAST <= SOCKET_SEND_BYTES && SOCKET_SEND_BYTES <= SOCKET_BUFFER_BYTES_MOST);
@@ -486,5 +558,10 @@ const _: () = assert!(CLIENT_MESSAGE_BYTES_MAX as usize >= FRAME_BYTES_MAX);
 const _: () = assert!(CLIENT_MESSAGE_BYTES_MAX as usize >= REPLY_BYTES_MAX);
 const _: () = assert!(CLIENT_UNSENT_BYTES_MAX >= MESSAGE_BYTES_MAX + FRAME_HEADER_BYTES_MAX);
 const _: () = assert!(CLIENT_REFUSAL_MS < CLIENT_CONNECT_MS);
+const _: () = assert!(CLIENT_RETRY_MS <= CLIENT_RETRY_MS_MOST && RETRY_MS_MOST <= CLIENT_RETRY_MS_TOLD);
+// Each channel twice, once with its number, and the syntax of both.
+const _: () =
+    assert!(CLIENT_RESUMED_PER_REQUEST * (2 * CHANNEL_NAME_BYTES_MAX + 32) + 256 <= MESSAGE_BYTES_MAX);
+const _: () = assert!(CLIENT_REQUEST_BYTES_MAX >= MESSAGE_BYTES_MAX);
 const _: () = assert!(LOAD_LANE_BYTES.is_multiple_of(64) && !LOAD_LANE_BYTES.is_power_of_two());
 const _: () = assert!(LOAD_SCOUT_MS >= LOAD_OPENING_MS);

@@ -71,7 +71,7 @@ fn a_second_server_does_not_share_the_port_of_the_first() {
 fn a_mistyped_source_or_speed_is_told_what_it_may_be() {
     mistyped(
         &run("serve --source kafka:x"),
-        "a source is sim, sim:SEED, capture:PATH, journal:DIR or stdin",
+        "a source is sim, sim:SEED, capture:PATH, journal:DIR, stdin or none",
     );
     mistyped(
         &run("serve --source sim:seven"),

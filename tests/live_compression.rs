@@ -3,12 +3,9 @@
 #[allow(dead_code, reason = "each test uses its part")]
 mod scene;
 
-use std::ops::ControlFlow;
-
 use serde_json::Value;
-use tickwire::client::{Client, Url, Wishes};
+use tickwire::client::{Client, Url};
 use tickwire::control::Config;
-use tickwire::wire::DeflateOffer;
 use tickwire::writer::source::SourceSpec;
 
 use scene::served::{Served, small};
@@ -19,15 +16,12 @@ async fn ticks(client: &mut Client, count: usize) -> Vec<String> {
     client.subscribe(&["*"]).expect("a request");
     let mut ticks = Vec::new();
     while ticks.len() < count {
-        let each = |message: tickwire::client::Message<'_>| {
-            if message.text.contains("\"seq\":") && !message.text.starts_with("{\"t\":\"ack\"") {
-                ticks.push(message.text.to_owned());
-            }
-            ControlFlow::Continue(())
-        };
-        within("ticks", client.receive(each))
+        let received = within("ticks", client.receive())
             .await
             .expect("a live connection");
+        if received.event.tick().is_some() {
+            ticks.push(received.text.to_owned());
+        }
     }
     ticks
 }
@@ -49,12 +43,9 @@ fn a_client_that_asks_for_compression_is_told_the_same_as_one_that_does_not() {
     });
     let url: Url = format!("ws://{}", served.address()).parse().expect("a URL");
     block_on(async {
-        let wishes = Wishes {
-            deflate: Some(DeflateOffer::default()),
-            ..Wishes::default()
-        };
-        let mut plain = Client::connect(&url).await.expect("a connection");
-        let mut compressed = Client::connect_with(&url, wishes).await.expect("a connection");
+        let builder = Client::builder(&url);
+        let mut plain = builder.clone().connect().await.expect("a connection");
+        let mut compressed = builder.compression(true).connect().await.expect("a connection");
         let (plain, compressed) = tokio::join!(ticks(&mut plain, 600), ticks(&mut compressed, 600));
         let plain: std::collections::HashMap<_, _> = plain.iter().map(|tick| (key(tick), tick)).collect();
         let both: Vec<_> = compressed

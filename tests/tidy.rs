@@ -38,19 +38,22 @@ fn every_part_of_the_crate_is_a_room_of_the_table() {
 
 #[test]
 fn unsafe_code_is_in_the_listed_files_and_in_each_of_them() {
-    let sources = files(&["src/", "tests/", "benches/", "fuzz/"], ".rs");
+    let sources = files(&["src/", "tests/", "benches/", "examples/", "fuzz/"], ".rs");
     assert_none(unsafety::violations(unsafety::FILES, &sources));
 }
 
 #[test]
 fn no_file_is_too_long_to_be_read() {
-    let files = files(&["src/", "tests/", "benches/", "fuzz/", "docs/"], "");
+    let files = files(&["src/", "tests/", "benches/", "examples/", "fuzz/", "docs/"], "");
     assert_none(each(&files, shape::too_long));
 }
 
 #[test]
 fn every_module_says_first_what_it_is() {
-    assert_none(each(&files(&["src/"], ".rs"), shape::without_heading));
+    assert_none(each(
+        &files(&["src/", "examples/"], ".rs"),
+        shape::without_heading,
+    ));
 }
 
 #[test]

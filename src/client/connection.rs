@@ -1,6 +1,6 @@
 //! One connection to a server.
 //!
-//! Never reads ahead of its caller: who does not call [`Client::receive`] is a slow consumer, and the server will
+//! Never reads ahead of its caller: who does not call [`Connection::receive`] is a slow consumer, and the server will
 //! say so.
 
 use std::io;
@@ -11,67 +11,37 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt, copy, sink};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
-use super::conversation::Conversation;
-use super::{ClientError, ConnectError, Message, RequestError, Url, handshake};
+use super::conversation::{Conversation, Payload};
+use super::{ClientError, ConnectError, RequestError, Url, handshake};
 use crate::dialect::Encoding;
-use crate::limits::CLOSE_MS;
+use crate::limits::{CLIENT_UNSENT_BYTES_MAX, CLOSE_MS};
 use crate::wire::{CloseCode, CloseFrame, DeflateOffer};
 
 /// What to ask of a server when connecting.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Wishes {
+pub(super) struct Wishes {
     /// In which form ticks are to come. A server that does not speak it refuses.
-    pub encoding: Encoding,
+    pub(super) encoding: Encoding,
     /// What to offer about permessage-deflate (RFC 7692): a server that accepts it may compress what it sends. What is
     /// sent to it goes uncompressed, for requests are short.
-    pub deflate: Option<DeflateOffer>,
+    pub(super) deflate: Option<DeflateOffer>,
 }
 
 /// An open connection to a server, in the language `tickwire.v1.json` or `tickwire.v1.bin`.
-///
-/// ```no_run
-/// use std::ops::ControlFlow;
-/// use tickwire::client::Client;
-///
-/// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
-/// let mut client = Client::connect(&"ws://localhost:8080".parse()?).await?;
-/// client.subscribe(&["trade:BTC-USD", "bbo:*"])?;
-/// loop {
-///     client
-///         .receive(|message| {
-///             println!("{}", message.text);
-///             ControlFlow::Continue(())
-///         })
-///         .await?;
-/// }
-/// # }
-/// ```
 #[derive(Debug)]
-pub struct Client {
+pub(super) struct Connection {
     stream: TcpStream,
     conversation: Conversation,
     /// Why nothing can be sent any more. What the server said before may still be read.
     mute: Option<io::Error>,
 }
 
-impl Client {
-    /// Connects and opens a WebSocket. Where the address has a query `?ch=…`, what it names is subscribed.
-    ///
-    /// Nothing is tried twice. Whoever connects again after a connection broke waits first, for a time drawn at random
-    /// and longer after each failure (RFC 6455 §7.2.3); whoever opens several connections to one host opens one after
-    /// the other (§4.1).
+impl Connection {
+    /// Connects and opens a WebSocket. Nothing is tried twice.
     ///
     /// # Errors
     /// Why there is no connection; a server that refuses is quoted.
-    pub async fn connect(url: &Url) -> Result<Self, ConnectError> {
-        Self::connect_with(url, Wishes::default()).await
-    }
-
-    /// Does the same, with wishes.
-    ///
-    /// # Errors
-    /// Why there is no connection; a server that refuses is quoted.
-    pub async fn connect_with(url: &Url, wishes: Wishes) -> Result<Self, ConnectError> {
+    pub(super) async fn open(url: &Url, wishes: Wishes) -> Result<Self, ConnectError> {
         let (stream, conversation) = handshake::open(url, wishes).await?;
         Ok(Self {
             stream,
@@ -80,23 +50,22 @@ impl Client {
         })
     }
 
-    /// Asks for these channels or patterns, and gives the number that the acknowledgement will have as its `id`.
-    /// The request goes out with the next [`receive`](Self::receive).
+    /// Makes a request. It goes out with the next [`receive`](Self::receive).
     ///
     /// # Errors
     /// Why the request was not made.
-    pub fn subscribe<S: AsRef<str>>(&mut self, channels: &[S]) -> Result<u64, RequestError> {
-        let channels: Vec<&str> = channels.iter().map(AsRef::as_ref).collect();
-        self.conversation.subscribe(&channels)
+    pub(super) fn ask(&mut self, text: &str) -> Result<(), RequestError> {
+        self.conversation.ask(text)
     }
 
-    /// Asks for the server's time, and gives the number that the `pong` will have as its `id`; `t0_ns` comes back
-    /// in it. The request goes out with the next [`receive`](Self::receive).
-    ///
-    /// # Errors
-    /// Why the request was not made.
-    pub fn ping(&mut self, t0_ns: u64) -> Result<u64, RequestError> {
-        self.conversation.ping(t0_ns)
+    /// Whether a request may be made, by what waits to be sent: answers to pings find room besides.
+    pub(super) const fn may_ask(&self) -> bool {
+        self.conversation.unsent_bytes() < CLIENT_UNSENT_BYTES_MAX / 2
+    }
+
+    /// Ends the connection for a reason of ours: the next [`receive`](Self::receive) tells the server and fails with it.
+    pub(super) fn fail(&mut self, end: ClientError) {
+        self.conversation.fail(end);
     }
 
     /// Waits for bytes of the server, and lends each message that they complete, which may be none, to `each`.
@@ -108,9 +77,9 @@ impl Client {
     /// # Errors
     /// Why the connection ended, after all messages before the end were lent, the server's close frame or fault was
     /// answered, and the server has ended its stream or had [`CLOSE_MS`] to do so. There is no more to receive then.
-    pub async fn receive(
+    pub(super) async fn receive(
         &mut self,
-        each: impl FnMut(Message<'_>) -> ControlFlow<()>,
+        each: impl FnMut(Payload<'_>) -> ControlFlow<()>,
     ) -> Result<(), ClientError> {
         if self.conversation.has_ended() {
             self.hang_up().await;
@@ -132,7 +101,7 @@ impl Client {
     ///
     /// # Errors
     /// When the server's close frame did not come, at the latest after [`CLOSE_MS`].
-    pub async fn close(mut self, code: CloseCode, reason: &str) -> Result<(), ClientError> {
+    pub(super) async fn close(mut self, code: CloseCode, reason: &str) -> Result<(), ClientError> {
         let closing = async {
             // What forbids a close frame is the server's own, whose answer is on its way.
             let _ = self.conversation.close(CloseFrame::new(code, reason));

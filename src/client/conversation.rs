@@ -1,34 +1,24 @@
 //! The client's half of an open connection, without the socket: bytes in, messages and bytes out.
 //!
 //! Never waits and never touches a socket: the caller puts what it received into [`halves`](Conversation::halves)
-//! and takes from there what is to be sent. Messages are lent to a callback where they were received.
+//! and takes from there what is to be sent. Messages are lent to a callback where they were received. What they say is
+//! not looked at here.
 //!
 //! Invariant: the buffer begins with what the session holds, then `fresh` bytes that it has not seen. Once the end
 //! is known, nothing more is read.
 
 use std::ops::ControlFlow;
 
-use serde_json::json;
-
 use super::error::{ClientError, RequestError};
 use crate::dialect::Encoding;
-use crate::dialect::native_binary::{self, Content};
-use crate::dialect::native_json::{self, ServerMessage};
-use crate::limits::{
-    CLIENT_MESSAGE_BYTES_MAX, CLIENT_UNSENT_BYTES_MAX, MESSAGE_BYTES_MAX, REQUEST_CHANNELS_MAX,
-};
-use crate::market::Level;
+use crate::limits::{CLIENT_MESSAGE_BYTES_MAX, CLIENT_UNSENT_BYTES_MAX, MESSAGE_BYTES_MAX};
 use crate::wire::{self, ClientSession, CloseFrame, Deflate, Event, Inflater, MaskingKey, Sender, Silenced};
 
-/// One message of the server, borrowed from the buffer that it was received in.
-#[derive(Clone, Debug)]
-pub struct Message<'a> {
-    /// The message as it came, one JSON object; of a tick that came in binary, the JSON that others get.
-    pub text: &'a str,
-    /// Bytes of its payload, inflated where it was compressed.
-    pub bytes: usize,
-    /// What it says.
-    pub content: ServerMessage<'a>,
+/// One message of the server as it came, inflated where it was compressed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Payload<'a> {
+    Text(&'a str),
+    Binary(&'a [u8]),
 }
 
 /// Everything about one open connection but its socket.
@@ -37,8 +27,8 @@ pub(super) struct Conversation {
     session: ClientSession,
     /// Where the server may compress.
     inflater: Option<Inflater>,
-    /// Where ticks come in binary.
-    translator: Option<Translator>,
+    /// In which form ticks come.
+    encoding: Encoding,
     buffer: Box<[u8]>,
     /// Bytes behind what the session holds that it has not seen.
     fresh: usize,
@@ -51,8 +41,6 @@ pub(super) struct Conversation {
     over: bool,
     /// Why nothing more is read, until somebody was told.
     end: Option<ClientError>,
-    /// The number of the newest request.
-    request: u64,
 }
 
 /// A receive buffer: in it, a message of the greatest length is whole.
@@ -68,7 +56,7 @@ impl Conversation {
         Self {
             session: ClientSession::new(CLIENT_MESSAGE_BYTES_MAX),
             inflater: deflate.map(inflater),
-            translator: (encoding == Encoding::Binary).then(Translator::default),
+            encoding,
             buffer,
             fresh,
             unread: fresh > 0,
@@ -76,7 +64,6 @@ impl Conversation {
             sent: 0,
             over: false,
             end: None,
-            request: 0,
         }
     }
 
@@ -106,7 +93,7 @@ impl Conversation {
 
     /// Hands each whole message to `each`, answers pings, and notes why the conversation ends if it does.
     /// `each` stops it: the other messages are handed out the next time.
-    pub(super) fn read(&mut self, mut each: impl FnMut(Message<'_>) -> ControlFlow<()>) {
+    pub(super) fn read(&mut self, mut each: impl FnMut(Payload<'_>) -> ControlFlow<()>) {
         if self.over {
             return;
         }
@@ -117,11 +104,11 @@ impl Conversation {
         let end = loop {
             let heard = match decoder.next() {
                 Ok(None) => break None,
-                Ok(Some((Event::Binary(bytes), _))) => match &mut self.translator {
-                    Some(translator) => translator.lend(bytes, &mut each),
-                    None => Err(ClientError::Binary),
-                },
-                Ok(Some((event, sender))) => heed(event, sender, &mut self.out, &mut each),
+                Ok(Some((Event::Text(text), _))) => Ok(each(Payload::Text(text))),
+                Ok(Some((Event::Binary(bytes), _))) if self.encoding == Encoding::Binary => {
+                    Ok(each(Payload::Binary(bytes)))
+                }
+                Ok(Some((event, sender))) => heed(event, sender, &mut self.out),
                 Err(fault) => break Some(ClientError::Fault(fault)),
             };
             match heard {
@@ -133,11 +120,17 @@ impl Conversation {
         drop(decoder);
         self.unread = false;
         if let Some(end) = end {
-            // Where the closing handshake or a lack of random bytes forbids it, nothing is said.
-            let _ = self.say_farewell(end.farewell());
-            self.over = true;
-            self.end = Some(end);
+            self.fail(end);
         }
+    }
+
+    /// Ends the conversation for a reason of ours, which the server is told.
+    pub(super) fn fail(&mut self, end: ClientError) {
+        // Where the closing handshake or a lack of random bytes forbids it, nothing is said.
+        let _ = self.say_farewell(end.farewell());
+        self.over = true;
+        self.unread = false;
+        self.end = Some(end);
     }
 
     /// Begins the closing handshake, unless it has begun.
@@ -150,21 +143,16 @@ impl Conversation {
         self.end.take()
     }
 
-    /// Asks for channels; the number of the request comes back in its acknowledgement.
-    pub(super) fn subscribe(&mut self, channels: &[&str]) -> Result<u64, RequestError> {
-        if channels.len() > REQUEST_CHANNELS_MAX {
-            return Err(RequestError::TooManyChannels {
-                channels: channels.len(),
-            });
+    /// Sends a request.
+    pub(super) fn ask(&mut self, text: &str) -> Result<(), RequestError> {
+        if text.len() > MESSAGE_BYTES_MAX {
+            return Err(RequestError::TooLong { bytes: text.len() });
         }
-        let id = self.request + 1;
-        self.ask(&json!({ "op": "sub", "id": id, "ch": channels }).to_string())
-    }
-
-    /// Asks for the server's time; `t0_ns` comes back with it.
-    pub(super) fn ping(&mut self, t0_ns: u64) -> Result<u64, RequestError> {
-        let id = self.request + 1;
-        self.ask(&json!({ "op": "ping", "id": id, "t0": t0_ns }).to_string())
+        let key = masking_key().map_err(RequestError::Random)?;
+        let sender = self.session.sender();
+        sender
+            .text(text, key, &mut self.out)
+            .map_err(|Silenced| RequestError::Closing)
     }
 
     /// Whether the next [`read`](Self::read) may hand out a message without another byte.
@@ -182,22 +170,14 @@ impl Conversation {
         self.over
     }
 
-    /// Whether so much is to be sent that nothing more should be received.
-    pub(super) const fn is_clogged(&self) -> bool {
-        self.out.len() - self.sent >= CLIENT_UNSENT_BYTES_MAX
+    /// Bytes that are to be sent.
+    pub(super) const fn unsent_bytes(&self) -> usize {
+        self.out.len() - self.sent
     }
 
-    fn ask(&mut self, text: &str) -> Result<u64, RequestError> {
-        if text.len() > MESSAGE_BYTES_MAX {
-            return Err(RequestError::TooLong { bytes: text.len() });
-        }
-        let key = masking_key().map_err(RequestError::Random)?;
-        let sender = self.session.sender();
-        sender
-            .text(text, key, &mut self.out)
-            .map_err(|Silenced| RequestError::Closing)?;
-        self.request += 1;
-        Ok(self.request)
+    /// Whether so much is to be sent that nothing more should be received.
+    pub(super) const fn is_clogged(&self) -> bool {
+        self.unsent_bytes() >= CLIENT_UNSENT_BYTES_MAX
     }
 
     fn say_farewell(&mut self, frame: Option<CloseFrame<'_>>) -> Result<(), RequestError> {
@@ -206,37 +186,6 @@ impl Conversation {
         sender
             .close(frame, key, &mut self.out)
             .map_err(|Silenced| RequestError::Closing)
-    }
-}
-
-/// Turns binary ticks into what they say.
-#[derive(Debug, Default)]
-struct Translator {
-    levels: Vec<Level>,
-    text: Vec<u8>,
-}
-
-impl Translator {
-    /// Lends what a binary message says to `each`. A message of a kind that is not known says nothing: a newer server
-    /// may say more.
-    fn lend(
-        &mut self,
-        bytes: &[u8],
-        each: &mut impl FnMut(Message<'_>) -> ControlFlow<()>,
-    ) -> Result<ControlFlow<()>, ClientError> {
-        let message = native_binary::Message::decode(bytes, &mut self.levels);
-        let Content::Tick(stamp, tick) = message.map_err(ClientError::UnreadableBinary)?.content else {
-            return Ok(ControlFlow::Continue(()));
-        };
-        self.text.clear();
-        native_json::encode(&mut self.text, &stamp, &tick);
-        // What was written is text, and a tick that is not would have been refused.
-        let text = str::from_utf8(&self.text).unwrap_or_default();
-        Ok(each(Message {
-            text,
-            bytes: bytes.len(),
-            content: ServerMessage::of_tick(&stamp, &tick),
-        }))
     }
 }
 
@@ -249,19 +198,14 @@ fn inflater(deflate: Deflate) -> Inflater {
     }
 }
 
-/// Does what one event asks for.
+/// Does what an event asks for that is no message.
 fn heed(
     event: Event<'_>,
     sender: &Sender<wire::Client>,
     out: &mut Vec<u8>,
-    each: &mut impl FnMut(Message<'_>) -> ControlFlow<()>,
 ) -> Result<ControlFlow<()>, ClientError> {
     match event {
-        Event::Text(text) => {
-            let content = ServerMessage::parse(text).map_err(ClientError::Unreadable)?;
-            let bytes = text.len();
-            Ok(each(Message { text, bytes, content }))
-        }
+        Event::Text(_) | Event::Pong(_) => Ok(ControlFlow::Continue(())),
         Event::Binary(_) => Err(ClientError::Binary),
         Event::Ping(payload) => {
             let key = masking_key().map_err(ClientError::Random)?;
@@ -269,7 +213,6 @@ fn heed(
             let _ = sender.pong(payload, key, out);
             Ok(ControlFlow::Continue(()))
         }
-        Event::Pong(_) => Ok(ControlFlow::Continue(())),
         Event::Close(frame) => Err(ClientError::Closed {
             code: frame.map(|frame| frame.code),
             reason: frame.map_or_else(String::new, |frame| frame.reason.to_owned()),

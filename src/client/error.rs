@@ -4,9 +4,13 @@ use std::error::Error;
 use std::fmt;
 use std::io;
 
+use crate::dialect::Code;
 use crate::dialect::native_binary::DecodeError;
-use crate::dialect::native_json::MessageError;
-use crate::limits::{CLIENT_CONNECT_MS, CLOSE_MS, MESSAGE_BYTES_MAX, REQUEST_CHANNELS_MAX};
+use crate::dialect::native_json::{InputError, MessageError};
+use crate::limits::{
+    CLIENT_CONNECT_MS, CLIENT_REQUESTS_MAX, CLOSE_MS, MESSAGE_BYTES_MAX, REQUEST_CHANNELS_MAX,
+};
+use crate::market::ChannelNameError;
 use crate::wire::{CloseCode, CloseFrame, Fault, OfferFault, Rejection};
 
 /// Why there is no connection.
@@ -46,6 +50,8 @@ pub enum ConnectError {
     },
     /// The operating system has no random bytes.
     Random(getrandom::Error),
+    /// There is no client that could connect.
+    Build(BuildError),
 }
 
 impl fmt::Display for ConnectError {
@@ -75,11 +81,74 @@ impl fmt::Display for ConnectError {
                 "the server did not select the subprotocol {asked}; is this a tickwire server?"
             ),
             Self::Random(error) => write!(f, "cannot draw random bytes: {error}"),
+            Self::Build(error) => write!(f, "{error}"),
+        }
+    }
+}
+
+impl ConnectError {
+    /// Whether it would be the same the next time: the server understood what was asked, and refuses that.
+    #[must_use]
+    pub const fn is_final(&self) -> bool {
+        match self {
+            Self::Offer(_) | Self::NoSubprotocol { .. } | Self::Build(_) => true,
+            // 408: the request was too slow. 425 and 429: too early, too often.
+            Self::Rejected(Rejection::Status { status, .. }) => {
+                matches!(status, 400..=499) && !matches!(status, 408 | 425 | 429)
+            }
+            Self::Lookup { .. }
+            | Self::Connect { .. }
+            | Self::Timeout { .. }
+            | Self::Lost(_)
+            | Self::HungUp
+            | Self::Rejected(_)
+            | Self::Random(_) => false,
+        }
+    }
+
+    /// After how many seconds the server asks to come back at the earliest.
+    #[must_use]
+    pub const fn retry_after_s(&self) -> Option<u32> {
+        match self {
+            Self::Rejected(Rejection::Status { retry_after_s, .. }) => *retry_after_s,
+            Self::Lookup { .. }
+            | Self::Connect { .. }
+            | Self::Timeout { .. }
+            | Self::Lost(_)
+            | Self::HungUp
+            | Self::Offer(_)
+            | Self::Rejected(_)
+            | Self::NoSubprotocol { .. }
+            | Self::Random(_)
+            | Self::Build(_) => None,
         }
     }
 }
 
 impl Error for ConnectError {}
+
+/// Why there is no client.
+#[derive(Debug)]
+pub enum BuildError {
+    /// The address has a query that no server would understand.
+    Query(String),
+    /// What it names cannot be asked for.
+    Request(RequestError),
+    /// The operating system has no random bytes.
+    Random(getrandom::Error),
+}
+
+impl fmt::Display for BuildError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Query(error) => write!(f, "the query of the address names no channels: {error}"),
+            Self::Request(error) => write!(f, "{error}"),
+            Self::Random(error) => write!(f, "cannot draw random bytes: {error}"),
+        }
+    }
+}
+
+impl Error for BuildError {}
 
 /// Why an open connection ended.
 #[derive(Debug)]
@@ -107,9 +176,49 @@ pub enum ClientError {
     Random(getrandom::Error),
     /// The server did not answer our close frame within [`CLOSE_MS`].
     CloseTimeout,
+    /// There was no connection.
+    Connect(ConnectError),
+    /// The server said nothing for three of its heartbeats, nor when it was asked to.
+    Silent,
+    /// The server left out messages without a word.
+    Missing {
+        /// Their channel.
+        channel: String,
+        /// The number of the first.
+        from: u64,
+        /// That of the last.
+        to: u64,
+    },
+    /// It ended before.
+    Over,
 }
 
 impl ClientError {
+    /// Whether it would be the same the next time.
+    #[must_use]
+    pub const fn is_final(&self) -> bool {
+        const NOT_AUTHORISED: u16 = Code::NotAuthorised.value();
+        const UNAUTHENTICATED: u16 = Code::Unauthenticated.value();
+        match self {
+            Self::Connect(error) => error.is_final(),
+            Self::Closed { code: Some(code), .. } => {
+                matches!(code.number(), NOT_AUTHORISED | UNAUTHENTICATED)
+            }
+            Self::Over => true,
+            Self::Closed { code: None, .. }
+            | Self::Cut
+            | Self::Lost(_)
+            | Self::Fault(_)
+            | Self::Binary
+            | Self::Unreadable(_)
+            | Self::UnreadableBinary(_)
+            | Self::Random(_)
+            | Self::CloseTimeout
+            | Self::Silent
+            | Self::Missing { .. } => false,
+        }
+    }
+
     /// The close frame that goes to the server, or answers its own.
     pub(super) fn farewell(&self) -> Option<CloseFrame<'_>> {
         match self {
@@ -127,9 +236,14 @@ impl ClientError {
                 CloseCode::INVALID_PAYLOAD,
                 "message is not one of tickwire.v1.bin",
             )),
-            Self::Cut | Self::Lost(_) | Self::Random(_) | Self::CloseTimeout => {
-                Some(CloseFrame::new(CloseCode::GOING_AWAY, ""))
-            }
+            Self::Missing { .. } => Some(CloseFrame::new(CloseCode::GOING_AWAY, "messages are missing")),
+            Self::Silent => Some(CloseFrame::new(CloseCode::GOING_AWAY, "nothing was heard")),
+            Self::Cut
+            | Self::Lost(_)
+            | Self::Random(_)
+            | Self::CloseTimeout
+            | Self::Connect(_)
+            | Self::Over => Some(CloseFrame::new(CloseCode::GOING_AWAY, "")),
         }
     }
 }
@@ -179,6 +293,15 @@ impl fmt::Display for ClientError {
                     CLOSE_MS / 1000
                 )
             }
+            Self::Connect(error) => write!(f, "{error}"),
+            Self::Silent => {
+                f.write_str("the server has been silent for three heartbeats; the connection is dead")
+            }
+            Self::Missing { channel, from, to } => write!(
+                f,
+                "messages {from} to {to} of {channel} did not come, and nothing was said about it"
+            ),
+            Self::Over => f.write_str("the client has ended"),
         }
     }
 }
@@ -198,6 +321,18 @@ pub enum RequestError {
         /// How many.
         bytes: usize,
     },
+    /// More requests, or longer ones, than are kept without an answer: [`CLIENT_REQUESTS_MAX`] and
+    /// [`CLIENT_REQUEST_BYTES_MAX`](crate::limits::CLIENT_REQUEST_BYTES_MAX).
+    TooManyUnanswered {
+        /// How many there are.
+        requests: usize,
+    },
+    /// What is to be published on is no channel.
+    Channel(ChannelNameError),
+    /// What is to be published is not JSON.
+    NotJson(serde_json::Error),
+    /// What is to be published is no line of the input form.
+    Line(InputError),
     /// The connection is closing.
     Closing,
     /// The operating system has no random bytes.
@@ -216,6 +351,14 @@ impl fmt::Display for RequestError {
                 f,
                 "a request of {bytes} bytes is too long, at most {MESSAGE_BYTES_MAX} are allowed"
             ),
+            Self::TooManyUnanswered { requests } => write!(
+                f,
+                "{requests} requests wait for their answers; at most {CLIENT_REQUESTS_MAX} may: receive what comes before \
+                 asking for more"
+            ),
+            Self::Channel(error) => write!(f, "{error}"),
+            Self::NotJson(error) => write!(f, "not JSON: {error}"),
+            Self::Line(error) => write!(f, "{error}"),
             Self::Closing => f.write_str("the connection is closing"),
             Self::Random(error) => write!(f, "cannot draw random bytes: {error}"),
         }

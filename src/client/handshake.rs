@@ -8,8 +8,9 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpStream, lookup_host};
 use tokio::time::timeout;
 
+use super::connection::Wishes;
 use super::conversation::{Conversation, receive_buffer};
-use super::{ConnectError, Url, Wishes};
+use super::{ConnectError, Url};
 use crate::limits::{CLIENT_CONNECT_MS, CLIENT_REFUSAL_MS, HEAD_BYTES_MAX};
 use crate::wire::{HeadScan, Offer, Rejection};
 

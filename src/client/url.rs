@@ -60,6 +60,27 @@ impl Url {
         self.target.split_once('?').map_or("", |(_, query)| query)
     }
 
+    /// The same address without the channels that its query names (`ch=…`), so that a server subscribes to nothing by
+    /// itself: whoever comes back says what it has of each channel.
+    #[must_use]
+    pub(super) fn without_channels(&self) -> Self {
+        let kept: Vec<&str> = self
+            .query()
+            .split('&')
+            .filter(|parameter| !parameter.is_empty() && !parameter.starts_with("ch="))
+            .collect();
+        let path = self
+            .target
+            .split_once('?')
+            .map_or(&*self.target, |(path, _)| path);
+        let mark = if kept.is_empty() { "" } else { "?" };
+        Self {
+            host: self.host.clone(),
+            port: self.port,
+            target: format!("{path}{mark}{}", kept.join("&")),
+        }
+    }
+
     /// Host and port as the `Host` field states them: the port only where it is not the scheme's own
     /// (RFC 6455 §4.1, item 4).
     #[must_use]

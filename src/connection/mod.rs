@@ -25,7 +25,7 @@ pub use outbox::{Outbox, Outboxes};
 pub use rate::Rate;
 pub use table::{Bounds, Connections, Pools};
 
-use crate::base::Socket;
+use crate::base::{PublisherId, Socket};
 use crate::limits;
 use crate::wire::{Deflate, HeadScan, ServerSession};
 
@@ -71,6 +71,12 @@ pub struct Connection {
     pub overdue: Overdue,
     /// How fast it talks.
     pub rate: Rate,
+    /// What the writer does for it at present: how many answers it waits for.
+    pub under_way: u8,
+    /// Whether the channels that its next request names have been asked for.
+    pub asked: bool,
+    /// As whom it may publish.
+    pub publisher: PublisherId,
 }
 
 const _: () = assert!(
@@ -120,10 +126,16 @@ pub enum Pause {
     Replies,
     /// The next turn: this one's work for it is done.
     Turn,
+    /// A look at the tape: it asks for what this shard has not heard of yet, and others may have.
+    News,
     /// That the client has everything, so that it can subscribe to more.
     Live,
     /// That the client has what its newest subscriptions owe it, so that it can end some.
     Joined,
+    /// That the writer has answered everything that the client has asked it for.
+    Answers,
+    /// That the writer can be asked for more.
+    Room,
 }
 
 impl Overdue {
@@ -165,6 +177,9 @@ impl Default for Connection {
             told: false,
             overdue: Overdue::default(),
             rate: Rate::default(),
+            under_way: 0,
+            asked: false,
+            publisher: PublisherId::default(),
         }
     }
 }

@@ -2,18 +2,20 @@
 
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
+use std::sync::Arc;
 use std::thread;
 
 use super::tuning::within;
 use super::{Bytes, Plan, StartError, Tuning};
+use crate::dialect::Publishers;
 use crate::limits;
 use crate::market::ChannelRules;
 use crate::ring::descriptors::{DescriptorShortage, Registered, TableShortage, raise_descriptor_limit};
 use crate::ring::{Descriptors, ListenerOptions, UringOptions};
 use crate::shard::{Size, Slack, Terms};
 use crate::tape::Shape;
-use crate::writer::Formats;
 use crate::writer::source::{SourceSpec, Speed};
+use crate::writer::{Formats, IngestSpec};
 use crate::writer::{JournalError, JournalSpec};
 
 /// What was asked for of a server of ticks.
@@ -44,6 +46,10 @@ pub struct Config {
     pub speed: Speed,
     /// Where what is published is journaled, and how; `None` for no journal.
     pub journal: Option<JournalSpec>,
+    /// Sockets on which others publish lines.
+    pub ingest: Vec<IngestSpec>,
+    /// Which clients may publish what.
+    pub publishers: Arc<Publishers>,
     /// How many clients must have subscribed before the source begins.
     pub wait_for: u64,
     /// What is said of channels.
@@ -133,6 +139,8 @@ impl Config {
             source,
             speed: Speed::REAL_TIME,
             journal: None,
+            ingest: Vec::new(),
+            publishers: Arc::default(),
             wait_for: 0,
             rules: ChannelRules::default(),
             slack: Slack::default(),

@@ -20,10 +20,13 @@ use serde::de::{Deserializer, Visitor};
 use toml::Spanned;
 
 use super::Bytes;
+use crate::dialect::Publishers;
+use crate::dialect::publisher::{Grants, Publisher};
 use crate::limits::{CONFIG_FILE_BYTES_MAX, TERMS_MAX};
 use crate::market::{ChannelClass, ChannelRule, ChannelRules, Pattern};
 use crate::ring::Descriptors;
 use crate::shard::{Policy, Slack, Terms};
+use crate::writer::IngestSpec;
 use crate::writer::journal::{Age, SyncPolicy};
 use crate::writer::source::{SourceSpec, Speed};
 
@@ -123,8 +126,14 @@ pub struct ConfigFile {
     pub backlog: Option<u32>,
     /// Seconds between the pings of a connection.
     pub ping_seconds: Option<u32>,
+    /// Sockets on which others publish lines.
+    ingest: Vec<Spanned<String>>,
+    /// Channels that every client may publish on.
+    publish: Vec<Spanned<String>>,
     /// What is said of channels.
     channel: Vec<ChannelTable>,
+    /// Who may publish more.
+    publisher: Vec<PublisherTable>,
     /// Where it was read from, and what stands there: for what is found out later.
     #[serde(skip)]
     origin: Origin,
@@ -152,6 +161,15 @@ pub struct Channels {
     pub rules: ChannelRules,
     /// The terms that these name, from number 1 on.
     pub terms: Vec<Terms>,
+}
+
+/// Somebody who has a token.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct PublisherTable {
+    name: Spanned<String>,
+    token: Spanned<String>,
+    publish: Vec<Spanned<String>>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
@@ -220,10 +238,55 @@ impl ConfigFile {
             Ok(file) => {
                 let file = Self { origin, ..file };
                 file.channels(Slack::default())?;
+                file.publishers(&[])?;
+                file.ingest()?;
                 Ok(file)
             }
             Err(error) => Err(origin.error(error.span(), error.message())),
         }
+    }
+
+    /// Who may publish what, where everybody may publish on what these patterns match, too.
+    ///
+    /// # Errors
+    /// When a pattern is none, a name or token is too short or too long, or two are the same.
+    pub fn publishers(&self, anyone: &[String]) -> Result<Publishers, ConfigFileError> {
+        let mut named = Vec::new();
+        for table in &self.publisher {
+            let grants = self.grants(&table.publish)?;
+            let publisher = Publisher::new(table.name.get_ref(), table.token.get_ref(), grants);
+            named.push(publisher.map_err(|what| self.origin.error(Some(table.name.span()), &what))?);
+        }
+        let mut all = self.grants(&self.publish)?;
+        for pattern in anyone {
+            let added = all.add(pattern);
+            added.map_err(|error| self.origin.error(None, &format!("--publish {pattern}: {error}")))?;
+        }
+        let place = || self.publisher.last().map(|table| table.name.span());
+        Publishers::new(all, named).map_err(|what| self.origin.error(place(), &what))
+    }
+
+    /// Where lines come in.
+    ///
+    /// # Errors
+    /// When it is no socket.
+    pub fn ingest(&self) -> Result<Vec<IngestSpec>, ConfigFileError> {
+        let specs = self.ingest.iter().map(|text| {
+            let spec = text.get_ref().parse();
+            spec.map_err(|what: String| self.origin.error(Some(text.span()), &what))
+        });
+        specs.collect()
+    }
+
+    fn grants(&self, patterns: &[Spanned<String>]) -> Result<Grants, ConfigFileError> {
+        let mut grants = Grants::default();
+        for pattern in patterns {
+            grants.add(pattern.get_ref()).map_err(|error| {
+                let what = format!("{error}; a pattern is kind:symbol, kind:* or *");
+                self.origin.error(Some(pattern.span()), &what)
+            })?;
+        }
+        Ok(grants)
     }
 
     /// What it says of channels, where clients may be behind by `slack` unless something else is said.

@@ -9,10 +9,11 @@ use std::sync::mpsc::RecvTimeoutError;
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{Notify, mpsc, watch};
 
 use super::{Config, Purpose, Resolved, StartError};
 use crate::base::{Census, JournalCensus, Orders};
+use crate::dialect::errand::{self, ShardEnd, WriterEnd};
 use crate::limits;
 use crate::ring::uring::UringBell;
 use crate::ring::{Bell, Errno, ListenError, UringBuilder, listen, probe};
@@ -20,7 +21,7 @@ use crate::shard::{Shard, Site};
 use crate::tape::{self, Reader, Writer};
 use crate::writer::journal::{self, Lock, Opened};
 use crate::writer::source::{Progress, Source};
-use crate::writer::{Clock, Feed, FeedEnd, Journal, Sequencer, runtime};
+use crate::writer::{Clock, Counter, Feed, FeedEnd, Ingest, Journal, Publishing, Sequencer, runtime};
 
 /// A running server.
 #[derive(Debug)]
@@ -48,7 +49,7 @@ struct ShardHandle {
 /// What a thread of the server has to say.
 #[derive(Debug)]
 pub enum News {
-    /// The source has come to its end; the server serves what is on the tape.
+    /// The source has come to its end; the server serves what is on the tape, and what clients publish.
     Feed(FeedEnd),
     /// The server cannot go on.
     Failed(StartError),
@@ -76,13 +77,14 @@ impl Server {
             .map(|listener| UringBuilder::new(listener, &capabilities, resolved.ring_options()))
             .collect::<Result<_, _>>()
             .map_err(StartError::Ring)?;
-        let shards = builders
+        let shards: Vec<ShardHandle> = builders
             .iter()
             .map(|builder| ShardHandle {
                 bell: builder.doorbell(),
                 census: Arc::default(),
             })
             .collect();
+        let (ways, counter) = counter(&shards);
         let (stop, stopped) = watch::channel(false);
         let (progress_sender, progress) = watch::channel(None);
         let (teller, news) = mpsc::unbounded_channel();
@@ -97,13 +99,17 @@ impl Server {
             threads: Vec::new(),
             journal_lock,
         };
-        let places = readers.into_iter().enumerate();
-        let places = places.map(|(shard, reader)| (reader, site(resolved, shard, prepared.as_ref())));
+        let places = readers.into_iter().zip(ways).enumerate();
+        let places = places.map(|(shard, (reader, way))| {
+            let site = site(resolved, shard, prepared.as_ref());
+            (reader, asking(resolved, site, way))
+        });
         let begun = server
             .spawn_shards(resolved, builders, places.collect(), &teller)
             .and_then(|()| match (&resolved.purpose, prepared) {
                 (Purpose::Feed(config), Some(prepared)) => {
                     let ends = WriterEnds {
+                        counter,
                         stopped,
                         progress_sender,
                         teller,
@@ -195,6 +201,7 @@ impl Server {
         ends: WriterEnds,
     ) -> Result<(), StartError> {
         let WriterEnds {
+            counter,
             stopped,
             progress_sender,
             teller: news,
@@ -216,25 +223,32 @@ impl Server {
         let (opened, opening) = std::sync::mpsc::channel();
         self.spawn(teller, move || {
             let runtime = runtime::runtime().map_err(StartError::Runtime)?;
-            let end = runtime.block_on(async {
+            runtime.block_on(async {
                 let source = Source::open(&config.source, config.speed)
                     .await
                     .map_err(StartError::Source)?;
+                let ingest = match &config.ingest[..] {
+                    [] => None,
+                    sockets => Some(Ingest::open(sockets, counter.bell()).map_err(StartError::Ingest)?),
+                };
                 let _ = opened.send(());
                 let feed = Feed {
                     source,
                     sequencer,
                     journal: opened_journal.map(|opened| Journal::start(opened, journal_census)),
+                    counter,
+                    ingest,
+                    publishing: Publishing::of(Arc::clone(&config.publishers)),
                     bell: |reader: usize| bells[reader].ring(),
                     subscribers: || censuses.iter().map(|census| census.subscribers.read()).sum(),
+                    tell: |end| drop(news.send(News::Feed(end))),
                     wait_for: config.wait_for,
                     stop: stopped,
                     progress: progress_sender,
                 };
-                Ok(feed.run().await)
-            })?;
-            let _ = news.send(News::Feed(end));
-            Ok(())
+                feed.run().await;
+                Ok(())
+            })
         })?;
         match opening.recv_timeout(OPENING) {
             Ok(()) | Err(RecvTimeoutError::Timeout) => Ok(()),
@@ -272,6 +286,17 @@ impl Server {
     }
 }
 
+/// Where the writer is asked for something, and each shard's way there.
+fn counter(shards: &[ShardHandle]) -> (Vec<ShardEnd>, Counter) {
+    let bell = Arc::new(Notify::new());
+    let ways = shards.iter().map(|shard| {
+        let (writer, shard) = (Arc::clone(&bell), shard.bell.clone());
+        errand::way(move || writer.notify_one(), move || shard.ring())
+    });
+    let (ways, ends): (_, Vec<WriterEnd>) = ways.unzip();
+    (ways, Counter::new(ends, bell))
+}
+
 /// What is there before the first thread is.
 struct Prepared {
     sequencer: Sequencer,
@@ -307,6 +332,7 @@ impl Prepared {
 
 /// What the writer's thread keeps of its channels to the others.
 struct WriterEnds {
+    counter: Counter,
     stopped: watch::Receiver<bool>,
     progress_sender: watch::Sender<Option<Progress>>,
     teller: mpsc::UnboundedSender<News>,
@@ -374,6 +400,14 @@ fn site(resolved: &Resolved, shard: usize, prepared: Option<&Prepared>) -> Site 
         (Purpose::Feed(_) | Purpose::Echo { .. }, _) => Site::echo(shard),
     };
     site.pinging(resolved.ping_interval_ms)
+}
+
+/// The same of a feed whose clients may ask its writer for something.
+fn asking(resolved: &Resolved, site: Site, way: ShardEnd) -> Site {
+    match &resolved.purpose {
+        Purpose::Feed(config) => site.asking(way, Arc::clone(&config.publishers)),
+        Purpose::Echo { .. } => site,
+    }
 }
 
 /// One listener a shard, all on the same port.

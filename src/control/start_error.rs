@@ -9,6 +9,7 @@ use crate::ring::descriptors::{DescriptorShortage, TableShortage};
 use crate::ring::{Errno, ListenError, Unavailable};
 use crate::tape::TapeError;
 use crate::writer::JournalError;
+use crate::writer::ingest::IngestError;
 use crate::writer::source::SourceError;
 
 /// Why the server did not start, or did not go on.
@@ -62,6 +63,8 @@ pub enum StartError {
     },
     /// The source cannot be opened.
     Source(SourceError),
+    /// Lines cannot come in where they were to.
+    Ingest(IngestError),
     /// The journal cannot be gone on with.
     Journal(JournalError),
     /// The writer's runtime cannot be started.
@@ -122,6 +125,7 @@ impl fmt::Display for StartError {
             ),
             Self::Memory(shortage) => shortage.fmt(f),
             Self::Source(error) => error.fmt(f),
+            Self::Ingest(error) => error.fmt(f),
             Self::Journal(error) => error.fmt(f),
             Self::Runtime(error) => write!(f, "the writer's io_uring cannot be set up: {error}"),
             Self::Thread(error) => write!(f, "cannot start a thread: {error}; raise the limit: ulimit -u"),
@@ -144,6 +148,7 @@ impl std::error::Error for StartError {
             Self::Table(error) => Some(error),
             Self::Tape(error) => Some(error),
             Self::Source(error) => Some(error),
+            Self::Ingest(error) => Some(error),
             Self::Journal(error) => Some(error),
             Self::Runtime(error) | Self::Thread(error) => Some(error),
             Self::Memory(error) => Some(error),

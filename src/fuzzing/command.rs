@@ -3,8 +3,10 @@
 use super::json::Object;
 use crate::dialect::Code;
 use crate::dialect::native_json::reply::write_error;
-use crate::dialect::native_json::{Command, CommandError, Pong, ServerMessage, Since};
-use crate::limits::{ERROR_REASON_BYTES_MAX, PING_TIME_BYTES_MAX, REQUEST_CHANNELS_MAX};
+use crate::dialect::native_json::{Command, CommandError, Input, Pong, ServerMessage, Since};
+use crate::limits::{
+    ERROR_REASON_BYTES_MAX, PING_TIME_BYTES_MAX, PUBLISH_KEY_BYTES_MAX, REQUEST_CHANNELS_MAX,
+};
 use serde_json::value::RawValue;
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -22,8 +24,14 @@ pub fn command(data: &[u8]) {
     assert_eq!(parsed.as_ref().ok(), naive(text).as_ref(), "{parsed:?}");
     match &parsed {
         Ok(command) => {
-            let again = written(command);
-            assert_eq!(Command::parse(&again).as_ref(), Ok(command), "{again}");
+            assert_again(command);
+            if let Command::Publish {
+                channel, text: whole, ..
+            } = command
+            {
+                assert_eq!(*whole, text, "what is published is in the whole request");
+                assert_published_where_it_was_meant(channel, whole);
+            }
             if let Command::Ping { id, t0: Some(t0) } = *command {
                 assert!(text.contains(t0), "the time is given back as it was written");
                 assert_pong_carries(id, t0);
@@ -49,7 +57,7 @@ pub fn command(data: &[u8]) {
 /// What the message asks for, from the protocol's own table of requests; `None` where it is none.
 fn naive(text: &str) -> Option<Command<'_>> {
     let object = Object::read(text)?;
-    if object.repeats(&["op", "id", "ch", "t0"]) {
+    if object.repeats(&["op", "id", "ch", "t0", "since", "key", "token"]) {
         return None;
     }
     let id: Option<u64> = match object.some("id") {
@@ -77,6 +85,24 @@ fn naive(text: &str) -> Option<Command<'_>> {
         });
     }
     match &*op {
+        "pub" => Some(Command::Publish {
+            id,
+            channel: Cow::Owned(serde_json::from_str(object.text("ch")?).ok()?),
+            key: match object.some("key") {
+                None => None,
+                Some(key) => {
+                    let key: String = serde_json::from_str(key).ok()?;
+                    Some(Cow::Owned(Some(key).filter(|key| {
+                        !key.is_empty() && key.len() <= PUBLISH_KEY_BYTES_MAX
+                    })?))
+                }
+            },
+            text,
+        }),
+        "auth" => Some(Command::Authenticate {
+            id,
+            token: Cow::Owned(serde_json::from_str(object.text("token")?).ok()?),
+        }),
         "list" => Some(Command::List { id }),
         "ping" => {
             let Some(time) = object.some("t0") else {
@@ -104,6 +130,34 @@ fn naive_since<'a>(text: &str) -> Option<Since<'a>> {
     (seqs.len() <= REQUEST_CHANNELS_MAX).then_some(Since { epoch, seqs })
 }
 
+/// The same request in the protocol's own hand says the same.
+fn assert_again(command: &Command<'_>) {
+    let again = written(command);
+    let parsed = Command::parse(&again);
+    match (command, &parsed) {
+        (
+            Command::Publish { id, channel, key, .. },
+            Ok(Command::Publish {
+                id: i,
+                channel: c,
+                key: k,
+                ..
+            }),
+        ) => {
+            assert_eq!((id, channel, key), (i, c, k), "{again}");
+        }
+        (command, parsed) => assert_eq!(parsed.as_ref(), Ok(command), "{again}"),
+    }
+}
+
+/// The writer reads the request anew, and finds the channel that was granted.
+fn assert_published_where_it_was_meant(channel: &str, text: &str) {
+    let mut levels = Vec::new();
+    if let Ok(input) = Input::parse_request(text, &mut levels) {
+        assert_eq!(input.channel.as_str(), channel);
+    }
+}
+
 /// The same command as the protocol writes it.
 fn written(command: &Command<'_>) -> String {
     let op = match command {
@@ -112,6 +166,8 @@ fn written(command: &Command<'_>) -> String {
         Command::Snap { .. } => "snap",
         Command::List { .. } => "list",
         Command::Ping { .. } => "ping",
+        Command::Publish { .. } => "pub",
+        Command::Authenticate { .. } => "auth",
     };
     let mut text = format!("{{\"op\":\"{op}\"");
     if let Some(id) = command.id() {
@@ -134,8 +190,25 @@ fn written(command: &Command<'_>) -> String {
         }
         text.push('}');
     }
-    if let Command::Ping { t0: Some(t0), .. } = command {
-        text.push_str(&format!(",\"t0\":{t0}"));
+    match command {
+        Command::Ping { t0: Some(t0), .. } => text.push_str(&format!(",\"t0\":{t0}")),
+        Command::Publish { channel, key, .. } => {
+            let channel = serde_json::to_string(channel).expect("a name is text");
+            text.push_str(&format!(",\"ch\":{channel}"));
+            if let Some(key) = key {
+                let key = serde_json::to_string(key).expect("a key is text");
+                text.push_str(&format!(",\"key\":{key}"));
+            }
+        }
+        Command::Authenticate { token, .. } => {
+            let token = serde_json::to_string(token).expect("a token is text");
+            text.push_str(&format!(",\"token\":{token}"));
+        }
+        Command::Subscribe { .. }
+        | Command::Unsubscribe { .. }
+        | Command::Snap { .. }
+        | Command::List { .. }
+        | Command::Ping { t0: None, .. } => {}
     }
     text.push('}');
     text
@@ -172,9 +245,13 @@ fn assert_can_be_said(error: &CommandError) {
         reply.len()
     );
     let reply = String::from_utf8(reply).expect("a reply is text");
-    let message = ServerMessage::parse(&reply).expect("a client can read it");
-    assert_eq!((message.id, message.code), (error.id, Some(error.code.value())));
-    assert!(message.msg.is_some_and(|words| !words.is_empty()));
+    let mut levels = Vec::new();
+    let message = ServerMessage::parse(&reply, &mut levels).expect("a client can read it");
+    let ServerMessage::Error(refused) = message else {
+        panic!("{message:?} is no refusal");
+    };
+    assert_eq!((refused.id, refused.code), (error.id, error.code.value()));
+    assert!(!refused.msg.is_empty());
 }
 
 /// The channels of every `ch` in a query; `None` where a percent-encoding does not stand for text.

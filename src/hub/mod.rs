@@ -340,6 +340,12 @@ impl Hub {
         self.cursor
     }
 
+    /// Whether there is a channel of that name.
+    #[must_use]
+    pub fn knows(&self, name: &str) -> bool {
+        self.ids.contains_key(name)
+    }
+
     /// What is known of a channel.
     #[must_use]
     pub fn channel(&self, id: ChannelId) -> &Channel {
@@ -439,6 +445,16 @@ impl Hub {
         });
         self.kind_ids.insert(name.into(), id);
         id
+    }
+
+    /// The number of the newest message of a channel, as far as the tape was looked at; of a pattern 0. `None` when
+    /// there is no such channel or kind.
+    #[must_use]
+    pub fn newest(&self, selector: Selector<'_>) -> Option<u64> {
+        self.topic_id(selector).map(|topic| match topic {
+            TopicId::Channel(id) => self.channel(id).seq(),
+            TopicId::Kind(_) | TopicId::All => 0,
+        })
     }
 
     fn topic_id(&self, selector: Selector<'_>) -> Option<TopicId> {

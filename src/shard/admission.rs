@@ -179,6 +179,7 @@ impl<R: Ring> Shard<R> {
             tape: &self.tape,
             hub: &mut self.hub,
             outboxes: &mut self.connections.outboxes,
+            errands: &mut self.errands,
             site: &mut self.site,
             now,
         };

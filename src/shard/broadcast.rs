@@ -17,7 +17,8 @@ impl<R: Ring> Shard<R> {
     /// Goes on with the round, or begins the next one: pins the tape, takes note of new records, and sends them to those
     /// who are live.
     pub(super) fn broadcast(&mut self, now: Now) {
-        if self.hub.fan_out().is_over() {
+        self.looked = self.hub.fan_out().is_over();
+        if self.looked {
             self.take_in(now);
             self.hub.begin_round(&self.tape);
         }

@@ -1,10 +1,12 @@
 //! Carrying out what a client asks for: one request, one reply, in order.
 
+use std::borrow::Cow;
+
 use super::converse::Desk;
 use crate::base::Key;
 use crate::connection::Pause;
 use crate::dialect::Code;
-use crate::dialect::native_json::{Ack, Command, GapCause, Pong, Resume, ResumeFault, write_gap};
+use crate::dialect::native_json::{Ack, Command, GapCause, Pong, Resume, ResumeFault, Since, write_gap};
 use crate::hub::{
     Gap, Hub, ResumeError, Resumed, Selector, SnapError, SubscribeError, Subscribed, UnsubscribeError,
 };
@@ -13,14 +15,37 @@ use crate::tape::{Class, Reader};
 
 impl Desk<'_> {
     /// What a command must wait for. A client's subscriptions change only where that is exact: see
-    /// [`Hub::may_subscribe`], [`Hub::may_snap`] and [`Hub::may_unsubscribe`].
-    pub(super) fn must_wait(&self, key: Key, command: &Command<'_>) -> Option<Pause> {
+    /// [`Hub::may_subscribe`], [`Hub::may_snap`] and [`Hub::may_unsubscribe`]. `looked` says whether this shard has looked at the tape since
+    /// the command arrived.
+    pub(super) fn must_wait(&self, key: Key, command: &Command<'_>, looked: bool) -> Option<Pause> {
         match command {
-            Command::Subscribe { .. } => (!self.hub.may_subscribe(key)).then_some(Pause::Live),
+            Command::Subscribe { .. } if !self.hub.may_subscribe(key) => Some(Pause::Live),
+            Command::Subscribe { channels, since, .. } => {
+                let is_ahead = |channel: &Cow<'_, str>| self.is_ahead(channel, since.as_ref());
+                (!looked && channels.iter().any(is_ahead)).then_some(Pause::News)
+            }
             Command::Snap { .. } => (!self.hub.may_snap(key)).then_some(Pause::Live),
             Command::Unsubscribe { .. } => (!self.hub.may_unsubscribe(key)).then_some(Pause::Joined),
-            Command::List { .. } | Command::Ping { .. } => None,
+            Command::List { .. }
+            | Command::Ping { .. }
+            | Command::Publish { .. }
+            | Command::Authenticate { .. } => None,
         }
+    }
+
+    /// Whether the client knows more of a channel than this shard: it may come from another one, which had looked at the
+    /// tape later.
+    fn is_ahead(&self, channel: &str, since: Option<&Since<'_>>) -> bool {
+        let Ok(pattern) = Pattern::parse(channel) else {
+            return false;
+        };
+        let Some(newest) = self.hub.newest(selector(pattern)) else {
+            return true;
+        };
+        let seen = since
+            .filter(|since| since.epoch == *self.site.epoch)
+            .and_then(|since| since.seqs.get(channel));
+        seen.is_some_and(|seen| *seen > newest)
     }
 
     /// Carries out a command and writes the reply into the scratch of frames.
@@ -76,6 +101,8 @@ impl Desk<'_> {
                 }
                 .write_to(text);
             }
+            // Neither is the hub's business: see `publish`.
+            Command::Publish { .. } | Command::Authenticate { .. } => return,
         }
         self.site.frame_text();
     }

@@ -4,8 +4,9 @@
 //! pool of replies change.
 
 use super::Shard;
+use super::errands::Errands;
 use super::site::{Service, Site};
-use crate::base::{Key, Now};
+use crate::base::{Key, Now, PublisherId};
 use crate::connection::inbox::InboxesFull;
 use crate::connection::{Connection, Outbox, Outboxes, Pause, Rate, Stage};
 use crate::dialect::Code;
@@ -15,7 +16,7 @@ use crate::hub::Hub;
 use crate::limits;
 use crate::ring::Ring;
 use crate::tape::Reader;
-use crate::wire::{CloseCode, Deflate, Event, Opcode, Sender, Server};
+use crate::wire::{CloseCode, Deflate, Event, Fault, Opcode, Sender, Server, ServerSession};
 
 /// What is needed to answer a client.
 #[derive(Debug)]
@@ -23,6 +24,7 @@ pub(super) struct Desk<'a> {
     pub(super) tape: &'a Reader,
     pub(super) hub: &'a mut Hub,
     pub(super) outboxes: &'a mut Outboxes,
+    pub(super) errands: &'a mut Errands,
     pub(super) site: &'a mut Site,
     pub(super) now: Now,
 }
@@ -34,6 +36,16 @@ pub(super) struct Caller<'a> {
     pub(super) rate: &'a mut Rate,
     pub(super) outbox: &'a mut Outbox,
     pub(super) deflate: Option<Deflate>,
+    /// Whether this shard has looked at the tape since the next command arrived.
+    pub(super) looked: bool,
+    /// Errands of its that are under way.
+    pub(super) under_way: &'a mut u8,
+    /// Whether the channels that its next request names have been asked for.
+    pub(super) asked: &'a mut bool,
+    /// As whom it may publish.
+    pub(super) publisher: &'a mut PublisherId,
+    /// Messages of its that were taken to be published since it was last heard.
+    pub(super) published: usize,
     /// Bytes of messages that it was sent back since it was last heard.
     pub(super) echoed_bytes: usize,
 }
@@ -115,6 +127,9 @@ impl Desk<'_> {
             pause,
             ended,
             told,
+            under_way,
+            asked,
+            publisher,
             ..
         } = connection;
         let mut caller = Caller {
@@ -122,6 +137,11 @@ impl Desk<'_> {
             rate,
             outbox,
             deflate: *deflate,
+            looked: std::mem::take(pause) == Pause::News,
+            under_way,
+            asked,
+            publisher,
+            published: 0,
             echoed_bytes: 0,
         };
         // It is lent apart from the rest of the site, which the replies need.
@@ -142,12 +162,8 @@ impl Desk<'_> {
                 ),
                 Err(fault) => {
                     drop(decoder);
-                    tracing::debug!(%fault, "a client broke the protocol");
-                    // It has failed, so the closing handshake allows this one frame.
-                    let _ = session.sender().close(Some(fault.into()), &mut self.site.frame);
-                    let owed = self.outboxes.append(caller.outbox, &self.site.frame).is_ok();
                     self.site.inflater = inflater;
-                    return (0, if owed { Verdict::Finish } else { Verdict::HangUp });
+                    return (0, self.fail(session, caller.outbox, fault));
                 }
             };
             if let Reply::NotYet(until) = reply {
@@ -165,8 +181,8 @@ impl Desk<'_> {
                 break verdict;
             }
         };
-        // What has arrived counts as one frame at least, however small a piece of one it is.
-        let frames = decoder.frames().max(1);
+        // What has arrived counts as one frame at least, however small; for what is published the writer is the bound.
+        let frames = decoder.frames().max(1).saturating_sub(caller.published);
         let held = decoder.finish();
         self.site.inflater = inflater;
         let is_counted = self.site.service == Service::Feed && verdict == Verdict::GoOn;
@@ -174,6 +190,17 @@ impl Desk<'_> {
             return (0, TOO_MANY_FRAMES);
         }
         (held, verdict)
+    }
+
+    /// The client broke the protocol, and is told how.
+    fn fail(&mut self, session: &mut ServerSession, outbox: &mut Outbox, fault: Fault) -> Verdict {
+        tracing::debug!(%fault, "a client broke the protocol");
+        // It has failed, so the closing handshake allows this one frame.
+        let _ = session.sender().close(Some(fault.into()), &mut self.site.frame);
+        match self.outboxes.append(outbox, &self.site.frame) {
+            Ok(()) => Verdict::Finish,
+            Err(_) => Verdict::HangUp,
+        }
     }
 
     /// What the next message must wait for, whatever it is.
@@ -213,6 +240,16 @@ impl Desk<'_> {
     /// Carries out one text message, unless its time has not come.
     fn command(&mut self, caller: &mut Caller<'_>, text: &str) -> Reply {
         let (now_ms, max) = (self.now.mono_ms(), limits::COMMANDS_PER_SECOND_MAX);
+        let parsed = Command::parse(text);
+        if let Ok(command @ Command::Publish { .. }) = &parsed
+            && let Some(reply) = self.publish(caller, command)
+        {
+            return reply;
+        }
+        if *caller.under_way > 0 {
+            // Its reply is to stand behind the answers.
+            return Reply::NotYet(Pause::Answers);
+        }
         if !caller
             .rate
             .admit_frames(now_ms, text.len() / limits::MESSAGE_BYTES_PER_FRAME)
@@ -222,16 +259,21 @@ impl Desk<'_> {
         if !caller.rate.admit(now_ms, 1, max) {
             return self.too_fast(*caller.rate, None);
         }
-        let command = match Command::parse(text) {
+        let command = match parsed {
             Ok(command) => command,
             Err(CommandError { code, id, message }) => {
                 self.error(id, code, &message);
                 return Reply::Given;
             }
         };
-        if let Some(until) = self.must_wait(caller.key, &command) {
+        let looked = std::mem::take(&mut caller.looked);
+        if let Some(until) = self.must_wait(caller.key, &command, looked) {
             caller.rate.forgive();
             return Reply::NotYet(until);
+        }
+        if let Some(reply) = self.open_first(caller, &command) {
+            caller.rate.forgive();
+            return reply;
         }
         let more = command.channels().len() / limits::CHANNELS_PER_COMMAND;
         if !caller
@@ -240,7 +282,15 @@ impl Desk<'_> {
         {
             return self.too_fast(*caller.rate, command.id());
         }
-        self.obey(caller.key, &command);
+        match &command {
+            Command::Authenticate { id, token } => self.authenticate(caller, *id, token),
+            Command::Publish { id, channel, .. } => self.refuse_publish(*id, channel),
+            Command::Subscribe { .. }
+            | Command::Unsubscribe { .. }
+            | Command::Snap { .. }
+            | Command::List { .. }
+            | Command::Ping { .. } => self.obey(caller.key, &command),
+        }
         Reply::Given
     }
 
@@ -291,7 +341,7 @@ impl<R: Ring> Shard<R> {
         if !connection.outbox.is_empty() || pause == Pause::Live && self.hub.is_live(key) {
             self.owe(key);
         }
-        if pause == Pause::Turn {
+        if matches!(pause, Pause::Turn | Pause::News) {
             self.hear_soon(key);
         }
         self.queue_if_behind(key);

@@ -41,7 +41,9 @@ impl<R: Ring> Shard<R> {
             | Life::HungUp { .. }
             | Life::Over => {}
         }
+        self.answer(now);
         self.receive(now);
+        self.send_errands();
     }
 
     /// Gives a new connection a slot and a deadline for its handshake. When every slot is taken, those beyond the

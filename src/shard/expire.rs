@@ -71,8 +71,13 @@ impl<R: Ring> Shard<R> {
         let Some(connection) = self.connections.slots.get_mut(key) else {
             return false;
         };
-        if matches!(connection.pause, Pause::Live | Pause::Joined) && !connection.is_blocked() {
-            // It is we who do not listen, until it has everything; what it takes of that is its sign of life.
+        let waits = matches!(
+            connection.pause,
+            Pause::Live | Pause::Joined | Pause::Answers | Pause::Room
+        );
+        if waits && !connection.is_blocked() {
+            // It is we who do not listen, until it has everything or the writer has answered; what it takes of that is its
+            // sign of life.
             connection.unanswered = 0;
         }
         let is_late = match connection.stage {

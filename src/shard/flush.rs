@@ -200,7 +200,8 @@ impl<R: Ring> Shard<R> {
             return;
         };
         let may_go_on = match connection.pause {
-            Pause::None | Pause::Turn => false,
+            // Whoever waits for the writer is woken by what comes from it.
+            Pause::None | Pause::Turn | Pause::News | Pause::Answers | Pause::Room => false,
             Pause::Replies => connection.outbox.is_empty(),
             Pause::Live => connection.outbox.is_empty() && self.hub.is_live(key),
             Pause::Joined => connection.outbox.is_empty() && self.hub.may_unsubscribe(key),

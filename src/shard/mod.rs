@@ -10,6 +10,7 @@
 //! | 1 | | wait for the kernel or the doorbell; the only clock reading |
 //! | 2 | `broadcast`, `lag` | take in what is new on the tape; each new record → hub → ranges → one send per live client, so many a turn |
 //! | 3 | `dispatch`, `hot`, `receive`, `admission`, `converse` | completions → connections → commands → hub → replies |
+//! | | `errands`, `publish` | what the writer has done for clients → replies; what it is asked for |
 //! | 4 | `expire`, `heartbeat` | handshakes, messages, pings, heartbeats, closes that are due |
 //! | 5 | `flush`, `catch_up` | replies go out; clients that are behind get their next slice |
 //!
@@ -27,6 +28,7 @@ mod converse;
 mod deflaters;
 mod dispatch;
 mod echo;
+mod errands;
 mod expire;
 mod farewell;
 mod flush;
@@ -35,6 +37,7 @@ mod hot;
 mod lag;
 mod outgoing;
 mod plan;
+mod publish;
 mod receive;
 mod room;
 pub mod wheel;
@@ -52,6 +55,7 @@ use crate::ring::{Completion, Errno, Ring};
 use crate::tape::{Parked, Reader};
 use crate::wire::Inflater;
 use catch_up::CatchUp;
+use errands::Errands;
 use flush::Pushed;
 use hot::Hot;
 use outgoing::Outgoing;
@@ -84,10 +88,13 @@ pub struct Shard<R: Ring> {
     pushed: Pushed,
     catch_up: CatchUp,
     catching_up: SlotQueue,
+    errands: Errands,
     life: Life,
     /// Whether all records of the round have been routed. Before that those who are behind wait: those who are live have
     /// not been sent anything yet.
     routed: bool,
+    /// Whether it has looked at the tape in this turn.
+    looked: bool,
     /// Whether the round was not over when the last turn ended, or the tape had news.
     busy: bool,
 }
@@ -121,11 +128,12 @@ impl<R: Ring> Shard<R> {
         orders: Arc<Orders>,
     ) -> Self {
         let slots = size.slots();
+        let (way, site) = site.without_way();
         ring.accept();
         Self {
             ring,
             tape,
-            hub: Hub::new(&site::KINDS, slots, size.subscriptions).on_terms(&site.terms),
+            hub: Hub::new(&site.kinds(), slots, size.subscriptions).on_terms(&site.terms),
             connections: Connections::new(slots, size.pools, size.bounds),
             timers: Wheel::with_capacity(slots),
             site: Site {
@@ -152,8 +160,10 @@ impl<R: Ring> Shard<R> {
             pushed: Vec::with_capacity(limits::SEND_BATCH),
             catch_up: CatchUp::new(),
             catching_up: SlotQueue::with_capacity(slots),
+            errands: Errands::new(way, slots),
             life: Life::Open,
             routed: true,
+            looked: false,
             busy: false,
         }
     }
@@ -216,7 +226,7 @@ impl<R: Ring> Shard<R> {
     /// When it does not hold.
     pub fn invariants(&self) {
         self.hub.invariants(self.connections.slots.keys());
-        let (mut open, mut lasting) = (0, 0);
+        let (mut open, mut lasting, mut under_way) = (0, 0, 0);
         for key in self.connections.slots.keys() {
             let Some(connection) = self.connections.slots.get(key) else {
                 continue;
@@ -256,14 +266,24 @@ impl<R: Ring> Shard<R> {
             );
             open += usize::from(connection.stage == Stage::Open);
             lasting += usize::from(connection.armed.lasting);
+            under_way += usize::from(connection.under_way);
         }
         assert_eq!(self.site.open, open, "who is open is counted");
         assert_eq!(self.hot.polls(), lasting, "lasting polls are counted");
+        assert!(
+            under_way <= self.errands.under_way(),
+            "whoever waits for an answer has an errand under way"
+        );
     }
 
     /// When the next turn must begin at the latest.
     fn deadline_ns(&self) -> Option<u64> {
-        if self.busy || !self.owing.is_empty() || !self.catching_up.is_empty() || self.intake.is_waiting() {
+        if self.busy
+            || !self.owing.is_empty()
+            || !self.catching_up.is_empty()
+            || self.intake.is_waiting()
+            || self.errands.awaits_channels()
+        {
             return Some(0);
         }
         let own = match self.life {

@@ -160,5 +160,5 @@ const fn sum(parts: &[(&str, usize)]) -> usize {
 }
 
 /// Queues in each of which a connection may stand: of those who have something to say, are owed something, must be sent
-/// their share of a round first, catch up.
-const QUEUES: usize = 4;
+/// their share of a round first, catch up, wait for room to ask the writer for something.
+const QUEUES: usize = 5;

@@ -80,12 +80,26 @@ impl<R: Ring> Shard<R> {
                 connection.pause = Pause::Replies;
                 continue;
             }
-            let paused = std::mem::take(&mut connection.pause);
+            if connection.pause == Pause::News && !self.looked {
+                self.hear_soon(key);
+                continue;
+            }
+            let paused = connection.pause;
+            // Whoever has waited for news says so itself when it is heard.
+            if paused != Pause::News {
+                connection.pause = Pause::None;
+            }
             if !matches!(connection.inbox, Inbox::Empty) {
                 match paused {
                     Pause::None if connection.inbox.is_small() => self.receive_behind(key, now),
                     Pause::None => self.receive_into_block(key, now),
-                    Pause::Replies | Pause::Turn | Pause::Live | Pause::Joined => {
+                    Pause::Replies
+                    | Pause::Turn
+                    | Pause::News
+                    | Pause::Live
+                    | Pause::Joined
+                    | Pause::Answers
+                    | Pause::Room => {
                         self.hear_block(key, 0, now);
                     }
                 }
@@ -132,6 +146,7 @@ impl<R: Ring> Shard<R> {
                         tape: &self.tape,
                         hub: &mut self.hub,
                         outboxes: &mut self.connections.outboxes,
+                        errands: &mut self.errands,
                         site: &mut self.site,
                         now,
                     };
@@ -173,6 +188,7 @@ impl<R: Ring> Shard<R> {
                     tape: &self.tape,
                     hub: &mut self.hub,
                     outboxes: &mut self.connections.outboxes,
+                    errands: &mut self.errands,
                     site: &mut self.site,
                     now,
                 };
@@ -234,6 +250,7 @@ impl<R: Ring> Shard<R> {
                     tape: &self.tape,
                     hub: &mut self.hub,
                     outboxes: &mut self.connections.outboxes,
+                    errands: &mut self.errands,
                     site: &mut self.site,
                     now,
                 };

@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use super::deflaters::Deflaters;
 use crate::base::JournalCensus;
-use crate::dialect::Encoding;
+use crate::dialect::errand::ShardEnd;
+use crate::dialect::{Encoding, Publishers};
 use crate::hub::{Slack, Terms};
 use crate::limits::{HEARTBEAT_MS, PING_INTERVAL_MS, REPLY_BYTES_MAX, TRACK_WINDOW_BITS};
 use crate::tape::Track;
@@ -59,6 +60,10 @@ pub struct Site {
     pub terms: Vec<Terms>,
     /// What the server's journal counts, where it has one.
     pub journal: Option<Arc<JournalCensus>>,
+    /// Who may publish what.
+    pub publishers: Arc<Publishers>,
+    /// How the writer is asked for something; `None` where there is none.
+    pub way: Option<ShardEnd>,
     /// The track of the native JSON language.
     pub track: Track,
     /// The same for those who agreed on permessage-deflate.
@@ -168,6 +173,26 @@ impl Site {
             journal: Some(census),
             ..self
         }
+    }
+
+    /// The same of a server whose writer does this way what clients ask for, and publishes what these publishers say.
+    #[must_use]
+    pub fn asking(self, way: ShardEnd, publishers: Arc<Publishers>) -> Self {
+        Self {
+            publishers,
+            way: Some(way),
+            ..self
+        }
+    }
+
+    /// The kinds of channel that a client may subscribe to before there is a channel of them.
+    pub(super) fn kinds(&self) -> Vec<&str> {
+        KINDS.into_iter().chain(self.publishers.kinds()).collect()
+    }
+
+    /// The way to the writer, and the rest.
+    pub(super) fn without_way(mut self) -> (Option<ShardEnd>, Self) {
+        (self.way.take(), self)
     }
 
     /// What a load balancer is told. A feed that is not journaled, as it should be, is a feed still.

@@ -8,6 +8,7 @@ mod flood;
 mod hot;
 mod lateness;
 mod notices;
+mod publish;
 mod room;
 
 use super::*;

@@ -1,14 +1,18 @@
-//! Draining a source into the sequencer until it ends or the server does.
+//! Draining a source into the sequencer until the server ends, and doing what clients ask the writer for in between.
 //!
 //! Invariant: before this thread rests, every shard that sleeps has been rung for what was appended; and where there is a
-//! journal, nothing is shown to a shard that the journal was not given the time to have.
+//! journal, nothing is shown to a shard that the journal was not given the time to have. A client is told that its message
+//! is published when it is shown, and where the journal syncs each message, when it is on disk.
 
 use std::time::Duration;
 
 use tokio::sync::watch;
 
 use super::clock::Clock;
+use super::counter::Counter;
+use super::ingest::Ingest;
 use super::journal::Journal;
+use super::publish::{Carried, Publishing, judge};
 use super::sequencer::{Sequencer, Unsettled};
 use super::source::{Next, Progress, Source, SourceError};
 use crate::base::Now;
@@ -16,18 +20,26 @@ use crate::limits;
 
 /// A source on its way to the tape.
 #[derive(Debug)]
-pub struct Feed<B, S> {
+pub struct Feed<B, S, T> {
     /// Where events come from.
     pub source: Source,
     /// Where they go.
     pub sequencer: Sequencer,
     /// What has them before anyone sees them, if there is to be such a thing.
     pub journal: Option<Journal>,
+    /// Where clients ask for something.
+    pub counter: Counter,
+    /// What others publish, if anybody may connect for that.
+    pub ingest: Option<Ingest>,
+    /// What reads the messages that they publish.
+    pub publishing: Publishing,
     /// Rings for the shard of that number.
     pub bell: B,
     /// How many clients have subscribed.
     pub subscribers: S,
-    /// Nothing is published before so many clients have subscribed.
+    /// Told how the source has ended. Clients are served on.
+    pub tell: T,
+    /// Nothing of the source is published before so many clients have subscribed.
     pub wait_for: u64,
     /// True when the server ends.
     pub stop: watch::Receiver<bool>,
@@ -35,44 +47,56 @@ pub struct Feed<B, S> {
     pub progress: watch::Sender<Option<Progress>>,
 }
 
-/// How a feed has ended.
+/// How a source has ended.
 #[derive(Debug)]
 pub enum FeedEnd {
-    /// The source has nothing more. What it came to, in one line.
+    /// It has nothing more. What it came to, in one line.
     Over(String),
-    /// The source could not go on. What it had come to, in one line, and why.
+    /// It could not go on. What it had come to, in one line, and why.
     Broken(String, SourceError),
-    /// The server ended first.
+}
+
+/// Whether to go on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Flow {
+    On,
     Stopped,
 }
 
-impl<B: FnMut(usize), S: Fn() -> u64> Feed<B, S> {
-    /// Runs to the end. Everything delivered is on the tape and every shard has been rung for it when this returns.
-    pub async fn run(mut self) -> FeedEnd {
+impl<B: FnMut(usize), S: Fn() -> u64, T: FnMut(FeedEnd)> Feed<B, S, T> {
+    /// Runs until the server ends. Everything delivered is on the tape and every shard has been rung for it when this returns.
+    pub async fn run(mut self) {
         let clock = Clock::start();
         if let Some(journal) = &mut self.journal {
             self.sequencer.hold();
             journal.begin(&mut self.sequencer, clock.now()).await;
         }
-        let end = self.drain(&clock).await;
+        self.drain(&clock).await;
         if let Some(journal) = self.journal.take() {
             journal.close(&mut self.sequencer, clock.now()).await;
         }
-        end
+        if let Some(ingest) = self.ingest.take() {
+            tracing::info!("lines that came in: {}", ingest.tally());
+        }
     }
 
-    async fn drain(&mut self, clock: &Clock) -> FeedEnd {
-        if !self.wait_for_subscribers().await {
-            return FeedEnd::Stopped;
+    async fn drain(&mut self, clock: &Clock) {
+        if self.wait_for_subscribers(clock).await == Flow::Stopped {
+            return;
         }
         let begun = clock.now();
         let mut published = 0_u64;
         loop {
             let now = clock.now();
+            if published.is_multiple_of(limits::EVENTS_PER_LOOK) {
+                self.attend(now).await;
+            }
             match self.source.next(now) {
                 Next::Event(event) => {
                     match self.sequencer.publish(&event, now) {
-                        Ok(()) => self.note(),
+                        Ok(()) => {
+                            self.note();
+                        }
                         Err(error) => self.source.refuse(now, &error),
                     }
                     self.settle(now).await;
@@ -82,43 +106,116 @@ impl<B: FnMut(usize), S: Fn() -> u64> Feed<B, S> {
                     }
                 }
                 Next::Wait => {
-                    self.show(now).await;
-                    let elapsed_ns = now.mono_ns - begun.mono_ns;
-                    tokio::select! {
-                        waited = self.source.wait(now) => if let Err(error) = waited {
-                            return FeedEnd::Broken(self.source.summary(elapsed_ns).to_string(), error);
-                        },
-                        _ = self.stop.wait_for(|stop| *stop) => return FeedEnd::Stopped,
+                    if self.wait(now, begun).await == Flow::Stopped {
+                        return;
                     }
                 }
                 Next::End => {
                     self.show(now).await;
-                    return FeedEnd::Over(self.source.summary(now.mono_ns - begun.mono_ns).to_string());
+                    let summary = self.source.summary(now.mono_ns - begun.mono_ns).to_string();
+                    self.end(FeedEnd::Over(summary));
                 }
             }
             if *self.stop.borrow() {
-                self.show(now).await;
-                return FeedEnd::Stopped;
+                return self.show(now).await;
             }
         }
     }
 
-    /// False when the server ended first.
-    async fn wait_for_subscribers(&mut self) -> bool {
+    /// Nothing of the source is due: shows what there is, and waits for more, or for somebody who asks for something.
+    async fn wait(&mut self, now: Now, begun: Now) -> Flow {
+        let is_done = self.attend(now).await;
+        self.show(now).await;
+        if !is_done {
+            tokio::task::yield_now().await;
+            return Flow::On;
+        }
+        let broken = tokio::select! {
+            waited = self.source.wait(now) => waited.err(),
+            () = self.counter.rung() => None,
+            _ = self.stop.wait_for(|stop| *stop) => return Flow::Stopped,
+        };
+        if let Some(error) = broken {
+            let summary = self.source.summary(now.mono_ns - begun.mono_ns).to_string();
+            self.end(FeedEnd::Broken(summary, error));
+        }
+        Flow::On
+    }
+
+    /// The source has ended: from now on there is only what clients ask for.
+    fn end(&mut self, end: FeedEnd) {
+        self.source = Source::silent();
+        (self.tell)(end);
+    }
+
+    async fn wait_for_subscribers(&mut self, clock: &Clock) -> Flow {
         while (self.subscribers)() < self.wait_for {
+            let now = clock.now();
+            self.attend(now).await;
+            self.show(now).await;
             tokio::select! {
                 () = tokio::time::sleep(POLL) => {}
-                _ = self.stop.wait_for(|stop| *stop) => return false,
+                _ = self.stop.wait_for(|stop| *stop) => return Flow::Stopped,
             }
         }
-        true
+        Flow::On
     }
 
-    /// The journal takes what was just accepted.
-    fn note(&mut self) {
-        if let (Some(journal), Some(message)) = (&mut self.journal, self.sequencer.accepted()) {
-            journal.note(&message);
+    /// Does what clients have asked for and publishes lines, so much at once. Says whether that was all.
+    async fn attend(&mut self, now: Now) -> bool {
+        let no_errands = self.attend_to_errands(now).await;
+        self.attend_to_lines(now).await && no_errands
+    }
+
+    async fn attend_to_lines(&mut self, now: Now) -> bool {
+        for _ in 0..limits::INGEST_LINES_PER_BATCH {
+            let Some(ingest) = &mut self.ingest else {
+                return true;
+            };
+            let (publishing, sequencer) = (&mut self.publishing, &mut self.sequencer);
+            let taken = ingest.take(now, |text, label| {
+                publishing.publish_line(text, label, sequencer, now)
+            });
+            let Some((line, Carried { outcome, journaled })) = taken else {
+                return !ingest.has_lines();
+            };
+            let journaled = self.note().or(journaled);
+            self.settle(now).await;
+            if let Some(ingest) = &mut self.ingest {
+                ingest.note(line, outcome, journaled, now);
+            }
+            if self.journal.as_ref().is_some_and(Journal::is_due) {
+                break;
+            }
         }
+        self.show(now).await;
+        false
+    }
+
+    async fn attend_to_errands(&mut self, now: Now) -> bool {
+        for _ in 0..limits::ERRANDS_PER_BATCH {
+            let Some(taken) = self.counter.take() else {
+                return true;
+            };
+            let Carried { outcome, journaled } =
+                self.publishing.carry_out(&taken.errand, &mut self.sequencer, now);
+            let journaled = self.note().or(journaled);
+            self.settle(now).await;
+            self.counter.note(taken, outcome, journaled);
+            if self.journal.as_ref().is_some_and(Journal::is_due) {
+                break;
+            }
+        }
+        self.show(now).await;
+        false
+    }
+
+    /// The journal takes what was just accepted, if anything was; says which number it has there.
+    fn note(&mut self) -> Option<u64> {
+        let (journal, message) = (self.journal.as_mut()?, self.sequencer.accepted()?);
+        let number = journal.note(&message, self.sequencer.accepted_key().as_ref());
+        self.sequencer.journaled_as(number);
+        number
     }
 
     /// Whether so much was published that it is to be shown, however much more there is.
@@ -157,13 +254,22 @@ impl<B: FnMut(usize), S: Fn() -> u64> Feed<B, S> {
         tokio::task::yield_now().await;
     }
 
-    /// Lets readers see what was published, once the journal has it, and rings for those that sleep.
+    /// Lets readers see what was published, once the journal has it, rings for those that sleep, and tells those who
+    /// published it.
     async fn show(&mut self, now: Now) {
         if let Some(journal) = &mut self.journal {
             journal.commit(&mut self.sequencer, now).await;
             self.sequencer.show();
         }
         self.ring();
+        let journal = self.journal.as_ref();
+        let judge = |message| journal.and_then(|journal| judge(journal, message));
+        if self.counter.has_news() {
+            self.counter.tell(judge);
+        }
+        if let Some(ingest) = self.ingest.as_mut().filter(|ingest| ingest.has_news()) {
+            ingest.tell(judge);
+        }
     }
 
     fn ring(&mut self) {

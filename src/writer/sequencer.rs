@@ -40,6 +40,7 @@ pub struct Sequencer {
     press: Press,
     levels: Vec<Level>,
     images: Images,
+    keys: Keys,
     pt_ns: u64,
 }
 
@@ -108,6 +109,7 @@ impl Sequencer {
             press: Press::new(formats),
             levels: Vec::new(),
             images,
+            keys: Keys::default(),
             pt_ns: 0,
         }
     }
@@ -127,6 +129,7 @@ impl Sequencer {
     /// When something is staged: [`settle`](Self::settle) comes between two events.
     pub fn publish(&mut self, event: &Event<'_>, now: Now) -> Result<(), PublishError> {
         assert!(self.staged.is_empty(), "an event is settled before the next one");
+        self.keys.forget_newest();
         let name = ChannelName::parse(event.channel).map_err(PublishError::Name)?;
         refusal::check(name, &event.tick)?;
         self.pt_ns = self.pt_ns.max(now.wall_ns);
@@ -147,6 +150,27 @@ impl Sequencer {
             }
         }
         published
+    }
+
+    /// Has a channel of this name, with its first message still to come.
+    ///
+    /// # Errors
+    /// When it is no name, or there are as many channels as there may be.
+    ///
+    /// # Panics
+    /// When something is staged.
+    pub fn open_channel(&mut self, name: &str) -> Result<(), PublishError> {
+        assert!(self.staged.is_empty(), "an event is settled before the next one");
+        let name = ChannelName::parse(name).map_err(PublishError::Name)?;
+        if self.ids.contains_key(name.as_str()) {
+            return Ok(());
+        }
+        self.open(name)?;
+        let declared = self.declare(name);
+        if declared.is_err() {
+            self.abandon_opened();
+        }
+        declared
     }
 
     /// Brings what is staged onto the tape, and clears the room ahead of its head.
@@ -454,7 +478,10 @@ const _: () = assert!(limits::TAPE_RECORDS_MIN / MARGIN_DIVISOR >= RECORDS_AHEAD
 const _: () = assert!(MARGIN_DIVISOR > 2 && IMAGES_DIVISOR > 2);
 
 mod journaled;
+mod keys;
 #[cfg(test)]
 mod tests;
 
 pub use journaled::{Journaled, Restored};
+use keys::Keys;
+pub use keys::{KEY_BYTES, Kept, Keyed, Published, Remembered, RestoredKeys};

@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 use tickwire::dialect::Code;
-use tickwire::dialect::native_json::reply::write_error;
+use tickwire::dialect::native_json::reply::{write_error, write_published, write_welcome};
 use tickwire::dialect::native_json::{
     Ack, Command, GapCause, Hello, HelloLimits, Pong, Resume, ResumeFault, ServerMessage, Since, Stamp,
     encode, write_gap, write_heartbeat, write_live, write_shutdown, write_warning,
@@ -36,12 +36,20 @@ fn the_server_writes_each_message_as_its_file_says() {
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "one case for each file")]
 fn the_server_understands_each_request_as_its_file_says() {
     let requests = golden("client");
     let parse =
         |name: &str| Command::parse(&requests[name]).unwrap_or_else(|error| panic!("{name}: {error}"));
     let channels = |names: &[&'static str]| names.iter().copied().map(Cow::Borrowed).collect::<Vec<_>>();
     let commands = [
+        (
+            "auth",
+            Command::Authenticate {
+                id: Some(1),
+                token: "correct horse battery staple".into(),
+            },
+        ),
         ("list", Command::List { id: Some(9) }),
         (
             "ping",
@@ -94,7 +102,19 @@ fn the_server_understands_each_request_as_its_file_says() {
             },
         ),
     ];
-    assert_eq!(requests.len(), commands.len(), "each file is tried");
+    for (name, id, channel, key) in [
+        ("pub", 11, "room:42", Some("order-7")),
+        ("pub_trade", 14, "trade:BTC-USD", None),
+    ] {
+        let command = Command::Publish {
+            id: Some(id),
+            channel: channel.into(),
+            key: key.map(Cow::Borrowed),
+            text: &requests[name],
+        };
+        assert_eq!(parse(name), command);
+    }
+    assert_eq!(requests.len(), commands.len() + 2, "each file is tried");
     for (name, command) in commands {
         assert_eq!(parse(name), command);
     }
@@ -103,8 +123,10 @@ fn the_server_understands_each_request_as_its_file_says() {
 #[test]
 fn our_own_client_reads_each_message_of_the_server() {
     for (name, text) in golden("server") {
-        let message = ServerMessage::parse(&text).unwrap_or_else(|error| panic!("{name}: {error}"));
-        assert!(name.starts_with(&*message.t), "{name} is of type {}", message.t);
+        let mut levels = Vec::new();
+        let message =
+            ServerMessage::parse(&text, &mut levels).unwrap_or_else(|error| panic!("{name}: {error}"));
+        assert!(!matches!(message, ServerMessage::Other(_)), "{name}: {message:?}");
     }
 }
 
@@ -224,6 +246,8 @@ fn written() -> Vec<(&'static str, Vec<u8>)> {
         t2_ns: 1_723_161_600_000_300_000,
     };
     add("pong", &|out| pong.write_to(out));
+    add("ackpub", &|out| write_published(out, Some(11), "room:42", 18));
+    add("ackauth", &|out| write_welcome(out, Some(1), "desk"));
     let error = Command::parse(r#"{"op":"sing","id":4}"#).expect_err("nobody sings");
     add("error", &|out| {
         write_error(out, error.id, error.code, &error.message);

@@ -201,6 +201,19 @@ impl Raw {
         }
     }
 
+    /// The next frame, unless the stream ends before it does.
+    pub(crate) fn try_frame(&mut self) -> Option<Frame> {
+        loop {
+            if let Some((frame, bytes)) = parse(&self.read) {
+                self.read.drain(..bytes);
+                return Some(frame);
+            }
+            if !self.read_more() {
+                return None;
+            }
+        }
+    }
+
     /// The next frame that is no data.
     pub(crate) fn control(&mut self) -> Frame {
         loop {

@@ -19,9 +19,11 @@ mod echo;
 mod fairness;
 mod frames;
 mod oracle;
+mod publishers;
 mod world;
 
 use echo::Echo;
+use publishers::Hall;
 use std::sync::atomic::Ordering;
 use tickwire::base::Prng;
 use tickwire::ring::Faults;
@@ -116,6 +118,18 @@ fn an_echo_loses_nothing_whatever_is_short_or_late() {
 #[test]
 fn an_echo_outlives_resets_at_any_moment() {
     echo_all(Faults::all(), "an_echo_outlives_resets_at_any_moment");
+}
+
+#[test]
+fn who_publishes_is_acknowledged_in_order_and_every_message_is_published_once() {
+    let what = "who_publishes_is_acknowledged_in_order_and_every_message_is_published_once";
+    for (seed, faults) in seeds()
+        .into_iter()
+        .zip([Faults::default(), Faults::lossless()].into_iter().cycle())
+    {
+        let _named = NameOnPanic { seed, what };
+        Hall::new(seed, faults).run();
+    }
 }
 
 #[test]

@@ -3,16 +3,19 @@
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use clap::{Parser, Subcommand};
 use tickwire::control::{self, Bytes, Config, ConfigFile, EchoConfig, Resolved, StartError};
 use tickwire::limits;
+use tickwire::market::{ChannelNameError, Pattern};
 use tickwire::ring::Descriptors;
 use tickwire::shard::Slack;
+use tickwire::writer::IngestSpec;
 use tickwire::writer::journal::{Age, JournalSpec, SyncPolicy};
 use tickwire::writer::source::{SEED_DEFAULT, SourceSpec, Speed};
 
-use crate::{bench, sub};
+use crate::{bench, publish, sub};
 
 /// A WebSocket market-data server on io_uring: one tick, one copy in memory, every subscriber.
 #[derive(Debug, Parser)]
@@ -38,6 +41,8 @@ pub(crate) enum Command {
     Doctor(Examined),
     /// Subscribe to channels and print what comes.
     Sub(sub::Args),
+    /// Publish lines on channels of a server.
+    Pub(publish::Args),
     /// Put a WebSocket server under load.
     Bench(Box<bench::Args>),
 }
@@ -57,8 +62,8 @@ pub(crate) struct Demo {
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Serve {
-    /// Where ticks come from: sim, sim:SEED, capture:PATH (recorded Binance lines, gzip or plain), journal:DIR, or stdin
-    /// (one JSON object a line). It must stand here or in the configuration.
+    /// Where ticks come from: sim, sim:SEED, capture:PATH (recorded Binance lines, gzip or plain), journal:DIR, stdin
+    /// (one JSON object a line), or none (there is what clients publish). It must stand here or in the configuration.
     #[arg(long, value_name = "SOURCE")]
     pub(crate) source: Option<SourceSpec>,
     /// Say whether the configuration is in order, and serve nothing.
@@ -177,6 +182,13 @@ pub(crate) struct Feed {
     /// When told to stop, tell clients and answer 503, and serve on for so long before closing them [default: 0].
     #[arg(long, value_name = "SECONDS")]
     pub(crate) drain_seconds: Option<u32>,
+    /// Publish lines that come in on this socket (one JSON object a line): tcp:ADDR:PORT or unix:PATH. May be given again.
+    #[arg(long, value_name = "SOCKET")]
+    pub(crate) ingest: Vec<IngestSpec>,
+    /// Let every client publish on these channels: room:42, room:*, or * for all. May be given again [default: nobody
+    /// publishes].
+    #[arg(long, value_name = "PATTERN", value_parser = pattern)]
+    pub(crate) publish: Vec<String>,
     #[command(flatten)]
     pub(crate) journal: Journal,
 }
@@ -300,6 +312,16 @@ impl Feed {
         loaded
             .map(Option::unwrap_or_default)
             .map_err(StartError::ConfigFile)
+    }
+}
+
+impl Feed {
+    /// Where lines come in: what is said here counts, and else what the file says.
+    fn ingest(&self, file: &ConfigFile) -> Result<Vec<IngestSpec>, StartError> {
+        if !self.ingest.is_empty() {
+            return Ok(self.ingest.clone());
+        }
+        file.ingest().map_err(StartError::ConfigFile)
     }
 }
 
@@ -431,9 +453,16 @@ fn feed(size: &Size, feed: &Feed, tuning: &Tuning, file: &ConfigFile) -> Result<
         heartbeat_seconds: heartbeat_seconds.unwrap_or(default.heartbeat_seconds),
         drain_seconds: drain_seconds.unwrap_or(default.drain_seconds),
         journal: feed.journal.spec(file)?,
+        ingest: feed.ingest(file)?,
+        publishers: Arc::new(file.publishers(&feed.publish).map_err(StartError::ConfigFile)?),
         tuning: tuning.resolve(file),
         ..default
     })
+}
+
+/// A pattern, as it was written.
+fn pattern(text: &str) -> Result<String, ChannelNameError> {
+    Pattern::parse(text).map(|_| text.to_owned())
 }
 
 /// Likewise an echo, of which no file says anything.

@@ -6,8 +6,11 @@ mod demo;
 mod doctor;
 mod echo;
 mod plan;
+mod publish;
 mod serve;
+mod signals;
 mod sub;
+mod text;
 
 use std::fmt::Display;
 use std::io::Write as _;
@@ -32,6 +35,7 @@ fn main() -> ExitCode {
         Command::Plan(args) => exit("tickwire", plan::run(&args)),
         Command::Doctor(args) => exit("tickwire", doctor::run(&args)),
         Command::Sub(args) => exit("tickwire sub", sub::run(&args)),
+        Command::Pub(args) => exit("tickwire pub", publish::run(&args)),
     }
 }
 

@@ -111,7 +111,6 @@ fn tell(end: FeedEnd) {
         FeedEnd::Broken(summary, error) => {
             eprintln!("source broke: {error}; until then {summary}; serving on");
         }
-        FeedEnd::Stopped => {}
     }
 }
 

@@ -1,6 +1,7 @@
 //! `tickwire sub`: subscribes and prints one line for each tick.
 //!
-//! Never connects again by itself: it shows what one connection is given, its end included.
+//! Never tries twice to reach a server that it has not reached before: who mistypes an address is told so. After that it
+//! comes back as any client does, unless it was told not to.
 //!
 //! Standard output carries ticks and nothing else; all that is said about them goes to standard error.
 
@@ -11,24 +12,22 @@ use std::pin::pin;
 use std::time::Duration;
 
 use jiff::tz::TimeZone;
-use tickwire::client::{Client, ClientError, Clock, ConnectError, RequestError, Url, Wishes};
+use tickwire::client::{Client, ClientError, Clock, ConnectError, RequestError, Url};
 use tickwire::dialect::Encoding;
 use tickwire::dialect::native_json::Command;
-use tickwire::wire::{CloseCode, DeflateOffer};
-use tokio::signal::unix::{Signal, SignalKind, signal};
 
+use crate::signals::Signals;
+use crate::text::Printable;
 use follower::Follower;
-use text::Printable;
 
 mod follower;
 mod line;
 mod tally;
-mod text;
 
 /// Subscribe to channels of a server and print one line for each tick.
 ///
-/// When it ends (Ctrl-C, --count, --for, or the server's doing), a summary on standard error tells messages, gaps in
-/// the sequence numbers and latencies. A latency is this host's clock less the time of publication, so it means
+/// When the connection breaks it comes back and goes on where it was; what it missed for good is told. When it ends (Ctrl-C,
+/// --count, --for), a summary on standard error tells messages, gaps in the sequence numbers and latencies. A latency is this host's clock less the time of publication, so it means
 /// something only where both hosts' clocks agree.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
@@ -52,7 +51,10 @@ pub(crate) struct Args {
     /// Ask the server to compress what it sends, which it does not do to what is binary.
     #[arg(long)]
     compression: bool,
-    /// End after this time, counted from the open connection; fractions are allowed.
+    /// End with an error when the connection does, instead of coming back.
+    #[arg(long)]
+    no_reconnect: bool,
+    /// End after this time, counted from the first open connection; fractions are allowed.
     #[arg(long = "for", value_name = "SECONDS", value_parser = parse_seconds)]
     limit: Option<Duration>,
 }
@@ -63,15 +65,11 @@ enum EncodingArg {
     Bin,
 }
 
-impl Args {
-    /// What to ask of the server.
-    fn wishes(&self) -> Wishes {
-        Wishes {
-            encoding: match self.encoding {
-                EncodingArg::Json => Encoding::Json,
-                EncodingArg::Bin => Encoding::Binary,
-            },
-            deflate: self.compression.then(DeflateOffer::default),
+impl From<EncodingArg> for Encoding {
+    fn from(asked: EncodingArg) -> Self {
+        match asked {
+            EncodingArg::Json => Self::Json,
+            EncodingArg::Bin => Self::Binary,
         }
     }
 }
@@ -143,7 +141,11 @@ async fn follow(args: &Args, requests: usize) -> Result<(), SubError> {
     let mut signals = Signals::new().map_err(SubError::Runtime)?;
     let connected = tokio::select! {
         () = signals.next() => return Ok(()),
-        connected = Client::connect_with(&args.url, args.wishes()) => connected,
+        connected = Client::builder(&args.url)
+            .encoding(args.encoding.into())
+            .compression(args.compression)
+            .reconnect(!args.no_reconnect)
+            .connect() => connected,
     };
     let mut client = connected.map_err(SubError::Connect)?;
     let clock = Clock::start();
@@ -158,7 +160,7 @@ async fn follow(args: &Args, requests: usize) -> Result<(), SubError> {
         tokio::select! {
             () = signals.next() => {}
             // A server that does not answer does not make the ticks less printed.
-            _ = client.close(CloseCode::NORMAL, "") => {}
+            _ = client.close() => {}
         }
     }
     if !matches!(ended, Err(SubError::Output(_) | SubError::NothingSubscribed)) {
@@ -182,16 +184,25 @@ async fn receive(
         }
     });
     loop {
-        // All that one call lends had arrived when it began to lend: one reading of the clock serves it.
-        let mut arrived = None;
         let received = tokio::select! {
             biased;
             () = signals.next() => return Ok(()),
             () = &mut time_up => return Ok(()),
-            received = client.receive(|message| {
-                let now = *arrived.get_or_insert_with(|| clock.now());
-                follower.hear(&message, now.wall_ns)
-            }) => received,
+            received = client.receive() => received,
+        };
+        let ended = match received {
+            Err(ended) => Some(ended),
+            Ok(received) => {
+                // All that is at hand had arrived by now: one reading of the clock serves it.
+                let arrived_ns = clock.now().wall_ns;
+                let mut going = follower.hear(&received, arrived_ns);
+                while going.is_continue()
+                    && let Some(received) = client.next_at_hand()
+                {
+                    going = follower.hear(&received, arrived_ns);
+                }
+                None
+            }
         };
         follower.flush().map_err(SubError::Output)?;
         for notice in follower.take_notices() {
@@ -200,15 +211,10 @@ async fn receive(
         if let Some(outcome) = follower.take_outcome() {
             return outcome;
         }
-        match received {
-            Ok(()) => {}
-            Err(ClientError::Closed {
-                code: Some(CloseCode::NORMAL),
-                ..
-            }) if follower.is_open_ended() && limit.is_none() => {
-                return Ok(());
-            }
-            Err(error) => return Err(SubError::Ended(error)),
+        match ended {
+            None => {}
+            Some(ended) if follower.is_enough(&ended) => return Ok(()),
+            Some(ended) => return Err(SubError::Ended(ended)),
         }
     }
 }
@@ -216,29 +222,6 @@ async fn receive(
 /// Writes one line to standard error; where that is closed, nobody wants to know.
 fn tell(line: &str) {
     let _ = writeln!(io::stderr(), "tickwire sub: {}", Printable(line));
-}
-
-/// The signals that ask for the end.
-struct Signals {
-    interrupt: Signal,
-    terminate: Signal,
-}
-
-impl Signals {
-    fn new() -> io::Result<Self> {
-        Ok(Self {
-            interrupt: signal(SignalKind::interrupt())?,
-            terminate: signal(SignalKind::terminate())?,
-        })
-    }
-
-    /// Waits for one of them.
-    async fn next(&mut self) {
-        tokio::select! {
-            _ = self.interrupt.recv() => {}
-            _ = self.terminate.recv() => {}
-        }
-    }
 }
 
 /// A positive number of seconds.

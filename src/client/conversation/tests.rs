@@ -3,10 +3,10 @@
 use std::collections::BTreeSet;
 
 use proptest::prelude::*;
+use serde_json::json;
 
 use super::*;
-use crate::dialect::Stamp;
-use crate::market::{Decimal, Quote, Tick};
+use crate::client::tests::peer::said;
 use crate::wire::{CloseCode, Direction, Fault, FrameHeader, Opcode, ServerSession};
 
 fn frame(fin: bool, opcode: Opcode, payload: &[u8]) -> Vec<u8> {
@@ -39,7 +39,7 @@ fn receive(conversation: &mut Conversation, bytes: &[u8]) {
 fn read_all(conversation: &mut Conversation) -> Vec<String> {
     let mut heard = Vec::new();
     conversation.read(|message| {
-        heard.push(message.text.to_owned());
+        heard.push(said(message));
         ControlFlow::Continue(())
     });
     heard
@@ -99,8 +99,7 @@ proptest! {
             rest = later;
             while conversation.unread() {
                 conversation.read(|message| {
-                    assert_eq!(message.content.t, "msg");
-                    heard.push(message.text.to_owned());
+                    heard.push(said(message));
                     if *breaks.next().unwrap() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
                 });
             }
@@ -138,9 +137,6 @@ fn what_a_server_may_not_send_ends_the_conversation_with_the_code_for_it() {
     };
     for (bytes, code) in [
         (frame(true, Opcode::Binary, b"\x01"), CloseCode::UNSUPPORTED_DATA),
-        (text("not JSON"), CloseCode::INVALID_PAYLOAD),
-        (text("[]"), CloseCode::INVALID_PAYLOAD),
-        (text("{}"), CloseCode::INVALID_PAYLOAD),
         (frame(true, Opcode::Text, b"\xff"), CloseCode::INVALID_PAYLOAD),
         (b"\x81\x80\0\0\0\0".to_vec(), CloseCode::PROTOCOL_ERROR),
         (frame(true, Opcode::Continuation, b""), CloseCode::PROTOCOL_ERROR),
@@ -207,10 +203,7 @@ fn after_our_close_frame_what_the_server_says_is_discarded_until_its_own_comes()
     let sent = unsent(&mut conversation);
     let close = Event::Close(Some(CloseFrame::new(CloseCode::NORMAL, "done")));
     assert_eq!(heard_by_server(&sent), [format!("{close:?}")]);
-    assert!(matches!(
-        conversation.subscribe(&["a:b"]),
-        Err(RequestError::Closing)
-    ));
+    assert!(matches!(conversation.ask("x"), Err(RequestError::Closing)));
 }
 
 #[test]
@@ -227,38 +220,10 @@ fn an_empty_close_frame_is_answered_with_one() {
 }
 
 #[test]
-fn requests_are_numbered_and_names_are_escaped() {
-    use crate::dialect::native_json::Command;
-    let mut conversation = open();
-    assert_eq!(conversation.subscribe(&["trade:*", "a\"b"]).unwrap(), 1);
-    assert_eq!(conversation.ping(17).unwrap(), 2);
-    let mut sent = unsent(&mut conversation);
-    let mut session = ServerSession::new(1024);
-    let mut decoder = session.decode(&mut sent);
-    let mut commands = 0;
-    while let Some((event, _)) = decoder.next().unwrap() {
-        let Event::Text(text) = event else {
-            panic!("{event:?}")
-        };
-        match Command::parse(text).unwrap() {
-            Command::Subscribe { id, channels, .. } => {
-                assert_eq!((id, channels), (Some(1), vec!["trade:*".into(), "a\"b".into()]));
-            }
-            Command::Ping { id, t0 } => assert_eq!((id, t0), (Some(2), Some("17"))),
-            command @ (Command::Unsubscribe { .. } | Command::Snap { .. } | Command::List { .. }) => {
-                panic!("{command:?}")
-            }
-        }
-        commands += 1;
-    }
-    assert_eq!(commands, 2);
-}
-
-#[test]
 fn each_frame_is_masked_with_a_key_of_its_own() {
     let mut conversation = open();
     for _ in 0..8 {
-        conversation.ping(0).unwrap();
+        conversation.ask("x").unwrap();
     }
     receive(&mut conversation, &frame(true, Opcode::Ping, b"!"));
     assert_eq!(read_all(&mut conversation), [""; 0]);
@@ -275,14 +240,11 @@ fn each_frame_is_masked_with_a_key_of_its_own() {
 #[test]
 fn a_request_that_no_server_would_read_is_not_made() {
     let mut conversation = open();
-    let many = vec!["a:b"; REQUEST_CHANNELS_MAX + 1];
-    let error = conversation.subscribe(&many).unwrap_err();
-    assert!(matches!(error, RequestError::TooManyChannels { channels } if channels == many.len()));
-    let long = "x".repeat(MESSAGE_BYTES_MAX);
-    let error = conversation.subscribe(&[&*long]).unwrap_err();
-    assert!(matches!(error, RequestError::TooLong { bytes } if bytes > MESSAGE_BYTES_MAX));
+    let error = conversation.ask(&"x".repeat(MESSAGE_BYTES_MAX + 1)).unwrap_err();
+    assert!(matches!(error, RequestError::TooLong { bytes } if bytes == MESSAGE_BYTES_MAX + 1));
     assert_eq!(unsent(&mut conversation), b"");
-    assert_eq!(conversation.subscribe(&many[1..]).unwrap(), 1);
+    conversation.ask(&"x".repeat(MESSAGE_BYTES_MAX)).unwrap();
+    assert!(conversation.unsent_bytes() > MESSAGE_BYTES_MAX);
 }
 
 #[test]
@@ -313,64 +275,30 @@ fn a_fault_is_told_by_name() {
     ));
 }
 
-/// A tick in binary, and what it says.
-fn quote(seq: u64) -> (Vec<u8>, String) {
-    let size = Decimal::new(100, -2);
-    let tick = Tick::Quote(Quote {
-        bid_price: Decimal::new(61_685, 0),
-        bid_size: size,
-        ask_price: Decimal::new(616_859, -1),
-        ask_size: Decimal::ZERO,
-    });
-    let stamp = Stamp {
-        channel: "bbo:X",
-        seq,
-        ts_ns: 1,
-        pt_ns: 2,
-    };
-    let (mut bytes, mut text) = (Vec::new(), Vec::new());
-    native_binary::encode(&mut bytes, &stamp, &tick);
-    native_json::encode(&mut text, &stamp, &tick);
-    (
-        frame(true, Opcode::Binary, &bytes),
-        String::from_utf8(text).unwrap(),
-    )
-}
-
 #[test]
-fn binary_ticks_are_lent_as_what_they_say_between_texts() {
+fn binary_messages_are_lent_between_texts_where_ticks_come_in_binary() {
     let mut conversation = Conversation::new(receive_buffer(), 0, Encoding::Binary, None);
-    let (first, second) = (quote(7), quote(8));
-    // A kind of message that a newer server has.
-    let unknown = frame(true, Opcode::Binary, b"\x09\0\x63\0TW\x05\0new");
-    let stream = [first.0.as_slice(), &text(r#"{"t":"ack"}"#), &unknown, &second.0].concat();
+    let stream = [
+        frame(true, Opcode::Binary, b"\x01\x02"),
+        text(r#"{"t":"ack"}"#),
+        frame(true, Opcode::Binary, b"\x03"),
+    ]
+    .concat();
     let mut heard = Vec::new();
     for byte in stream {
         receive(&mut conversation, &[byte]);
-        conversation.read(|message| {
-            assert_eq!(message.content, ServerMessage::parse(message.text).unwrap());
-            heard.push((message.text.to_owned(), message.bytes));
-            ControlFlow::Continue(())
-        });
+        heard.extend(read_all(&mut conversation));
     }
-    // The payload: the frame without the two bytes of its header.
-    let bytes = first.0.len() - 2;
-    assert_eq!(
-        heard,
-        [
-            (first.1, bytes),
-            (r#"{"t":"ack"}"#.to_owned(), 11),
-            (second.1, bytes)
-        ]
-    );
+    assert_eq!(heard, ["[1, 2]", r#"{"t":"ack"}"#, "[3]"]);
     assert!(conversation.take_end().is_none());
 }
 
 #[test]
-fn a_binary_message_that_cannot_be_read_ends_the_conversation() {
+fn whoever_finds_a_message_unreadable_can_end_the_conversation_with_the_reason() {
+    use crate::dialect::native_binary::DecodeError;
     let mut conversation = Conversation::new(receive_buffer(), 0, Encoding::Binary, None);
-    receive(&mut conversation, &frame(true, Opcode::Binary, b"\0\0\x01\0TW"));
-    assert!(read_all(&mut conversation).is_empty());
+    let cut = DecodeError::Cut { what: "header" };
+    conversation.fail(ClientError::UnreadableBinary(cut));
     let end = conversation.take_end().unwrap();
     assert_eq!(
         end.to_string(),
@@ -383,4 +311,6 @@ fn a_binary_message_that_cannot_be_read_ends_the_conversation() {
             r#"Close(Some(CloseFrame { code: CloseCode(1007), reason: "message is not one of tickwire.v1.bin" }))"#
         ]
     );
+    receive(&mut conversation, &text("late"));
+    assert_eq!(read_all(&mut conversation), [""; 0]);
 }

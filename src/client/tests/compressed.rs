@@ -2,8 +2,10 @@
 
 use std::ops::ControlFlow;
 
-use super::peer::{Peer, listen};
-use crate::client::{Client, ClientError, Wishes};
+use super::peer::{Peer, listen, said};
+use crate::client::ClientError;
+use crate::client::connection::{Connection, Wishes};
+use crate::client::conversation::Payload;
 use crate::wire::{DeflateOffer, DeflatePolicy, Deflater, Fault};
 
 const HELLO: &str = r#"{"t":"hello","v":1,"conn":"a","epoch":"e","time":1,"limits":{"subs":1,"msg":1}}"#;
@@ -21,7 +23,7 @@ async fn compressed_messages_are_read_with_the_server_s_history_and_without() {
             ..Wishes::default()
         };
         let (client, mut peer) = tokio::join!(
-            Client::connect_with(&url, wishes),
+            Connection::open(&url, wishes),
             Peer::open_with(&listener, &policy)
         );
         let mut client = client.unwrap();
@@ -39,8 +41,8 @@ async fn compressed_messages_are_read_with_the_server_s_history_and_without() {
         peer.send(&frames).await;
         let mut heard = Vec::new();
         while heard.len() < 3 {
-            let each = |message: crate::client::Message<'_>| {
-                heard.push(message.text.to_owned());
+            let each = |message: Payload<'_>| {
+                heard.push(said(message));
                 ControlFlow::Continue(())
             };
             client.receive(each).await.unwrap();
@@ -52,7 +54,7 @@ async fn compressed_messages_are_read_with_the_server_s_history_and_without() {
 #[tokio::test]
 async fn a_server_that_compresses_unasked_is_told_so() {
     let (listener, url) = listen().await;
-    let (client, mut peer) = tokio::join!(Client::connect(&url), Peer::open(&listener));
+    let (client, mut peer) = tokio::join!(Connection::open(&url, Wishes::default()), Peer::open(&listener));
     let mut frame = Vec::new();
     let sender = peer.session.sender();
     sender

@@ -2,5 +2,6 @@
 
 mod compressed;
 mod opening;
-mod peer;
+pub(super) mod peer;
+mod returning;
 mod talking;

@@ -6,15 +6,16 @@ use std::ops::ControlFlow;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 
-use super::peer::{accept, answer, listen};
-use crate::client::{Client, ClientError, ConnectError, Url};
+use super::peer::{accept, answer, listen, said};
+use crate::client::connection::{Connection, Wishes};
+use crate::client::{ClientError, ConnectError, Url};
 use crate::wire::{HeadScan, Refusal, Rejection, Request};
 
 /// Makes a piece of an answer from the request.
 type Piece<'a> = &'a dyn Fn(&[u8]) -> Vec<u8>;
 
 /// Connects to a server that answers with these pieces and then hangs up.
-async fn connect_to(pieces: &[Piece<'_>]) -> Result<Client, ConnectError> {
+async fn connect_to(pieces: &[Piece<'_>]) -> Result<Connection, ConnectError> {
     let (listener, url) = listen().await;
     let serve = async {
         let (mut stream, head) = accept(&listener).await;
@@ -23,7 +24,7 @@ async fn connect_to(pieces: &[Piece<'_>]) -> Result<Client, ConnectError> {
             tokio::task::yield_now().await;
         }
     };
-    tokio::join!(Client::connect(&url), serve).0
+    tokio::join!(Connection::open(&url, Wishes::default()), serve).0
 }
 
 fn text(text: &'static str) -> impl Fn(&[u8]) -> Vec<u8> {
@@ -121,7 +122,7 @@ async fn a_websocket_that_does_not_speak_our_language_is_refused() {
 async fn a_port_that_nobody_listens_on_refuses() {
     let (listener, url) = listen().await;
     drop(listener);
-    let error = Client::connect(&url).await.unwrap_err();
+    let error = Connection::open(&url, Wishes::default()).await.unwrap_err();
     assert!(matches!(&error, ConnectError::Connect { .. }), "{error}");
     assert!(error.to_string().contains("refuses connections"), "{error}");
 }
@@ -134,7 +135,7 @@ async fn a_server_that_never_answers_is_given_up() {
         std::future::pending::<()>().await;
     };
     let error = tokio::select! {
-        connected = Client::connect(&url) => connected.unwrap_err(),
+        connected = Connection::open(&url, Wishes::default()) => connected.unwrap_err(),
         () = silent => unreachable!("it pends for ever"),
     };
     assert!(
@@ -152,7 +153,7 @@ async fn before_the_server_has_answered_nothing_follows_the_request() {
         stream.read_to_end(&mut rest).await.unwrap();
         (head, rest)
     };
-    let (connected, (head, rest)) = tokio::join!(Client::connect(&url), silent);
+    let (connected, (head, rest)) = tokio::join!(Connection::open(&url, Wishes::default()), silent);
     assert!(connected.is_err() && rest.is_empty(), "{}", rest.escape_ascii());
     assert_eq!(head.windows(4).filter(|four| four == b"\r\n\r\n").count(), 1);
 }
@@ -163,7 +164,7 @@ async fn each_connection_has_a_key_of_its_own() {
     for _ in 0..8 {
         let (listener, url) = listen().await;
         let serve = async { accept(&listener).await.1 };
-        let (_, head) = tokio::join!(Client::connect(&url), serve);
+        let (_, head) = tokio::join!(Connection::open(&url, Wishes::default()), serve);
         let (request, _) = Request::parse(&head, &mut HeadScan::default()).unwrap().unwrap();
         let key = request.fields().sole("Sec-WebSocket-Key").unwrap().unwrap();
         keys.insert(key.to_vec());
@@ -182,7 +183,7 @@ async fn the_request_is_the_one_of_the_address() {
         let (_stream, head) = accept(&listener).await;
         String::from_utf8(head).unwrap()
     };
-    let (_, head) = tokio::join!(Client::connect(&url), serve);
+    let (_, head) = tokio::join!(Connection::open(&url, Wishes::default()), serve);
     assert!(head.starts_with("GET /feed?ch=trade:* HTTP/1.1\r\n"), "{head}");
     assert!(head.contains(&format!("\r\nHost: {address}\r\n")), "{head}");
     assert!(
@@ -199,13 +200,13 @@ async fn frames_that_come_with_the_answer_are_not_lost() {
     let mut heard = String::new();
     let end = loop {
         let received = client.receive(|message| {
-            heard.push_str(&message.content.t);
+            heard.push_str(&said(message));
             ControlFlow::Continue(())
         });
         if let Err(end) = received.await {
             break end;
         }
     };
-    assert_eq!(heard, "ab");
+    assert_eq!(heard, r#"{"t":"a"}{"t":"b"}"#);
     assert!(matches!(end, ClientError::Cut), "{end}");
 }

@@ -6,7 +6,16 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
 use crate::client::Url;
+use crate::client::conversation::Payload;
 use crate::wire::{DeflatePolicy, Event, HeadScan, Request, ServerSession, Upgrade};
+
+/// What a message is, as text.
+pub(in crate::client) fn said(payload: Payload<'_>) -> String {
+    match payload {
+        Payload::Text(text) => text.to_owned(),
+        Payload::Binary(bytes) => format!("{bytes:?}"),
+    }
+}
 
 /// A listener, and the address that leads to it.
 pub(super) async fn listen() -> (TcpListener, Url) {

@@ -3,22 +3,23 @@
 use std::cell::Cell;
 use std::ops::ControlFlow;
 
-use super::peer::{Peer, listen};
-use crate::client::{Client, ClientError};
+use super::peer::{Peer, listen, said};
+use crate::client::ClientError;
+use crate::client::connection::{Connection, Wishes};
 use crate::wire::{CloseCode, CloseFrame};
 
-async fn pair() -> (Client, Peer) {
+async fn pair() -> (Connection, Peer) {
     let (listener, url) = listen().await;
-    let (client, peer) = tokio::join!(Client::connect(&url), Peer::open(&listener));
+    let (client, peer) = tokio::join!(Connection::open(&url, Wishes::default()), Peer::open(&listener));
     (client.unwrap(), peer)
 }
 
 /// Receives until the connection ends.
-async fn receive_all(client: &mut Client) -> (Vec<String>, ClientError) {
+async fn receive_all(client: &mut Connection) -> (Vec<String>, ClientError) {
     let mut heard = Vec::new();
     loop {
         let received = client.receive(|message| {
-            heard.push(message.text.to_owned());
+            heard.push(said(message));
             ControlFlow::Continue(())
         });
         if let Err(end) = received.await {
@@ -30,11 +31,11 @@ async fn receive_all(client: &mut Client) -> (Vec<String>, ClientError) {
 #[tokio::test]
 async fn requests_go_out_and_pings_are_answered_while_the_client_receives() {
     let (mut client, mut peer) = pair().await;
-    assert_eq!(client.subscribe(&["trade:BTC-USD"]).unwrap(), 1);
-    assert_eq!(client.ping(5).unwrap(), 2);
+    client.ask("one").unwrap();
+    client.ask("two").unwrap();
     let serve = async {
-        assert_eq!(peer.hear().await, r#"{"ch":["trade:BTC-USD"],"id":1,"op":"sub"}"#);
-        assert_eq!(peer.hear().await, r#"{"id":2,"op":"ping","t0":5}"#);
+        assert_eq!(peer.hear().await, "one");
+        assert_eq!(peer.hear().await, "two");
         // A ping between the fragments of a message.
         peer.send(b"\x01\x04{\"t\"\x89\x02hi\x80\x05:\"a\"}").await;
         assert_eq!(peer.hear().await, "Pong([104, 105])");
@@ -64,21 +65,21 @@ async fn breaking_off_leaves_the_other_messages_for_the_next_call() {
     peer.send(b"\x81\x09{\"t\":\"a\"}\x81\x09{\"t\":\"b\"}\x81\x09{\"t\":\"c\"}")
         .await;
     let mut calls: Vec<String> = Vec::new();
-    while calls.concat().len() < 3 {
+    while calls.concat().len() < 3 * 9 {
         let mut heard = String::new();
         let received = client.receive(|message| {
-            heard.push_str(&message.content.t);
-            if heard.len() == 2 {
+            heard.push_str(&said(message));
+            if heard.len() == 2 * 9 {
                 ControlFlow::Break(())
             } else {
                 ControlFlow::Continue(())
             }
         });
         received.await.unwrap();
-        assert!(heard.len() <= 2);
+        assert!(heard.len() <= 2 * 9);
         calls.push(heard);
     }
-    assert_eq!(calls.concat(), "abc");
+    assert_eq!(calls.concat(), r#"{"t":"a"}{"t":"b"}{"t":"c"}"#);
 }
 
 #[tokio::test]
@@ -88,16 +89,16 @@ async fn timers_and_signals_have_their_turn_even_when_messages_are_at_hand() {
     client.receive(|_| ControlFlow::Break(())).await.unwrap();
     tokio::select! {
         biased;
-        _ = client.receive(|message| panic!("{} was lent before others had their turn", message.text)) => {}
+        _ = client.receive(|message| panic!("{message:?} was lent before others had their turn")) => {}
         () = std::future::ready(()) => {}
     }
     let mut heard = String::new();
     let received = client.receive(|message| {
-        heard.push_str(&message.content.t);
+        heard.push_str(&said(message));
         ControlFlow::Break(())
     });
     received.await.unwrap();
-    assert_eq!(heard, "b");
+    assert_eq!(heard, r#"{"t":"b"}"#);
 }
 
 #[tokio::test]

@@ -99,6 +99,34 @@ fn every_key_is_read_as_its_option_is() {
 }
 
 #[test]
+fn publishers_have_what_is_granted_to_them_and_to_all() {
+    let text = r#"
+publish = ["room:*"]
+ingest = ["tcp:127.0.0.1:9100", "unix:/run/lines.sock"]
+[[publisher]]
+name = "desk"
+token = "a token of enough bytes"
+publish = ["trade:*", "note:1"]
+"#;
+    let file = parse(text).unwrap();
+    let ingest = file.ingest().unwrap();
+    assert_eq!(
+        ingest.iter().map(ToString::to_string).collect::<Vec<_>>(),
+        ["tcp:127.0.0.1:9100", "unix:/run/lines.sock"]
+    );
+    let publishers = file.publishers(&["chat:1".to_owned()]).unwrap();
+    let desk = publishers.of_token("a token of enough bytes").unwrap();
+    let may = |id, name| publishers.may(id, ChannelName::parse(name).unwrap());
+    let names = ["room:1", "chat:1", "trade:X", "note:1", "note:2"];
+    assert_eq!(names.map(|name| may(desk, name)), [true, true, true, true, false]);
+    let nobody = crate::base::PublisherId::default();
+    assert_eq!(
+        names.map(|name| may(nobody, name)),
+        [true, true, false, false, false]
+    );
+}
+
+#[test]
 fn an_empty_file_says_nothing() {
     let file = parse("").unwrap();
     assert!(file.listen.is_none() && file.source.is_none() && file.channel.is_empty());
@@ -120,7 +148,7 @@ const WRONG: &[(&str, &str, &str)] = &[
     (
         "source = \"kafka:x\"",
         "a.toml:1: source: ",
-        "sim, sim:SEED, capture:PATH, journal:DIR or stdin",
+        "sim, sim:SEED, capture:PATH, journal:DIR, stdin or none",
     ),
     (
         "compression = \"on\"",
@@ -169,6 +197,7 @@ const WRONG: &[(&str, &str, &str)] = &[
         "a.toml:3: class: no class fits every kind",
         "kind:*",
     ),
+    ("[peer]\nname = 1", "a.toml:1: unknown field `peer`", "`channel`"),
     (
         "[[channel]]\npattern = \"room:*\"\npolicy = \"drop\"",
         "a.toml:3: policy: ",
@@ -190,9 +219,24 @@ const WRONG: &[(&str, &str, &str)] = &[
         "512M",
     ),
     (
-        "[publisher]\nname = 1",
-        "a.toml:1: unknown field `publisher`",
-        "`channel`",
+        "ingest = [\"udp:1\"]",
+        "a.toml:1: ingest: ",
+        "tcp:ADDR:PORT or unix:PATH",
+    ),
+    (
+        "publish = [\"room\"]",
+        "a.toml:1: publish: ",
+        "a pattern is kind:symbol",
+    ),
+    (
+        "[[publisher]]\nname = \"desk\"\ntoken = \"short\"\npublish = []",
+        "a.toml:2: name: ",
+        "give it 16 to 256",
+    ),
+    (
+        "[[publisher]]\nname = \"desk\"\npublish = []",
+        "a.toml:1: missing field `token`",
+        "",
     ),
 ];
 

@@ -11,10 +11,12 @@ use std::fmt;
 use super::config::most;
 use super::{Bytes, Machine, Purpose, Resolved, StartError};
 use crate::base::cost::{self, Cost, Part};
+use crate::dialect::errand;
 use crate::limits;
 use crate::shard;
 use crate::tape::TRACK;
-use crate::writer::journal;
+use crate::writer::sequencer::KEY_BYTES;
+use crate::writer::{ingest, journal};
 
 /// What a server's memory may come to.
 #[derive(Clone, Debug)]
@@ -60,6 +62,23 @@ impl Plan {
                 1,
                 journal::memory_bytes(),
             ));
+        }
+        if let Purpose::Feed(config) = &resolved.purpose {
+            costs.extend(errand::costs(resolved.shards));
+            costs.push(Cost::new(
+                Part::Pools,
+                "keys of messages",
+                config.publishers.count() * limits::KEYS_PER_PUBLISHER_MAX,
+                KEY_BYTES,
+            ));
+            if !config.ingest.is_empty() {
+                costs.push(Cost::new(
+                    Part::Working,
+                    "lines coming in",
+                    1,
+                    ingest::memory_bytes(),
+                ));
+            }
         }
         costs.push(Cost::new(
             Part::Program,

@@ -23,7 +23,7 @@ use serde_json::value::RawValue;
 
 use super::fields::{self, Fields, ReadError};
 use crate::dialect::Code;
-use crate::limits::{PING_TIME_BYTES_MAX, REQUEST_CHANNELS_MAX};
+use crate::limits::{PING_TIME_BYTES_MAX, PUBLISH_KEY_BYTES_MAX, REQUEST_CHANNELS_MAX};
 
 /// What a client asks for, as far as this version serves it.
 ///
@@ -76,6 +76,24 @@ pub enum Command<'a> {
         /// The client's time, a JSON number to be given back digit for digit.
         t0: Option<&'a str>,
     },
+    /// `pub`: publish what the request says besides.
+    Publish {
+        /// To be given back in the reply.
+        id: Option<u64>,
+        /// Where to, as the client wrote it; not checked yet.
+        channel: Cow<'a, str>,
+        /// What tells it from others of the same publisher; 1 to [`PUBLISH_KEY_BYTES_MAX`] bytes.
+        key: Option<Cow<'a, str>>,
+        /// The whole request: what is published is read by [`Input::parse_request`](super::Input::parse_request).
+        text: &'a str,
+    },
+    /// `auth`: say who is there.
+    Authenticate {
+        /// To be given back in the reply.
+        id: Option<u64>,
+        /// What proves it.
+        token: Cow<'a, str>,
+    },
 }
 
 /// What a client has of channels that it subscribes to again.
@@ -90,25 +108,33 @@ pub struct Since<'a> {
 impl<'a> Command<'a> {
     /// Reads one text message.
     ///
-    /// `ch` is an array of strings or a single one. `id`, `since` and `t0` may be absent or null. Unknown fields are ignored.
+    /// `ch` is an array of strings or a single one, and of `pub` a single one. `id`, `since`, `t0` and `key` may be absent or
+    /// null. Unknown fields are ignored.
     ///
     /// # Errors
     /// [`Code::BadJson`] when it is not JSON, [`Code::UnknownOp`] when this version serves no such `op`, [`Code::BadSince`]
     /// when `since` does not say within which epoch which numbers were seen, and [`Code::BadRequest`] when any other
     /// field is missing, there twice or ill-typed, or there are too many channels.
     pub fn parse(text: &'a str) -> Result<Self, CommandError> {
-        let fields =
-            fields::read(text, &["op", "id", "ch", "t0", "since"]).map_err(|error| unread(&error))?;
+        let fields = fields::read(text, &["op", "id", "ch", "t0", "since", "key", "token"])
+            .map_err(|error| unread(&error))?;
         let Fields {
-            values: [op, id, ch, t0, since],
+            values: [op, id, ch, t0, since, key, token],
             twice,
         } = fields;
         let id = read_id(id)?;
-        Self::from_fields(id, twice, op, [ch, t0, since]).map_err(|(code, message)| CommandError {
-            code,
+        let asked = Asked {
+            text,
             id,
-            message,
-        })
+            ch,
+            t0,
+            since,
+            key,
+            token,
+        };
+        asked
+            .command(twice, op)
+            .map_err(|(code, message)| CommandError { code, id, message })
     }
 
     /// The channels that it names.
@@ -118,7 +144,7 @@ impl<'a> Command<'a> {
             Self::Subscribe { channels, .. }
             | Self::Unsubscribe { channels, .. }
             | Self::Snap { channels, .. } => channels,
-            Self::List { .. } | Self::Ping { .. } => &[],
+            Self::List { .. } | Self::Ping { .. } | Self::Publish { .. } | Self::Authenticate { .. } => &[],
         }
     }
 
@@ -130,23 +156,86 @@ impl<'a> Command<'a> {
             | Self::Unsubscribe { id, .. }
             | Self::Snap { id, .. }
             | Self::List { id }
-            | Self::Ping { id, .. } => *id,
+            | Self::Ping { id, .. }
+            | Self::Publish { id, .. }
+            | Self::Authenticate { id, .. } => *id,
         }
     }
+}
 
-    fn from_fields(
-        id: Option<u64>,
-        twice: Option<&str>,
-        op: Option<&'a str>,
-        [ch, t0, since]: [Option<&'a str>; 3],
-    ) -> Result<Self, Fault> {
+/// What a line that is to be published says about itself, beside the message.
+///
+/// ```
+/// use tickwire::dialect::native_json::Label;
+///
+/// let label = Label::read(r#"{"id":3,"ch":"room:42","t":"msg","data":1,"key":"k"}"#)?;
+/// assert_eq!((label.id, label.channel.as_deref(), label.key.as_deref()), (Some(3), Some("room:42"), Some("k")));
+/// # Ok::<(), tickwire::dialect::native_json::CommandError>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Label<'a> {
+    /// To be given back in the reply.
+    pub id: Option<u64>,
+    /// Where it goes, where that could be read; not checked.
+    pub channel: Option<Cow<'a, str>>,
+    /// What tells it from others of the same publisher.
+    pub key: Option<Cow<'a, str>>,
+}
+
+impl<'a> Label<'a> {
+    /// Reads what one line says about itself.
+    ///
+    /// # Errors
+    /// When it is not JSON, or `id` or `key` is ill-typed or there twice.
+    pub fn read(text: &'a str) -> Result<Self, CommandError> {
+        let fields = fields::read(text, &["id", "ch", "key"]).map_err(|error| unread(&error))?;
+        let Fields {
+            values: [id, ch, key],
+            twice,
+        } = fields;
+        let id = read_id(id)?;
+        let failed = |(code, message)| CommandError { code, id, message };
+        if let Some(name) = twice {
+            return Err(failed(bad_request(format!("{name}: given twice"))));
+        }
+        let key = key.filter(|key| *key != "null").map(read_key).transpose();
+        Ok(Self {
+            id,
+            channel: ch.and_then(fields::string),
+            key: key.map_err(failed)?,
+        })
+    }
+}
+
+/// The fields of a request, each as it stands.
+struct Asked<'a> {
+    text: &'a str,
+    id: Option<u64>,
+    ch: Option<&'a str>,
+    t0: Option<&'a str>,
+    since: Option<&'a str>,
+    key: Option<&'a str>,
+    token: Option<&'a str>,
+}
+
+impl<'a> Asked<'a> {
+    fn command(self, twice: Option<&str>, op: Option<&'a str>) -> Result<Command<'a>, Fault> {
+        let Self {
+            text,
+            id,
+            ch,
+            t0,
+            since,
+            key,
+            token,
+        } = self;
         if let Some(name) = twice {
             return Err(bad_request(format!("{name}: given twice")));
         }
         let op = op.ok_or_else(|| bad_request("op: missing".to_owned()))?;
         let op = fields::string(op).ok_or_else(|| expected("op", "a string", op))?;
         match &*op {
-            "sub" => Ok(Self::Subscribe {
+            "sub" => Ok(Command::Subscribe {
                 id,
                 channels: read_channels(ch)?,
                 since: since
@@ -154,23 +243,29 @@ impl<'a> Command<'a> {
                     .map(read_since)
                     .transpose()?,
             }),
-            "unsub" => Ok(Self::Unsubscribe {
+            "unsub" => Ok(Command::Unsubscribe {
                 id,
                 channels: read_channels(ch)?,
             }),
-            "snap" => Ok(Self::Snap {
+            "snap" => Ok(Command::Snap {
                 id,
                 channels: read_channels(ch)?,
             }),
-            "list" => Ok(Self::List { id }),
-            "ping" => Ok(Self::Ping {
+            "list" => Ok(Command::List { id }),
+            "ping" => Ok(Command::Ping {
                 id,
                 t0: t0.filter(|t0| *t0 != "null").map(read_time).transpose()?,
             }),
-            "pub" | "auth" => Err((
-                Code::UnknownOp,
-                format!("op: this server does not serve {op:?}; it serves {OPS}"),
-            )),
+            "pub" => Ok(Command::Publish {
+                id,
+                channel: read_channel(ch)?,
+                key: key.filter(|key| *key != "null").map(read_key).transpose()?,
+                text,
+            }),
+            "auth" => Ok(Command::Authenticate {
+                id,
+                token: read_token(token)?,
+            }),
             other => Err((
                 Code::UnknownOp,
                 format!("op: {:?} is not known; this server serves {OPS}", cut(other)),
@@ -247,6 +342,29 @@ fn read_channels(ch: Option<&str>) -> Result<Vec<Cow<'_, str>>, Fault> {
     }
     let read = serde_json::Deserializer::from_str(ch).deserialize_seq(ChannelsVisitor);
     read.unwrap_or_else(|_| Err(expected("ch", "an array of strings", ch)))
+}
+
+fn read_channel(ch: Option<&str>) -> Result<Cow<'_, str>, Fault> {
+    let ch = ch.ok_or_else(|| bad_request("ch: missing".to_owned()))?;
+    fields::string(ch).ok_or_else(|| expected("ch", "a string", ch))
+}
+
+fn read_key(key: &str) -> Result<Cow<'_, str>, Fault> {
+    let text = fields::string(key).ok_or_else(|| expected("key", "a string", key))?;
+    if !(1..=PUBLISH_KEY_BYTES_MAX).contains(&text.len()) {
+        return Err(bad_request(format!(
+            "key: {} bytes, from 1 to {PUBLISH_KEY_BYTES_MAX} are allowed",
+            text.len()
+        )));
+    }
+    Ok(text)
+}
+
+/// A token that is none is not shown to anybody.
+fn read_token(token: Option<&str>) -> Result<Cow<'_, str>, Fault> {
+    token
+        .and_then(fields::string)
+        .ok_or_else(|| bad_request("token: expected a string".to_owned()))
 }
 
 fn read_since(value: &str) -> Result<Since<'_>, Fault> {
@@ -342,7 +460,7 @@ fn cut(text: &str) -> Cow<'_, str> {
 const FOUND_CHARS_MAX: usize = 40;
 
 /// What this version serves, for those who asked for something else.
-const OPS: &str = "sub, unsub, snap, list and ping";
+const OPS: &str = "sub, unsub, snap, list, ping, pub and auth";
 
 #[cfg(test)]
 mod tests;

@@ -65,35 +65,76 @@ impl<'a> Input<'a> {
     /// # Errors
     /// When it is no such line; see [`InputError`].
     pub fn parse(line: &'a [u8], levels: &'a mut Vec<Level>) -> Result<Self, InputError> {
-        let text = utf8(line)?;
+        Self::read(utf8(line)?, None, levels)
+    }
+
+    /// Reads a request to publish: the same fields, and a message where no `t` says that it is something else.
+    ///
+    /// ```
+    /// use tickwire::dialect::native_json::Input;
+    /// use tickwire::market::Tick;
+    ///
+    /// let request = r#"{"op":"pub","id":11,"ch":"room:42","data":[1,2]}"#;
+    /// let mut levels = Vec::new();
+    /// assert_eq!(Input::parse_request(request, &mut levels)?.tick, Tick::Message("[1,2]"));
+    /// # Ok::<(), tickwire::dialect::native_json::InputError>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As [`parse`](Self::parse).
+    pub fn parse_request(text: &'a str, levels: &'a mut Vec<Level>) -> Result<Self, InputError> {
+        Self::read(text, Some("\"msg\""), levels)
+    }
+
+    fn read(
+        text: &'a str,
+        kind: Option<&'static str>,
+        levels: &'a mut Vec<Level>,
+    ) -> Result<Self, InputError> {
         let Fields { values, twice } = fields::read(text, &NAMES)?;
         if let Some(field) = twice {
             return Err(InputError::Twice { field });
         }
-        let [ch, t, ts, px, sz, side, tid, bp, bs, ap, ask_size, k, b, a, data] = values;
-        let [ts, tid, b, a] = [ts, tid, b, a].map(|value| value.filter(|value| *value != "null"));
+        let [ch, t, ts, said @ ..] = values;
         let channel = plain(needed("ch", ch)?).ok_or(expected("ch", "a string without escapes"))?;
         let channel = ChannelName::parse(channel)?;
-        let ts_ns = ts.map(read_time).transpose()?;
-        let tick = match needed("t", t)? {
-            "\"trade\"" => Tick::Trade(Trade {
-                price: read_decimal("px", px)?,
-                size: read_size("sz", sz)?,
-                side: read_side(side)?,
-                id: tid.map_or(Ok(""), read_trade_id)?,
-            }),
-            "\"bbo\"" => Tick::Quote(Quote {
-                bid_price: read_decimal("bp", bp)?,
-                bid_size: read_size("bs", bs)?,
-                ask_price: read_decimal("ap", ap)?,
-                ask_size: read_size("as", ask_size)?,
-            }),
-            "\"book\"" => Tick::Book(read_book(k, b, a, levels)?),
-            "\"msg\"" => Tick::Message(needed("data", data)?),
-            _ => return Err(expected("t", "\"trade\", \"bbo\", \"book\" or \"msg\"")),
-        };
+        let ts_ns = said_at_all(ts).map(read_time).transpose()?;
+        let t = t.filter(|t| kind.is_none() || *t != "null").or(kind);
+        let tick = read_tick(t, said, levels)?;
         Ok(Self { channel, ts_ns, tick })
     }
+}
+
+/// What a tick says: the text of its type, and those of the fields of [`NAMES`] that stand behind the first three, in
+/// that order.
+pub(super) fn read_tick<'a>(
+    t: Option<&str>,
+    said: [Option<&'a str>; 12],
+    levels: &'a mut Vec<Level>,
+) -> Result<Tick<'a>, InputError> {
+    let [px, sz, side, tid, bp, bs, ap, ask_size, k, b, a, data] = said;
+    Ok(match needed("t", t)? {
+        "\"trade\"" => Tick::Trade(Trade {
+            price: read_decimal("px", px)?,
+            size: read_size("sz", sz)?,
+            side: read_side(side)?,
+            id: said_at_all(tid).map_or(Ok(""), read_trade_id)?,
+        }),
+        "\"bbo\"" => Tick::Quote(Quote {
+            bid_price: read_decimal("bp", bp)?,
+            bid_size: read_size("bs", bs)?,
+            ask_price: read_decimal("ap", ap)?,
+            ask_size: read_size("as", ask_size)?,
+        }),
+        "\"book\"" => Tick::Book(read_book(k, said_at_all(b), said_at_all(a), levels)?),
+        "\"msg\"" => Tick::Message(needed("data", data)?),
+        _ => return Err(expected("t", "\"trade\", \"bbo\", \"book\" or \"msg\"")),
+    })
+}
+
+/// `null` says as much as nothing where something may be left out.
+fn said_at_all(value: Option<&str>) -> Option<&str> {
+    value.filter(|value| *value != "null")
 }
 
 fn utf8(line: &[u8]) -> Result<&str, InputError> {

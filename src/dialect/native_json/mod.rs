@@ -14,7 +14,7 @@ mod fields;
 mod string;
 
 pub use super::Stamp;
-pub use command::{Command, CommandError, Since};
+pub use command::{Command, CommandError, Label, Since};
 pub use encode::encode;
 pub use input::{Input, InputError};
 pub use message::{MessageError, ServerMessage};

@@ -227,6 +227,60 @@ pub fn write_error(out: &mut Vec<u8>, id: Option<u64>, code: Code, message: &str
     out.push(b'}');
 }
 
+/// Appends the answer to a `pub`: the message is number `seq` of its channel.
+///
+/// ```
+/// use tickwire::dialect::native_json::reply::write_published;
+///
+/// let mut out = Vec::new();
+/// write_published(&mut out, Some(11), "room:42", 17);
+/// assert_eq!(out, br#"{"t":"ack","id":11,"ch":"room:42","seq":17}"#);
+/// ```
+pub fn write_published(out: &mut Vec<u8>, id: Option<u64>, channel: &str, seq: u64) {
+    out.extend_from_slice(b"{\"t\":\"ack\"");
+    write_optional(out, "id", id);
+    out.extend_from_slice(b",\"ch\":");
+    write_string_cut(out, channel, REPLY_NAME_BYTES_MAX);
+    write_field(out, "seq", seq);
+    out.push(b'}');
+}
+
+/// Appends that nothing was published of line number `line`.
+///
+/// ```
+/// use tickwire::dialect::{Code, native_json::reply::write_line_error};
+///
+/// let mut out = Vec::new();
+/// write_line_error(&mut out, None, 7, Code::BadRequest, "ch: missing");
+/// assert_eq!(out, br#"{"t":"error","line":7,"code":4000,"msg":"ch: missing"}"#);
+/// ```
+pub fn write_line_error(out: &mut Vec<u8>, id: Option<u64>, line: u64, code: Code, message: &str) {
+    out.extend_from_slice(b"{\"t\":\"error\"");
+    write_optional(out, "id", id);
+    write_field(out, "line", line);
+    write_field(out, "code", code.value());
+    out.extend_from_slice(b",\"msg\":");
+    write_string_cut(out, message, ERROR_REASON_BYTES_MAX);
+    out.push(b'}');
+}
+
+/// Appends the answer to an `auth`: the client is who it says.
+///
+/// ```
+/// use tickwire::dialect::native_json::reply::write_welcome;
+///
+/// let mut out = Vec::new();
+/// write_welcome(&mut out, Some(1), "desk");
+/// assert_eq!(out, br#"{"t":"ack","id":1,"name":"desk"}"#);
+/// ```
+pub fn write_welcome(out: &mut Vec<u8>, id: Option<u64>, name: &str) {
+    out.extend_from_slice(b"{\"t\":\"ack\"");
+    write_optional(out, "id", id);
+    out.extend_from_slice(b",\"name\":");
+    write_string(out, name);
+    out.push(b'}');
+}
+
 /// The answer to a `ping`.
 ///
 /// ```

@@ -110,7 +110,7 @@ impl Talk {
     }
 }
 
-fn heard(client: &mut Client) -> Vec<String> {
+pub(super) fn heard(client: &mut Client) -> Vec<String> {
     let mut bytes = Vec::new();
     client.read(&mut bytes);
     let mut rest = &bytes[..];

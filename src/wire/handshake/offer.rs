@@ -70,6 +70,8 @@ pub enum Rejection {
         /// What the server said about it: the reason phrase, and the first line of the content if it came
         /// with the head. At most a few hundred characters, fit to print.
         said: String,
+        /// After how many seconds to come back at the earliest (RFC 9110 §10.2.3), where it says so.
+        retry_after_s: Option<u32>,
     },
     /// `Upgrade` is not `websocket`.
     Upgrade,
@@ -173,8 +175,11 @@ impl<'a> Offer<'a> {
         let fields = Fields::parse(lines).map_err(Rejection::Head)?;
         // 1. The status is 101.
         if status != 101 {
-            let said = printable(reason, content);
-            return Err(Rejection::Status { status, said });
+            return Err(Rejection::Status {
+                status,
+                said: printable(reason, content),
+                retry_after_s: retry_after(fields),
+            });
         }
         self.check(fields)?;
         Ok(Some(Accepted {
@@ -255,7 +260,7 @@ impl std::fmt::Display for Rejection {
         match self {
             Self::Head(fault) => write!(f, "the server's answer is malformed: {fault}"),
             Self::StatusLine => f.write_str("the server's answer is not HTTP/1.1"),
-            Self::Status { status, said } => write!(f, "the server answered {status} {said}"),
+            Self::Status { status, said, .. } => write!(f, "the server answered {status} {said}"),
             Self::Upgrade => f.write_str("the server's Upgrade is not websocket"),
             Self::Connection => f.write_str("the server's Connection does not list upgrade"),
             Self::Accept => f.write_str("the server's Sec-WebSocket-Accept does not answer our key"),
@@ -282,6 +287,13 @@ fn parse_status_line(line: &[u8]) -> Option<(u16, &[u8])> {
     };
     let digits = std::str::from_utf8(&[*a, *b, *c]).ok()?.parse().ok()?;
     Some((digits, reason))
+}
+
+/// The delay that a server asks for in seconds. One in the form of a date is not looked at: ours have none, and whose clock
+/// it is by is anybody's guess.
+fn retry_after(fields: Fields<'_>) -> Option<u32> {
+    let value = fields.sole("Retry-After").ok()??;
+    std::str::from_utf8(value).ok()?.parse().ok()
 }
 
 /// The reason phrase and the first line of the content, cut short and without control characters.
@@ -418,13 +430,27 @@ mod tests {
     fn another_status_comes_with_what_the_server_said() {
         let mut out = Vec::new();
         Refusal::Overloaded { retry_after_s: 1 }.write(&mut out);
-        let Err(Rejection::Status { status, said }) = read(std::str::from_utf8(&out).unwrap()) else {
-            panic!("not a rejection");
+        let rejection = read(std::str::from_utf8(&out).unwrap()).unwrap_err();
+        let expected = Rejection::Status {
+            status: 503,
+            said: "Service Unavailable: no room for another connection".to_owned(),
+            retry_after_s: Some(1),
         };
-        assert_eq!(
-            (status, said.as_str()),
-            (503, "Service Unavailable: no room for another connection")
-        );
+        assert_eq!(rejection, expected);
+        for value in ["", "-1", "soon", "99999999999", "Fri, 31 Dec 1999 23:59:59 GMT"] {
+            let head = format!("HTTP/1.1 503 x\r\nRetry-After: {value}\r\n\r\n");
+            let rejection = read(&head).unwrap_err();
+            assert!(
+                matches!(
+                    rejection,
+                    Rejection::Status {
+                        retry_after_s: None,
+                        ..
+                    }
+                ),
+                "{value}"
+            );
+        }
         let long = format!("HTTP/1.1 400 \u{1b}[31m\r\n\r\n{}", "x".repeat(5000));
         let Err(Rejection::Status { said, .. }) = read(&long) else {
             panic!("not a rejection");

@@ -15,10 +15,12 @@ use std::fmt;
 
 use flate2::Crc;
 
-use crate::limits::{CHANNEL_NAME_BYTES_MAX, CHANNELS_MAX, FRAME_BYTES_MAX};
+use crate::limits::{
+    CHANNEL_NAME_BYTES_MAX, CHANNELS_MAX, FRAME_BYTES_MAX, PUBLISH_KEY_BYTES_MAX, PUBLISHER_NAME_BYTES_MAX,
+};
 use crate::market::ChannelClass;
 use crate::tape::RecordKind;
-use crate::writer::sequencer::Journaled;
+use crate::writer::sequencer::{Journaled, Remembered};
 
 /// What a segment begins with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -66,6 +68,11 @@ pub enum Record<'a> {
     Message(Line<'a>),
     /// What a channel has come to, so that nothing of it is needed that was written before.
     State(Line<'a>),
+    /// The message that follows has this key. Where another record follows, the message never came, and the key means
+    /// nothing.
+    Key(KeyLine<'a>),
+    /// A message that was written before, here or in another segment, has this key.
+    Remembered(KeyLine<'a>),
     /// Every channel that there was when the segment was begun has its state in it.
     Complete {
         /// How many these were.
@@ -97,6 +104,21 @@ pub struct Line<'a> {
     pub pt_ns: u64,
     /// The message's JSON text, not checked; empty where the state is a number only.
     pub text: &'a str,
+}
+
+/// The key of a message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct KeyLine<'a> {
+    /// The channel's number within the segment.
+    pub channel: u32,
+    /// The message's number within the channel.
+    pub seq: u64,
+    /// When it was published.
+    pub pt_ns: u64,
+    /// The publisher's name, not checked.
+    pub publisher: &'a str,
+    /// The key, not checked.
+    pub key: &'a str,
 }
 
 /// Why bytes are not what should be there.
@@ -161,7 +183,8 @@ impl Header {
             return Err(Flaw::Checksum);
         }
         let version = u16::from_le_bytes(fields.chunk()?);
-        if version != VERSION {
+        // The first version had no keys, and is the same for the rest.
+        if !(VERSION_OLDEST..=VERSION).contains(&version) {
             return Err(Flaw::Version(version));
         }
         let begun = match fields.byte()? {
@@ -258,6 +281,33 @@ pub fn push_line(out: &mut Vec<u8>, line: &Journaled<'_>) {
     });
 }
 
+/// Appends the key of the message that is appended next: before it, so that no message is ever written without its key.
+pub fn push_key(out: &mut Vec<u8>, key: &Remembered) {
+    push_key_as(out, KEY, key);
+}
+
+/// Appends the key of a message that was written before.
+pub fn push_remembered(out: &mut Vec<u8>, key: &Remembered) {
+    push_key_as(out, REMEMBERED, key);
+}
+
+fn push_key_as(out: &mut Vec<u8>, kind: u8, remembered: &Remembered) {
+    let Remembered { publisher, key, kept } = remembered;
+    // Both are bounded where they come from, as an assertion below says.
+    let Ok(name_bytes) = u8::try_from(publisher.len()) else {
+        return;
+    };
+    push(out, |body| {
+        body.push(kind);
+        body.extend_from_slice(&kept.channel.number().to_le_bytes());
+        body.extend_from_slice(&kept.seq.to_le_bytes());
+        body.extend_from_slice(&kept.pt_ns.to_le_bytes());
+        body.push(name_bytes);
+        body.extend_from_slice(publisher.as_bytes());
+        body.extend_from_slice(key.as_bytes());
+    });
+}
+
 /// Appends that the states of so many channels are in the segment.
 pub fn push_complete(out: &mut Vec<u8>, channels: u32) {
     push(out, |body| {
@@ -323,6 +373,8 @@ fn read_body(body: &[u8]) -> Result<Record<'_>, Flaw> {
         }
         MESSAGE => Record::Message(fields.line(true)?),
         STATE => Record::State(fields.line(false)?),
+        KEY => Record::Key(fields.key()?),
+        REMEMBERED => Record::Remembered(fields.key()?),
         COMPLETE => Record::Complete {
             channels: u32::from_le_bytes(fields.chunk()?),
         },
@@ -365,6 +417,26 @@ impl<'a> Fields<'a> {
     fn text(&mut self, what: &'static str) -> Result<&'a str, Flaw> {
         let bytes = std::mem::take(&mut self.0);
         simdutf8::basic::from_utf8(bytes).map_err(|_| Flaw::Field(what))
+    }
+
+    fn key(&mut self) -> Result<KeyLine<'a>, Flaw> {
+        let (channel, seq, pt_ns) = (self.channel()?, self.number()?, self.number()?);
+        let name_bytes = usize::from(self.byte()?);
+        let (name, key) = self.0.split_at_checked(name_bytes).ok_or(Flaw::Short)?;
+        if name.len() > PUBLISHER_NAME_BYTES_MAX || key.len() > PUBLISH_KEY_BYTES_MAX {
+            return Err(Flaw::Field("a message's key"));
+        }
+        self.0 = name;
+        let publisher = self.text("a publisher's name")?;
+        self.0 = key;
+        let key = self.text("a message's key")?;
+        Ok(KeyLine {
+            channel,
+            seq,
+            pt_ns,
+            publisher,
+            key,
+        })
     }
 
     fn line(&mut self, live: bool) -> Result<Line<'a>, Flaw> {
@@ -418,7 +490,8 @@ fn checksum(parts: &[&[u8]]) -> u32 {
 }
 
 const MAGIC: [u8; 8] = *b"TICKJRNL";
-const VERSION: u16 = 1;
+const VERSION: u16 = 2;
+const VERSION_OLDEST: u16 = 1;
 /// Begins with a byte that no UTF-8 has, so that no text is mistaken for it.
 const BATCH_MAGIC: [u8; 8] = *b"\xFFTBATCH\xFF";
 
@@ -427,6 +500,8 @@ const CHANNEL: u8 = 2;
 const MESSAGE: u8 = 3;
 const STATE: u8 = 4;
 const COMPLETE: u8 = 5;
+const KEY: u8 = 6;
+const REMEMBERED: u8 = 7;
 
 /// Bytes of a [`Header`].
 pub const HEADER_BYTES: usize = 64;
@@ -441,6 +516,7 @@ const BODY_BYTES_MAX: usize = FRAME_BYTES_MAX + LINE_BYTES;
 pub const RECORD_BYTES_MAX: usize = BODY_BYTES_MAX + PREFIX_BYTES;
 
 const _: () = assert!(BODY_BYTES_MAX < u32::MAX as usize);
+const _: () = assert!(PUBLISHER_NAME_BYTES_MAX <= u8::MAX as usize);
 
 #[cfg(test)]
 mod tests;

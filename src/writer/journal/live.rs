@@ -21,13 +21,14 @@ use super::background::{Background, Reached};
 use super::directory::Directory;
 use super::epoch::{EpochFile, Standing, boot};
 use super::format::{
-    BATCH_BYTES, Begun, HEADER_BYTES, Header, Mark, push_channel, push_complete, push_line, write_batch,
+    BATCH_BYTES, Begun, HEADER_BYTES, Header, Mark, push_channel, push_complete, push_key, push_line,
+    push_remembered, write_batch,
 };
 use super::policy::{JournalSpec, SyncPolicy};
 use super::recovery::{Kept, Opened};
 use crate::base::{JournalCensus, Now};
 use crate::limits;
-use crate::writer::sequencer::{Journaled, Sequencer};
+use crate::writer::sequencer::{Journaled, Remembered, Sequencer};
 
 /// A journal being written.
 pub struct Journal {
@@ -68,6 +69,8 @@ struct Segment {
     /// The next channel whose state is to be written into it, and the first that it need not have.
     states: usize,
     states_end: usize,
+    /// Keys that were remembered when it was begun and are not in it yet.
+    keys: VecDeque<Remembered>,
     /// All of them are.
     complete: bool,
 }
@@ -138,15 +141,30 @@ impl Journal {
     }
 
     /// Takes a message that was accepted. It is written by the next [`commit`](Self::commit).
-    pub fn note(&mut self, message: &Journaled<'_>) {
+    /// Says which number it has, if it is going to be written at all.
+    pub fn note(&mut self, message: &Journaled<'_>, key: Option<&Remembered>) -> Option<u64> {
         self.accepted += 1;
-        if let Some(segment) = &mut self.segment {
-            let before = self.batch.len();
-            push(&mut self.batch, &mut self.called, message);
-            segment.message_bytes += (self.batch.len() - before) as u64;
-            self.census.messages.set(self.next_message);
-            self.next_message += 1;
+        let segment = self.segment.as_mut()?;
+        let before = self.batch.len();
+        call(&mut self.batch, &mut self.called, message);
+        if let Some(key) = key {
+            push_key(&mut self.batch, key);
         }
+        push_line(&mut self.batch, message);
+        segment.message_bytes += (self.batch.len() - before) as u64;
+        let number = self.next_message;
+        self.census.messages.set(number);
+        self.next_message += 1;
+        Some(number)
+    }
+
+    /// Whether the message of that number, which was committed, is as safe as it is to be before whoever published it is told
+    /// so: on disk, where each message is synced; there and nowhere else a machine that goes down takes nothing. Under the
+    /// other policies it is as safe as what everybody sees.
+    #[must_use]
+    pub fn keeps(&self, message: Option<u64>) -> bool {
+        self.spec.sync != SyncPolicy::Each
+            || message.is_some_and(|number| number <= self.census.durable.read())
     }
 
     /// Whether so much was noted that it is time to commit, however much more there is to come.
@@ -268,6 +286,7 @@ impl Journal {
             message_bytes: 0,
             states: 0,
             states_end: sequencer.channels(),
+            keys: sequencer.keys().into(),
             complete: false,
         });
     }
@@ -280,11 +299,19 @@ impl Journal {
         let enough = self.batch.len() + bytes;
         while segment.states < segment.states_end && self.batch.len() < enough {
             if let Some(state) = sequencer.state(segment.states, &mut self.scratch) {
-                push(&mut self.batch, &mut self.called, &state);
+                call(&mut self.batch, &mut self.called, &state);
+                push_line(&mut self.batch, &state);
             }
             segment.states += 1;
         }
-        if segment.states == segment.states_end {
+        // Every channel that they are about has its state before them, and with that its number in the segment.
+        while segment.states == segment.states_end && self.batch.len() < enough {
+            let Some(key) = segment.keys.pop_front() else {
+                break;
+            };
+            push_remembered(&mut self.batch, &key);
+        }
+        if segment.states == segment.states_end && segment.keys.is_empty() {
             segment.complete = true;
             let channels = u32::try_from(segment.states_end).unwrap_or(u32::MAX);
             push_complete(&mut self.batch, channels);
@@ -498,8 +525,8 @@ impl fmt::Display for Failure {
     }
 }
 
-/// Adds a line to a batch, and before it its channel, where that has no number in the segment yet.
-fn push(batch: &mut Vec<u8>, called: &mut Vec<bool>, line: &Journaled<'_>) {
+/// Gives the channel of a line a number in the segment, where it has none yet.
+fn call(batch: &mut Vec<u8>, called: &mut Vec<bool>, line: &Journaled<'_>) {
     let at = line.channel.index();
     if called.len() <= at {
         called.resize(at + 1, false);
@@ -508,7 +535,6 @@ fn push(batch: &mut Vec<u8>, called: &mut Vec<bool>, line: &Journaled<'_>) {
         called[at] = true;
         push_channel(batch, line.channel.number(), line.class, line.name);
     }
-    push_line(batch, line);
 }
 
 /// How long the feed waits for the disk.

@@ -18,7 +18,7 @@ use super::scan::{Scanned, Scanner};
 use crate::limits;
 use crate::market::ChannelClass;
 use crate::writer::formats::NATIVE_JSON;
-use crate::writer::sequencer::Sequencer;
+use crate::writer::sequencer::{Keyed, RestoredKeys, Sequencer};
 
 /// A journal that was read and is ready to be gone on with.
 #[derive(Debug)]
@@ -95,9 +95,11 @@ pub fn open(
         cut_bytes,
         ..Recovered::default()
     };
+    let mut keys = RestoredKeys::default();
     for checked in &run {
-        recovered.messages += apply(&directory, checked, sequencer)?;
+        recovered.messages += apply(&directory, checked, sequencer, &mut keys)?;
     }
+    sequencer.restore_keys(&keys);
     if let Some(last) = run.last() {
         release(&directory.segment(last.header.segment), last.bytes)?;
     }
@@ -326,7 +328,11 @@ fn check_segment(directory: &Directory, segment: u64) -> Result<Checked, Journal
             Scanned::Record(Record::Batch(mark)) => checked.mark = checked.mark.max(mark),
             Scanned::Record(Record::Message(_)) => checked.messages += 1,
             Scanned::Record(Record::Complete { .. }) => checked.complete = true,
-            Scanned::Record(Record::Channel { .. } | Record::State(_)) | Scanned::More | Scanned::End => {}
+            Scanned::Record(
+                Record::Channel { .. } | Record::State(_) | Record::Key(_) | Record::Remembered(_),
+            )
+            | Scanned::More
+            | Scanned::End => {}
             Scanned::Flawed(found) => flaw = Some(found),
         }
         Ok(())
@@ -334,11 +340,18 @@ fn check_segment(directory: &Directory, segment: u64) -> Result<Checked, Journal
     Ok(Checked { end, flaw, ..checked })
 }
 
-/// Gives a segment's messages and states to the sequencer; says how many messages it took.
-fn apply(directory: &Directory, checked: &Checked, sequencer: &mut Sequencer) -> Result<u64, JournalError> {
+/// Gives a segment's messages and states to the sequencer, and its keys to `keys`; says how many messages it took.
+fn apply(
+    directory: &Directory,
+    checked: &Checked,
+    sequencer: &mut Sequencer,
+    keys: &mut RestoredKeys,
+) -> Result<u64, JournalError> {
     let path = directory.segment(checked.header.segment);
     let (mut roll, mut levels, mut taken) = (Roll::default(), Vec::new(), 0);
+    let mut ahead: Option<(u32, u64, Box<str>, Box<str>)> = None;
     scan(path.clone(), |offset, scanned| {
+        let key = ahead.take();
         let failed = |why: String| JournalError::Restore {
             path: path.clone(),
             offset,
@@ -351,12 +364,30 @@ fn apply(directory: &Directory, checked: &Checked, sequencer: &mut Sequencer) ->
                 roll.call(number, name);
                 return agree(directory, name, class, sequencer);
             }
+            Scanned::Record(Record::Key(line)) => {
+                ahead = Some((line.channel, line.seq, line.publisher.into(), line.key.into()));
+                return Ok(());
+            }
+            Scanned::Record(Record::Remembered(line)) => {
+                let channel = roll.name(line.channel).unwrap_or_default();
+                let (publisher, key) = (line.publisher, line.key);
+                keys.add(Keyed { publisher, key }, channel, line.seq, line.pt_ns);
+                return Ok(());
+            }
             Scanned::Header(_)
             | Scanned::Record(Record::Batch(_) | Record::Complete { .. })
             | Scanned::More
             | Scanned::End
             | Scanned::Flawed(_) => return Ok(()),
         };
+        if let Some((channel, seq, publisher, key)) = key
+            && counts
+            && (channel, seq) == (line.channel, line.seq)
+        {
+            let (publisher, key) = (&*publisher, &*key);
+            let channel = roll.name(channel).unwrap_or_default();
+            keys.add(Keyed { publisher, key }, channel, seq, line.pt_ns);
+        }
         let restored = roll
             .restored(&line, &mut levels)
             .map_err(|flaw| failed(flaw.to_string()))?;

@@ -117,7 +117,10 @@ impl Server {
             tick,
         };
         self.sequencer.publish(&event, at(self.ms)).unwrap();
-        self.journal.note(&self.sequencer.accepted().unwrap());
+        self.journal.note(
+            &self.sequencer.accepted().unwrap(),
+            self.sequencer.accepted_key().as_ref(),
+        );
         self.sequencer.settle().unwrap();
     }
 

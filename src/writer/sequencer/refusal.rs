@@ -42,6 +42,8 @@ pub enum PublishError {
     },
     /// The states of all channels together take as much of the tape as they may.
     ImagesFull,
+    /// Its publisher has published another message with the same key, on another channel.
+    Key,
 }
 
 impl fmt::Display for PublishError {
@@ -79,6 +81,7 @@ impl fmt::Display for PublishError {
                     limits::FRAME_BYTES_MAX
                 )
             }
+            Self::Key => f.write_str("key: it stands for a message on another channel"),
             Self::ImagesFull => write!(
                 f,
                 "the channels' states fill their part of the tape; give it a larger one"

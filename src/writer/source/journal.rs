@@ -214,7 +214,10 @@ impl JournalReplay {
                         return;
                     }
                 }
-                Scanned::Header(_) | Scanned::Record(Record::Batch(_) | Record::Complete { .. }) => {}
+                Scanned::Header(_)
+                | Scanned::Record(
+                    Record::Batch(_) | Record::Key(_) | Record::Remembered(_) | Record::Complete { .. },
+                ) => {}
                 Scanned::More => break,
                 Scanned::End => {
                     self.finished = true;

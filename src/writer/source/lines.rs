@@ -17,26 +17,28 @@ use crate::limits::SOURCE_LINE_BYTES_MAX;
 
 /// Bytes on their way to become lines.
 #[derive(Debug, Default)]
-pub(super) struct Lines {
+pub(in crate::writer) struct Lines {
     bytes: Vec<u8>,
     cursor: Cursor,
 }
 
 /// Where in the bytes the next line starts.
 #[derive(Debug, Default)]
-pub(super) struct Cursor {
+pub(in crate::writer) struct Cursor {
     start: usize,
     /// No line end stands between `start` and here.
     scanned: usize,
     /// The line at `start` is too long and its beginning is gone already.
     skipping: bool,
     ended: bool,
+    /// The line that was cut last was ended by nothing but the end.
+    torn: bool,
     number: u64,
 }
 
 /// One line without its end (`\n` or `\r\n`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Line<'a> {
+pub(in crate::writer) enum Line<'a> {
     Text(&'a [u8]),
     /// Longer than [`SOURCE_LINE_BYTES_MAX`].
     TooLong,
@@ -44,7 +46,7 @@ pub(super) enum Line<'a> {
 
 impl Lines {
     /// Takes more bytes. What the cursor has passed is forgotten.
-    pub(super) fn push(&mut self, bytes: &[u8]) {
+    pub(in crate::writer) fn push(&mut self, bytes: &[u8]) {
         debug_assert!(!self.cursor.ended, "nothing follows the end");
         let cursor = &mut self.cursor;
         self.bytes.drain(..cursor.start.min(self.bytes.len()));
@@ -54,24 +56,24 @@ impl Lines {
     }
 
     /// Says that no more bytes come: what is left is the last line, ended or not.
-    pub(super) fn finish(&mut self) {
+    pub(in crate::writer) fn finish(&mut self) {
         self.cursor.ended = true;
     }
 
     /// Whether [`Self::finish`] was called.
-    pub(super) fn ended(&self) -> bool {
+    pub(in crate::writer) fn ended(&self) -> bool {
         self.cursor.ended()
     }
 
     /// The bytes, and the cursor to walk them with.
-    pub(super) fn split(&mut self) -> (&[u8], &mut Cursor) {
+    pub(in crate::writer) fn split(&mut self) -> (&[u8], &mut Cursor) {
         (&self.bytes, &mut self.cursor)
     }
 }
 
 impl Cursor {
     /// The next line that is not blank, with its number; `None` when more bytes are needed or none are left.
-    pub(super) fn next<'a>(&mut self, bytes: &'a [u8]) -> Option<(u64, Line<'a>)> {
+    pub(in crate::writer) fn next<'a>(&mut self, bytes: &'a [u8]) -> Option<(u64, Line<'a>)> {
         loop {
             let line = self.cut(bytes)?;
             self.number = self.number.saturating_add(1);
@@ -83,12 +85,17 @@ impl Cursor {
     }
 
     /// The number of the last line that was cut, counted from 1, blank lines included.
-    pub(super) fn number(&self) -> u64 {
+    pub(in crate::writer) fn number(&self) -> u64 {
         self.number
     }
 
+    /// Whether the line that was given last has no end of its own: the bytes ended within it.
+    pub(in crate::writer) fn is_torn(&self) -> bool {
+        self.torn
+    }
+
     /// Whether no more bytes come.
-    pub(super) fn ended(&self) -> bool {
+    pub(in crate::writer) fn ended(&self) -> bool {
         self.ended
     }
 
@@ -118,6 +125,7 @@ impl Cursor {
     fn last<'a>(&mut self, bytes: &'a [u8]) -> Option<Line<'a>> {
         let text = bytes.get(self.start..)?;
         self.start = bytes.len();
+        self.torn = true;
         (!text.is_empty() || self.skipping).then(|| self.finished(text))
     }
 

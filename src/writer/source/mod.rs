@@ -1,4 +1,5 @@
-//! Where ticks come from: a simulated market, a recorded capture, a journal, or lines on standard input.
+//! Where ticks come from: a simulated market, a recorded capture, a journal, lines on standard input, or nowhere, where
+//! there are only those that clients publish.
 //!
 //! A source never numbers, encodes or stores a tick, never reads a clock, and never lends two events at once.
 //! Invariant: nothing is lost by stopping. Events leave one by one through [`Source::next`], and what was not
@@ -36,12 +37,12 @@ mod capture;
 mod chunks;
 mod gzip;
 mod journal;
-mod lines;
+pub(in crate::writer) mod lines;
 mod pace;
 mod sim;
 mod spec;
 mod stdin;
-mod tally;
+pub(in crate::writer) mod tally;
 
 use std::fmt;
 use std::io;
@@ -93,6 +94,8 @@ pub enum Source {
     Stdin(Box<Stdin>),
     /// A journal.
     Journal(Box<JournalReplay>),
+    /// None, for ever: there is only what clients publish.
+    Silent(Tally),
 }
 
 impl Source {
@@ -107,7 +110,14 @@ impl Source {
             SourceSpec::Capture { path } => Self::Capture(Box::new(Capture::open(path, speed).await?)),
             SourceSpec::Stdin => Self::Stdin(Box::new(Stdin::open()?)),
             SourceSpec::Journal { path } => Self::Journal(Box::new(JournalReplay::open(path, speed).await?)),
+            SourceSpec::None => Self::silent(),
         })
+    }
+
+    /// One that never has anything and never ends.
+    #[must_use]
+    pub fn silent() -> Self {
+        Self::Silent(Tally::default())
     }
 
     /// Lends the next event that is due at `now`, without waiting for anything.
@@ -117,6 +127,7 @@ impl Source {
             Self::Capture(capture) => capture.next(now),
             Self::Stdin(stdin) => stdin.next(now),
             Self::Journal(journal) => journal.next(now),
+            Self::Silent(_) => Next::Wait,
         }
     }
 
@@ -127,6 +138,7 @@ impl Source {
             Self::Capture(capture) => capture.refuse(now, why),
             Self::Stdin(stdin) => stdin.refuse(now, why),
             Self::Journal(journal) => journal.refuse(now, why),
+            Self::Silent(_) => {}
         }
     }
 
@@ -140,6 +152,7 @@ impl Source {
             Self::Capture(capture) => capture.wait(now).await?,
             Self::Stdin(stdin) => stdin.wait().await?,
             Self::Journal(journal) => journal.wait(now).await?,
+            Self::Silent(_) => std::future::pending().await,
         }
         Ok(())
     }
@@ -152,6 +165,7 @@ impl Source {
             Self::Capture(capture) => capture.tally(),
             Self::Stdin(stdin) => stdin.tally(),
             Self::Journal(journal) => journal.tally(),
+            Self::Silent(tally) => tally,
         }
     }
 
@@ -171,7 +185,7 @@ impl Source {
         match self {
             Self::Capture(capture) => Some(capture.progress()),
             Self::Journal(journal) => Some(journal.progress()),
-            Self::Sim(_) | Self::Stdin(_) => None,
+            Self::Sim(_) | Self::Stdin(_) | Self::Silent(_) => None,
         }
     }
 }

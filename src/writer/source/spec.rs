@@ -4,7 +4,7 @@ use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;
 
-/// Where ticks come from: `sim`, `sim:SEED`, `capture:PATH`, `journal:DIR` or `stdin`.
+/// Where ticks come from: `sim`, `sim:SEED`, `capture:PATH`, `journal:DIR`, `stdin` or `none`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum SourceSpec {
     /// The simulated market of this seed; `sim` alone is seed [`SEED_DEFAULT`].
@@ -24,6 +24,8 @@ pub enum SourceSpec {
         /// Its directory.
         path: PathBuf,
     },
+    /// Nowhere: there is only what clients publish.
+    None,
 }
 
 /// The seed of `sim`: fixed, so that two runs of the same command show the same market.
@@ -48,6 +50,7 @@ impl FromStr for SourceSpec {
             ("journal", Some(path)) => Ok(Self::Journal { path: path.into() }),
             ("capture", Some(path)) => Ok(Self::Capture { path: path.into() }),
             ("stdin", None) => Ok(Self::Stdin),
+            ("none", None) => Ok(Self::None),
             ("stdin", Some(argument)) => Err(SpecError::StdinArgument(argument.to_owned())),
             _ => Err(SpecError::Kind(kind.to_owned())),
         }
@@ -61,6 +64,7 @@ impl fmt::Display for SourceSpec {
             Self::Sim { seed } => write!(f, "sim:{seed}"),
             Self::Capture { path } => write!(f, "capture:{}", path.display()),
             Self::Stdin => f.write_str("stdin"),
+            Self::None => f.write_str("none"),
             Self::Journal { path } => write!(f, "journal:{}", path.display()),
         }
     }
@@ -88,7 +92,7 @@ impl fmt::Display for SpecError {
         match self {
             Self::Kind(kind) => write!(
                 f,
-                "unknown source {kind:?}; a source is sim, sim:SEED, capture:PATH, journal:DIR or stdin"
+                "unknown source {kind:?}; a source is sim, sim:SEED, capture:PATH, journal:DIR, stdin or none"
             ),
             Self::Seed(seed) => write!(
                 f,

@@ -43,6 +43,8 @@ pub enum Fault {
     Snapshot,
     /// A line that says something proper, which the sequencer cannot take.
     Refused,
+    /// A line that a publisher has left unfinished.
+    Torn,
 }
 
 /// Counts of one source since it was opened.
@@ -78,8 +80,8 @@ pub struct Summary<'a> {
 
 /// A [`Tally`] that warns while it counts.
 #[derive(Debug, Default)]
-pub(super) struct Reporter {
-    pub(super) tally: Tally,
+pub(in crate::writer) struct Reporter {
+    pub(in crate::writer) tally: Tally,
     /// What was delivered last, if nothing was said about it since.
     last: Option<Delivered>,
     window_start_ns: u64,
@@ -98,13 +100,13 @@ enum Delivered {
 
 impl BadLine {
     /// A fault and what was found, cut short: the line's author may have chosen the words.
-    pub(super) fn new(fault: Fault, detail: impl Into<String>) -> Self {
+    pub(in crate::writer) fn new(fault: Fault, detail: impl Into<String>) -> Self {
         let mut detail = detail.into();
         detail.truncate(detail.floor_char_boundary(DETAIL_BYTES_MAX));
         Self { fault, detail }
     }
 
-    pub(super) fn too_long() -> Self {
+    pub(in crate::writer) fn too_long() -> Self {
         Self::new(Fault::TooLong, format!("more than {SOURCE_LINE_BYTES_MAX} bytes"))
     }
 }
@@ -119,7 +121,7 @@ impl std::error::Error for BadLine {}
 
 impl Fault {
     /// Every kind, in the order in which they are shown.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::TooLong,
         Self::NotUtf8,
         Self::ReceiveTime,
@@ -131,6 +133,7 @@ impl Fault {
         Self::Levels,
         Self::Snapshot,
         Self::Refused,
+        Self::Torn,
     ];
 }
 
@@ -148,6 +151,7 @@ impl fmt::Display for Fault {
             Self::Levels => "too many levels",
             Self::Snapshot => "unusable snapshot",
             Self::Refused => "refused",
+            Self::Torn => "torn line",
         })
     }
 }
@@ -228,7 +232,7 @@ impl fmt::Display for Summary<'_> {
 
 impl Reporter {
     /// Counts a bad line, and warns about it unless the log has had enough for this second.
-    pub(super) fn bad_line(&mut self, now: Now, number: u64, bad: &BadLine) {
+    pub(in crate::writer) fn bad_line(&mut self, now: Now, number: u64, bad: &BadLine) {
         self.tally.bad[bad.fault as usize] += 1;
         if self.may_warn(now) {
             tracing::warn!(line = number, fault = %bad.fault, detail = bad.detail, "bad line skipped");
@@ -236,7 +240,7 @@ impl Reporter {
     }
 
     /// Counts an event that is delivered.
-    pub(super) fn delivered(&mut self, tick: &Tick<'_>) {
+    pub(in crate::writer) fn delivered(&mut self, tick: &Tick<'_>) {
         let delivered = match tick {
             Tick::Trade(_) => Delivered::Trade,
             Tick::Quote(_) => Delivered::Quote,
@@ -248,7 +252,7 @@ impl Reporter {
     }
 
     /// Counts the line delivered last as bad, and not as delivered: its event was refused.
-    pub(super) fn refused(&mut self, now: Now, why: &impl fmt::Display) {
+    pub(in crate::writer) fn refused(&mut self, now: Now, why: &impl fmt::Display) {
         if let Some(delivered) = self.last.take() {
             *self.tally.of(delivered) -= 1;
         }
@@ -257,7 +261,7 @@ impl Reporter {
     }
 
     /// Counts a delta that does not follow the one before; the book goes on.
-    pub(super) fn gap(&mut self, now: Now, number: u64, symbol: &str, expected: u64, found: u64) {
+    pub(in crate::writer) fn gap(&mut self, now: Now, number: u64, symbol: &str, expected: u64, found: u64) {
         self.tally.gaps += 1;
         if self.may_warn(now) {
             tracing::warn!(line = number, symbol, expected, found, "there is a gap");
@@ -265,7 +269,7 @@ impl Reporter {
     }
 
     /// Tells what was withheld and not told yet.
-    pub(super) fn finish(&mut self) {
+    pub(in crate::writer) fn finish(&mut self) {
         let withheld = std::mem::take(&mut self.withheld);
         if withheld > 0 {
             tracing::warn!(withheld, "more such warnings were withheld");

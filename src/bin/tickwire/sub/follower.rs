@@ -2,19 +2,27 @@
 //!
 //! Never touches a socket or a clock.
 
+#![expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "most events are of no interest here"
+)]
+
 use std::io::{self, Write};
 use std::ops::ControlFlow;
 
 use jiff::tz::TimeZone;
-use tickwire::client::Message;
-use tickwire::dialect::native_json::ServerMessage;
-use tickwire::market::ChannelClass;
+use tickwire::client::{ClientError, Continuation, Disconnected, Event, Gap, GapReason, Received};
+use tickwire::dialect::native_json::message::Answer;
+use tickwire::dialect::{Stamp, native_json};
+use tickwire::market::Tick;
+use tickwire::wire::CloseCode;
 
 use super::line::{Heading, write_line};
 use super::tally::Tally;
 use super::{Args, SubError};
+use crate::text::Span;
 
-/// Follows one connection; ticks go to `W`.
+/// Follows one client; ticks go to `W`.
 pub(super) struct Follower<W> {
     out: W,
     shape: Shape,
@@ -26,6 +34,10 @@ pub(super) struct Follower<W> {
     unanswered: usize,
     /// Whether any channel or pattern was granted.
     granted: bool,
+    /// Whether a server that closes for no fault has ended it.
+    ends_when_closed: bool,
+    /// A tick as JSON, where it did not come as that.
+    json: Vec<u8>,
     /// What the person should know, in lines.
     notices: Vec<String>,
     /// How it ended, if it did.
@@ -56,18 +68,21 @@ impl<W: Write> Follower<W> {
             left: args.count.map(Into::into),
             unanswered: requests,
             granted: false,
+            ends_when_closed: args.count.is_none() && args.limit.is_none(),
+            json: Vec::new(),
             notices: Vec::new(),
             outcome: None,
         }
     }
 
-    /// Deals with one message that arrived at `arrived_ns`; breaks when it was the last.
-    pub(super) fn hear(&mut self, message: &Message<'_>, arrived_ns: u64) -> ControlFlow<()> {
-        let content = &message.content;
-        self.tally.message(&content.t, message.bytes);
-        match (&content.ch, content.seq, content.pt_ns) {
-            (Some(channel), Some(seq), Some(pt_ns)) => self.tick(message, (channel, seq, pt_ns), arrived_ns),
-            _ => self.notice(message),
+    /// Deals with one event that arrived at `arrived_ns`; breaks when it was the last.
+    pub(super) fn hear(&mut self, received: &Received<'_>, arrived_ns: u64) -> ControlFlow<()> {
+        if received.bytes > 0 {
+            self.tally.message(kind(&received.event), received.bytes);
+        }
+        match received.event.tick() {
+            Some((stamp, tick)) => self.tick(&stamp, &tick, received.text, arrived_ns),
+            None => self.notice(&received.event),
         }
         match self.outcome {
             None => ControlFlow::Continue(()),
@@ -90,9 +105,17 @@ impl<W: Write> Follower<W> {
         self.outcome.take()
     }
 
-    /// Whether no number of ticks was asked for.
-    pub(super) const fn is_open_ended(&self) -> bool {
-        self.left.is_none()
+    /// Whether this end of a connection is as good as any that was asked for: the server is done, and nobody said until when
+    /// to follow it.
+    pub(super) fn is_enough(&self, end: &ClientError) -> bool {
+        let is_normal = matches!(
+            end,
+            ClientError::Closed {
+                code: Some(CloseCode::NORMAL),
+                ..
+            }
+        );
+        is_normal && self.ends_when_closed
     }
 
     /// All that came, in one line.
@@ -100,18 +123,11 @@ impl<W: Write> Follower<W> {
         self.tally.summary(elapsed_ns)
     }
 
-    fn tick(&mut self, message: &Message<'_>, (channel, seq, pt_ns): (&str, u64, u64), arrived_ns: u64) {
-        let image = message.content.k.as_deref() == Some("snap");
-        let latency_ns = self.tally.tick(channel, seq, image, (pt_ns, arrived_ns));
-        let heading = Heading {
-            channel,
-            seq,
-            pt_ns,
-            latency_ns,
-        };
+    fn tick(&mut self, stamp: &Stamp<'_>, tick: &Tick<'_>, text: &str, arrived_ns: u64) {
+        let latency_ns = self.tally.tick(stamp.pt_ns, arrived_ns);
         let printed = match self.shape {
-            Shape::Line => write_line(&mut self.out, &heading, message, &self.zone),
-            Shape::Json => write_json(&mut self.out, message.text),
+            Shape::Line => write_line(&mut self.out, &Heading { stamp, latency_ns }, tick, &self.zone),
+            Shape::Json => self.write_json(stamp, tick, text),
             Shape::Nothing => Ok(()),
         };
         if let Err(error) = printed {
@@ -126,36 +142,92 @@ impl<W: Write> Follower<W> {
         }
     }
 
-    /// A message that is no tick.
-    fn notice(&mut self, message: &Message<'_>) {
-        let content = &message.content;
-        match &*content.t {
-            "ack" => self.acknowledged(content),
-            "error" => {
-                let (code, words) = (
-                    content.code.unwrap_or(0),
-                    content.msg.as_deref().unwrap_or("no reason"),
-                );
-                self.notices.push(format!("the server says: {code} {words}"));
-                self.answered();
+    /// A tick as the server sent it, or would have sent it.
+    fn write_json(&mut self, stamp: &Stamp<'_>, tick: &Tick<'_>, text: &str) -> io::Result<()> {
+        if !text.is_empty() {
+            return write_in_one_line(&mut self.out, text);
+        }
+        self.json.clear();
+        native_json::encode(&mut self.json, stamp, tick);
+        self.json.push(b'\n');
+        self.out.write_all(&self.json)
+    }
+
+    /// An event that is no tick.
+    fn notice(&mut self, event: &Event<'_>) {
+        match event {
+            Event::Answered { answer, .. } => self.acknowledged(answer),
+            Event::Refused { refused, again } => {
+                let then = if *again { "; it is asked again" } else { "" };
+                self.notices
+                    .push(format!("the server says: {} {}{then}", refused.code, refused.msg));
+                if !again {
+                    self.answered();
+                }
             }
-            "gap" | "warn" | "shutdown" => self.notices.push(format!("the server says: {}", message.text)),
+            Event::Gap(gap) => self.gap(gap),
+            Event::Missing { channel, from, to } => {
+                self.tally.gap(channel, *from, *to);
+                self.notices.push(format!(
+                    "{channel}: {from} to {to} did not come and nothing was said about it; connecting again to ask for them"
+                ));
+            }
+            Event::Repeated { channel, .. } => self.tally.back(channel),
+            Event::Warning { behind_ms } => self.notices.push(format!(
+                "the server says: this client is {} behind, and is not sent everything until it has caught up",
+                Span(behind_ms.saturating_mul(1_000_000))
+            )),
+            Event::Shutdown { in_ms } => self.notices.push(format!(
+                "the server says: it shuts down in {}",
+                Span(in_ms.saturating_mul(1_000_000))
+            )),
+            Event::Connected(connected) => match connected.continuation {
+                Continuation::First => {}
+                Continuation::Same => self.notices.push("connected again".to_owned()),
+                Continuation::Anew => self
+                    .notices
+                    .push("connected again; the server has begun anew, and so have all numbers".to_owned()),
+            },
+            Event::Disconnected(disconnected) => self.disconnected(disconnected),
             _ => {}
         }
     }
 
-    fn acknowledged(&mut self, content: &ServerMessage<'_>) {
-        for refused in &content.err {
+    fn disconnected(&mut self, disconnected: &Disconnected) {
+        if self.is_enough(&disconnected.why) {
+            self.outcome = Some(Ok(()));
+            return;
+        }
+        let retry_ns = u64::try_from(disconnected.retry_in.as_nanos()).unwrap_or(u64::MAX);
+        self.notices.push(format!(
+            "{}; trying again in {}",
+            disconnected.why,
+            Span(retry_ns)
+        ));
+    }
+
+    fn gap(&mut self, gap: &Gap<'_>) {
+        let Gap {
+            channel, from, to, ..
+        } = gap;
+        self.tally.gap(channel, *from, *to);
+        let why = match &gap.why {
+            GapReason::Slow => "they were not read in time",
+            GapReason::Expired => "the server does not have them any more",
+            GapReason::Publisher => "the publisher left them out",
+            GapReason::Away => "they were published while there was no connection",
+            other => other.as_str(),
+        };
+        self.notices
+            .push(format!("{channel}: {from} to {to} will not come: {why}"));
+    }
+
+    fn acknowledged(&mut self, answer: &Answer<'_>) {
+        for refused in &answer.err {
             let notice = format!("{} was refused: {} {}", refused.ch, refused.code, refused.msg);
             self.notices.push(notice);
         }
-        for granted in &content.ok {
-            self.granted = true;
-            let class = granted.class.as_deref().and_then(class);
-            if let Some((class, seq)) = class.zip(granted.seq) {
-                self.tally.granted(&granted.ch, class, seq);
-            }
-        }
+        self.granted |= !answer.ok.is_empty();
         self.answered();
     }
 
@@ -172,7 +244,7 @@ impl<W: Write> Follower<W> {
 }
 
 /// A message in one line: a line break in JSON text stands between tokens, where a space does as well.
-fn write_json(out: &mut impl Write, text: &str) -> io::Result<()> {
+fn write_in_one_line(out: &mut impl Write, text: &str) -> io::Result<()> {
     for part in text.split_inclusive(['\n', '\r']) {
         match part.strip_suffix(['\n', '\r']) {
             None => out.write_all(part.as_bytes())?,
@@ -182,8 +254,22 @@ fn write_json(out: &mut impl Write, text: &str) -> io::Result<()> {
     out.write_all(b"\n")
 }
 
-fn class(word: &str) -> Option<ChannelClass> {
-    [ChannelClass::Append, ChannelClass::Replace, ChannelClass::Book]
-        .into_iter()
-        .find(|class| class.as_str() == word)
+/// What is counted apart.
+fn kind(event: &Event<'_>) -> &'static str {
+    match event {
+        Event::Trade(..) => "trade",
+        Event::Quote(..) => "bbo",
+        Event::Book(..) => "book",
+        Event::Message(..) => "msg",
+        Event::Gap(_) => "gap",
+        Event::Live { .. } => "live",
+        Event::Heartbeat { .. } => "hb",
+        Event::Warning { .. } => "warn",
+        Event::Shutdown { .. } => "shutdown",
+        Event::Connected(_) => "hello",
+        Event::Answered { .. } | Event::Published(_) => "ack",
+        Event::Refused { .. } => "error",
+        Event::Pong(_) => "pong",
+        _ => "other",
+    }
 }

@@ -7,17 +7,15 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use hdrhistogram::Histogram;
-use tickwire::client::{Continuity, Step};
-use tickwire::market::ChannelClass;
+use tickwire::limits::CHANNELS_MAX;
 
-use super::text::{Bytes, Printable, Span};
+use crate::text::{Bytes, Printable, Span};
 
-/// Counts of one connection.
+/// Counts of one client.
 pub(super) struct Tally {
     messages: u64,
     bytes: u64,
-    kinds: BTreeMap<Box<str>, u64>,
-    continuity: Continuity,
+    kinds: BTreeMap<&'static str, u64>,
     breaks: BTreeMap<Box<str>, Breaks>,
     /// Nanoseconds from publication to arrival.
     latency: Histogram<u64>,
@@ -43,7 +41,6 @@ impl Tally {
             messages: 0,
             bytes: 0,
             kinds: BTreeMap::new(),
-            continuity: Continuity::default(),
             breaks: BTreeMap::new(),
             latency: new_histogram(),
             skewed: 0,
@@ -51,42 +48,36 @@ impl Tally {
     }
 
     /// A message of that kind came.
-    pub(super) fn message(&mut self, kind: &str, bytes: usize) {
+    pub(super) fn message(&mut self, kind: &'static str, bytes: usize) {
         self.messages += 1;
         self.bytes += bytes as u64;
-        if let Some(count) = self.kinds.get_mut(kind) {
-            *count += 1;
-            return;
-        }
-        let kind = if self.kinds.len() < KINDS_MAX {
-            kind
-        } else {
-            "other"
-        };
-        *self.kinds.entry(kind.into()).or_default() += 1;
+        *self.kinds.entry(kind).or_default() += 1;
     }
 
-    /// An acknowledgement said where a channel stands.
-    pub(super) fn granted(&mut self, channel: &str, class: ChannelClass, seq: u64) {
-        self.continuity.granted(channel, class, seq);
+    /// Messages of a channel are missing.
+    pub(super) fn gap(&mut self, channel: &str, from: u64, to: u64) {
+        if let Some(breaks) = self.breaks_of(channel) {
+            breaks.gaps += 1;
+            breaks.missing = breaks
+                .missing
+                .saturating_add(to.saturating_sub(from))
+                .saturating_add(1);
+            breaks.first.get_or_insert((from, to));
+        }
+    }
+
+    /// A number of a channel was there before.
+    pub(super) fn back(&mut self, channel: &str) {
+        if let Some(breaks) = self.breaks_of(channel) {
+            breaks.back += 1;
+        }
     }
 
     /// A tick came, published and arrived at these times; gives its latency in nanoseconds, which is 0 where the
     /// clocks contradict each other.
-    pub(super) fn tick(&mut self, channel: &str, seq: u64, image: bool, times_ns: (u64, u64)) -> u64 {
-        match self.continuity.note(channel, seq, image) {
-            Step::First | Step::Next | Step::Jump => {}
-            Step::Gap { from, to } => {
-                let breaks = self.breaks.entry(channel.into()).or_default();
-                breaks.gaps += 1;
-                breaks.missing = breaks.missing.saturating_add(to - from).saturating_add(1);
-                breaks.first.get_or_insert((from, to));
-            }
-            Step::Back { .. } => self.breaks.entry(channel.into()).or_default().back += 1,
-        }
-        let (published, arrived) = times_ns;
-        self.skewed += u64::from(published > arrived);
-        let latency = arrived.saturating_sub(published);
+    pub(super) fn tick(&mut self, published_ns: u64, arrived_ns: u64) -> u64 {
+        self.skewed += u64::from(published_ns > arrived_ns);
+        let latency = arrived_ns.saturating_sub(published_ns);
         self.latency.saturating_record(latency);
         latency
     }
@@ -103,7 +94,7 @@ impl Tally {
         let kinds: Vec<_> = self
             .kinds
             .iter()
-            .map(|(kind, count)| format!("{} {count}", Printable(kind)))
+            .map(|(kind, count)| format!("{kind} {count}"))
             .collect();
         if !kinds.is_empty() {
             line += &format!(" ({})", kinds.join(", "));
@@ -128,6 +119,14 @@ impl Tally {
             );
         }
         line
+    }
+
+    /// The breaks of a channel, unless too many have them.
+    fn breaks_of(&mut self, channel: &str) -> Option<&mut Breaks> {
+        if !self.breaks.contains_key(channel) && self.breaks.len() < CHANNELS_MAX {
+            self.breaks.insert(channel.into(), Breaks::default());
+        }
+        self.breaks.get_mut(channel)
     }
 
     fn write_breaks(&self, line: &mut String) {
@@ -175,8 +174,6 @@ fn per_second(count: u64, elapsed_ns: u64) -> u128 {
     u128::from(count) * 1_000_000_000 / u128::from(elapsed_ns.max(1))
 }
 
-/// Kinds of message that are counted apart.
-const KINDS_MAX: usize = 32;
 /// Channels whose breaks are told in full.
 const CHANNELS_NAMED: usize = 8;
 /// An hour.
@@ -190,10 +187,12 @@ mod tests {
     fn the_summary_tells_counts_gaps_and_latencies() {
         let mut tally = Tally::new();
         tally.message("hello", 100);
-        for (seq, latency_us) in [(5_u64, 10_u64), (6, 20), (9, 30), (12, 40)] {
+        for latency_us in [10_u64, 20, 30, 40] {
             tally.message("trade", 1000);
-            tally.tick("trade:X", seq, false, (1_000_000, 1_000_000 + latency_us * 1000));
+            tally.tick(1_000_000, 1_000_000 + latency_us * 1000);
         }
+        tally.gap("trade:X", 7, 8);
+        tally.gap("trade:X", 10, 11);
         assert_eq!(
             tally.summary(2_000_000_000),
             "5 messages, 4.10 kB in 2.00 s, 2/s (hello 1, trade 4); gaps 2 (trade:X: 4 missing in 2, first 7 to 8); \
@@ -202,38 +201,19 @@ mod tests {
     }
 
     #[test]
-    fn replaced_quotes_and_book_images_are_no_gaps() {
-        let mut tally = Tally::new();
-        tally.granted("stat:X", ChannelClass::Replace, 3);
-        for (channel, seq, image) in [
-            ("bbo:X", 1, false),
-            ("bbo:X", 7, false),
-            ("stat:X", 3, false),
-            ("stat:X", 9, false),
-            ("book:X", 4, true),
-            ("book:X", 5, false),
-            ("book:X", 9, true),
-        ] {
-            tally.tick(channel, seq, image, (0, 0));
-        }
-        assert!(tally.summary(1).contains("; gaps 0;"), "{}", tally.summary(1));
-    }
-
-    #[test]
     fn numbers_that_go_back_are_named_too() {
         let mut tally = Tally::new();
-        tally.granted("trade:X", ChannelClass::Append, 4);
-        tally.tick("trade:X", 6, false, (0, 0));
-        tally.tick("trade:X", 6, false, (0, 0));
+        tally.gap("trade:X", 5, 5);
+        tally.back("trade:X");
         let summary = tally.summary(1);
-        let words = "; gaps 1, out of order 1 (trade:X: 1 missing in 1, first 5 to 5, 1 out of order);";
+        let words = "; gaps 1, out of order 1 (trade:X: 1 missing in 1, first 5 to 5, 1 out of order)";
         assert!(summary.contains(words), "{summary}");
     }
 
     #[test]
     fn a_tick_from_the_future_counts_as_0_and_is_mentioned() {
         let mut tally = Tally::new();
-        assert_eq!(tally.tick("trade:X", 1, false, (5, 3)), 0);
+        assert_eq!(tally.tick(5, 3), 0);
         let summary = tally.summary(1);
         assert!(
             summary.contains("max 0 µs; came before they were published, as the clocks differ: 1,"),
@@ -242,16 +222,12 @@ mod tests {
     }
 
     #[test]
-    fn only_so_many_kinds_and_channels_are_named() {
+    fn only_so_many_channels_are_named() {
         let mut tally = Tally::new();
         for number in 0..100 {
-            tally.message(&format!("kind{number:03}"), 1);
-            let channel = format!("trade:{number:03}");
-            tally.tick(&channel, 1, false, (0, 0));
-            tally.tick(&channel, 3, false, (0, 0));
+            tally.gap(&format!("trade:{number:03}"), 2, 2);
         }
         let summary = tally.summary(1);
-        assert!(summary.contains("kind031 1, other 68)"), "{summary}");
         assert!(summary.contains("; gaps 100 (trade:000: 1 missing"), "{summary}");
         assert!(
             summary.contains("trade:007: 1 missing in 1, first 2 to 2; and 92 more channels)"),

@@ -4,8 +4,9 @@ use std::ops::ControlFlow;
 
 use clap::Parser;
 use jiff::tz::TimeZone;
-use tickwire::client::Message;
+use tickwire::client::{Disconnected, Event, Received};
 use tickwire::dialect::native_json::ServerMessage;
+use tickwire::wire::CloseCode;
 
 use super::*;
 
@@ -26,10 +27,23 @@ fn follower(words: &[&str], requests: usize) -> Follower<Vec<u8>> {
 }
 
 fn hear(follower: &mut Follower<impl Write>, text: &str) -> ControlFlow<()> {
-    let content = ServerMessage::parse(text).unwrap();
+    let mut levels = Vec::new();
+    let event = ServerMessage::parse(text, &mut levels).unwrap().into();
     let bytes = text.len();
-    follower.hear(&Message { text, bytes, content }, 5_000)
+    follower.hear(&Received { event, text, bytes }, 5_000)
 }
+
+/// What the client says itself.
+fn hear_own(follower: &mut Follower<impl Write>, event: Event<'_>) -> ControlFlow<()> {
+    let received = Received {
+        event,
+        text: "",
+        bytes: 0,
+    };
+    follower.hear(&received, 5_000)
+}
+
+const HELLO: &str = r#"{"t":"hello","v":1,"conn":"a","epoch":"e","time":1,"limits":{"subs":1,"msg":1}}"#;
 
 fn trade(seq: u64) -> String {
     format!(r#"{{"t":"trade","ch":"trade:X","seq":{seq},"ts":1,"pt":2000,"px":"7","sz":"1","side":"sell"}}"#)
@@ -48,7 +62,7 @@ fn ticks_are_printed_in_the_shape_that_was_asked_for() {
     ] {
         let mut out = Vec::new();
         let mut follower = Follower::new(&args(words), 1, TimeZone::UTC, &mut out);
-        assert!(hear(&mut follower, r#"{"t":"hello","v":1}"#).is_continue());
+        assert!(hear(&mut follower, HELLO).is_continue());
         assert!(hear(&mut follower, &trade(1)).is_continue());
         assert_eq!(String::from_utf8(out).unwrap(), printed);
     }
@@ -69,8 +83,7 @@ fn json_with_line_breaks_is_printed_as_one_line_of_the_same_meaning() {
 #[test]
 fn the_tick_that_completes_the_count_is_the_last() {
     let mut follower = follower(&["--count", "2"], 1);
-    assert!(!follower.is_open_ended());
-    assert!(hear(&mut follower, r#"{"t":"hello","v":1}"#).is_continue());
+    assert!(hear(&mut follower, HELLO).is_continue());
     assert!(hear(&mut follower, &trade(1)).is_continue());
     assert!(follower.take_outcome().is_none());
     assert!(hear(&mut follower, &trade(2)).is_break());
@@ -114,18 +127,33 @@ fn refusals_are_told_and_end_it_only_when_nothing_was_granted() {
 }
 
 #[test]
-fn a_gap_is_measured_from_what_the_acknowledgement_said() {
+fn what_is_missing_is_told_and_counted() {
     let mut follower = follower(&[], 1);
     let granted = r#"{"t":"ack","id":1,"ok":[{"ch":"trade:X","class":"append","seq":4}],"err":[]}"#;
     assert!(hear(&mut follower, granted).is_continue());
+    let gap = r#"{"t":"gap","ch":"trade:X","from":5,"to":6,"why":"slow"}"#;
+    assert!(hear(&mut follower, gap).is_continue());
     assert!(hear(&mut follower, &trade(7)).is_continue());
+    let missing = Event::Missing {
+        channel: "trade:X".into(),
+        from: 8,
+        to: 8,
+    };
+    assert!(hear_own(&mut follower, missing).is_continue());
+    assert_eq!(
+        follower.take_notices().collect::<Vec<_>>(),
+        [
+            "trade:X: 5 to 6 will not come: they were not read in time",
+            "trade:X: 8 to 8 did not come and nothing was said about it; connecting again to ask for them",
+        ]
+    );
     let summary = follower.summary(1_000_000_000);
     assert!(
-        summary.contains("gaps 1 (trade:X: 2 missing in 1, first 5 to 6)"),
+        summary.contains("gaps 2 (trade:X: 3 missing in 2, first 5 to 6)"),
         "{summary}"
     );
     assert!(
-        summary.contains("(ack 1, trade 1)") && summary.contains("max 3 µs"),
+        summary.contains("(ack 1, gap 1, trade 1)") && summary.contains("max 3 µs"),
         "{summary}"
     );
 }
@@ -133,20 +161,51 @@ fn a_gap_is_measured_from_what_the_acknowledgement_said() {
 #[test]
 fn what_the_server_announces_is_told() {
     let mut follower = follower(&[], 1);
-    for notice in [
-        r#"{"t":"warn","code":"slow","behind_ms":750}"#,
-        r#"{"t":"gap","ch":"trade:X","from":1,"to":2,"why":"slow"}"#,
-        r#"{"t":"shutdown","in_ms":5000,"retry_ms":[500,8000]}"#,
+    for (notice, words) in [
+        (
+            r#"{"t":"warn","code":"slow","behind_ms":750}"#,
+            "the server says: this client is 750.00 ms behind, and is not sent everything until it has caught up",
+        ),
+        (
+            r#"{"t":"shutdown","in_ms":5000,"retry_ms":[500,8000]}"#,
+            "the server says: it shuts down in 5.00 s",
+        ),
     ] {
         assert!(hear(&mut follower, notice).is_continue());
-        assert_eq!(
-            follower.take_notices().collect::<Vec<_>>(),
-            [format!("the server says: {notice}")]
-        );
+        assert_eq!(follower.take_notices().collect::<Vec<_>>(), [words]);
     }
     let heartbeat = r#"{"t":"hb","time":7,"last":{"trade:X":2}}"#;
     assert!(hear(&mut follower, heartbeat).is_continue());
     assert_eq!(follower.take_notices().count(), 0, "a heartbeat is no news");
+}
+
+#[test]
+fn a_connection_that_breaks_is_told_and_ends_it_only_when_the_server_is_done() {
+    let lost = || {
+        Event::Disconnected(Disconnected {
+            why: ClientError::Cut,
+            retry_in: Duration::from_millis(300),
+        })
+    };
+    let done = || {
+        Event::Disconnected(Disconnected {
+            why: ClientError::Closed {
+                code: Some(CloseCode::NORMAL),
+                reason: String::new(),
+            },
+            retry_in: Duration::from_millis(300),
+        })
+    };
+    let mut open_ended = follower(&[], 1);
+    assert!(hear_own(&mut open_ended, lost()).is_continue());
+    let notices: Vec<_> = open_ended.take_notices().collect();
+    assert!(notices[0].ends_with("trying again in 300.00 ms"), "{notices:?}");
+    assert!(hear_own(&mut open_ended, done()).is_break());
+    assert!(matches!(open_ended.take_outcome(), Some(Ok(()))));
+    for words in [["--count", "5"], ["--for", "5"]] {
+        let mut limited = follower(&words, 1);
+        assert!(hear_own(&mut limited, done()).is_continue());
+    }
 }
 
 #[test]

@@ -4,6 +4,7 @@
 
 use super::*;
 use crate::tape::ChannelId;
+use crate::writer::sequencer::Kept;
 use proptest::prelude::*;
 
 fn header() -> Header {
@@ -58,6 +59,18 @@ fn each_record_is_read_as_it_was_written() {
     push_channel(&mut bytes, 7, ChannelClass::Book, "book:A");
     push_line(&mut bytes, &line(RecordKind::State, "{}"));
     push_line(&mut bytes, &line(RecordKind::Mark, ""));
+    let remembered = Remembered {
+        publisher: "desk".into(),
+        key: "order-7".into(),
+        kept: Kept {
+            channel: ChannelId::new(7),
+            seq: 9,
+            pt_ns: 5,
+            journaled: None,
+        },
+    };
+    push_key(&mut bytes, &remembered);
+    push_remembered(&mut bytes, &remembered);
     push_complete(&mut bytes, 12);
     let mut records = Vec::new();
     let mut at = 0;
@@ -74,6 +87,13 @@ fn each_record_is_read_as_it_was_written() {
         pt_ns: 5,
         text,
     };
+    let key = KeyLine {
+        channel: 7,
+        seq: 9,
+        pt_ns: 5,
+        publisher: "desk",
+        key: "order-7",
+    };
     assert_eq!(
         records,
         [
@@ -85,6 +105,8 @@ fn each_record_is_read_as_it_was_written() {
             },
             Record::Message(read(RecordKind::State, "{}")),
             Record::State(read(RecordKind::Mark, "")),
+            Record::Key(key),
+            Record::Remembered(key),
             Record::Complete { channels: 12 },
         ]
     );
@@ -105,7 +127,7 @@ fn the_bytes_are_those_of_the_documentation() {
     assert_eq!(body[6..14], (1_u64 << 40).to_le_bytes());
     assert_eq!(&body[30..], b"{}");
     let header = header().bytes();
-    assert_eq!(&header[..11], b"TICKJRNL\x01\0\x02");
+    assert_eq!(&header[..11], b"TICKJRNL\x02\0\x02");
     assert_eq!(header[16..24], 3_u64.to_le_bytes());
     assert_eq!(BATCH_BYTES, 33);
 }

@@ -1,0 +1,478 @@
+//! What a client makes of what it is sent: what it has of each channel, and whether it was told of all the rest.
+//!
+//! It knows the protocol's rules and nothing of the server. It outlives its connections, and says at each new one what
+//! it has. Whatever it was not sent must have been announced: by a gap, by an image, or, once it was warned, by a number
+//! that skips ahead in a channel whose newest message is enough.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+use serde_json::{Value, json};
+use tickwire::base::Prng;
+
+use super::book::Book;
+use super::tick::{Tick, What};
+use super::truth::Truth;
+
+#[derive(Debug, Default)]
+pub struct Follower {
+    /// Names and patterns that the server has acknowledged on this connection.
+    subscribed: BTreeSet<String>,
+    /// Those that are asked for at each new connection.
+    wanted: BTreeSet<String>,
+    channels: BTreeMap<String, Standing>,
+    epoch: String,
+    /// How many epochs it has seen.
+    epochs: u64,
+    /// Requests whose reply has not come, oldest first.
+    pending: VecDeque<Request>,
+    next_id: u64,
+    warned: bool,
+    greeted: bool,
+    pub counts: Counts,
+}
+
+/// What has happened to followers, all told.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Counts {
+    pub ticks: u64,
+    /// Messages that a gap has announced.
+    pub gapped: u64,
+    /// Numbers that were passed over on the way to the newest.
+    pub skipped: u64,
+    pub snaps: u64,
+    pub replays: u64,
+    pub resumed_anew: u64,
+    pub connections: u64,
+}
+
+/// What a follower has of one channel.
+#[derive(Clone, Debug)]
+struct Standing {
+    at: At,
+    /// The epoch that it has this of.
+    epoch: u64,
+    book: Book,
+    replaying: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum At {
+    /// It begins with an image.
+    Nothing,
+    /// The next message is any: it is covered by a pattern, and where that began was not said.
+    Anywhere,
+    /// It has everything up to this number.
+    After(u64),
+}
+
+#[derive(Debug)]
+enum Request {
+    Subscribe {
+        id: u64,
+        since: BTreeMap<String, u64>,
+        epoch: String,
+    },
+    Unsubscribe {
+        id: u64,
+        channel: String,
+    },
+}
+
+impl Follower {
+    /// A connection begins. Gives the first request.
+    pub fn connect(&mut self, prng: &mut Prng) -> Option<String> {
+        self.counts.connections += 1;
+        self.subscribed.clear();
+        self.pending.clear();
+        self.warned = false;
+        self.greeted = false;
+        let wanted: Vec<String> = self.wanted.iter().cloned().collect();
+        let resumes = prng.chance(5, 6);
+        (!wanted.is_empty()).then(|| self.subscribe(wanted, resumes))
+    }
+
+    /// Asks for channels, from where it has them if it `resumes`.
+    pub fn subscribe(&mut self, channels: Vec<String>, resumes: bool) -> String {
+        self.next_id += 1;
+        let id = self.next_id;
+        let mut since = BTreeMap::new();
+        for channel in &channels {
+            self.wanted.insert(channel.clone());
+            match self.channels.get(channel) {
+                Some(&Standing {
+                    at: At::After(seq),
+                    epoch,
+                    ..
+                }) if resumes && epoch == self.epochs && !self.covers(channel) => {
+                    since.insert(channel.clone(), seq);
+                }
+                _ => {}
+            }
+        }
+        let mut request = json!({"op": "sub", "id": id, "ch": channels});
+        if !since.is_empty() {
+            request["since"] = json!(since);
+            request["since"]["epoch"] = json!(self.epoch);
+        }
+        let epoch = self.epoch.clone();
+        self.pending.push_back(Request::Subscribe { id, since, epoch });
+        request.to_string()
+    }
+
+    /// Asks to be sent a channel no more, if it has subscribed to any.
+    pub fn unsubscribe(&mut self, prng: &mut Prng) -> Option<String> {
+        let count = self.subscribed.len().max(1) as u64;
+        let channel = self.subscribed.iter().nth(prng.below(count) as usize)?.clone();
+        self.wanted.remove(&channel);
+        self.next_id += 1;
+        let id = self.next_id;
+        let request = json!({"op": "unsub", "id": id, "ch": channel});
+        self.pending.push_back(Request::Unsubscribe { id, channel });
+        Some(request.to_string())
+    }
+
+    /// The connection has ended.
+    pub fn part(&mut self) {
+        self.greeted = false;
+    }
+
+    /// Whether it is connected and waits for no reply.
+    pub fn is_answered(&self) -> bool {
+        self.greeted && self.pending.is_empty()
+    }
+
+    pub fn text(&mut self, text: &str, truth: &Truth) {
+        let is_control = ["hello", "ack", "warn", "gap", "live", "hb", "shutdown", "error"]
+            .iter()
+            .any(|t| {
+                text.strip_prefix("{\"t\":\"")
+                    .is_some_and(|rest| rest.starts_with(t))
+            });
+        if !is_control {
+            return self.tick(&Tick::of_text(text), truth);
+        }
+        let value: Value = serde_json::from_str(text).unwrap_or_else(|error| panic!("{error}: {text}"));
+        match value["t"].as_str() {
+            Some("hello") => self.hello(&value),
+            Some("ack") => self.acknowledged(&value, truth),
+            Some("warn") => self.warned = true,
+            Some("gap") => self.gap(&value, truth),
+            Some("live") => self.live(&value),
+            Some("hb") => self.heartbeat(&value),
+            Some("shutdown") => {}
+            _ => panic!("{text}"),
+        }
+    }
+
+    pub fn bytes(&mut self, bytes: &[u8], truth: &Truth) {
+        self.tick(&Tick::of_bytes(bytes), truth);
+    }
+
+    fn hello(&mut self, value: &Value) {
+        assert!(!self.greeted, "{value}");
+        self.greeted = true;
+        let epoch = value["epoch"].as_str().expect("hello names the epoch");
+        if epoch != self.epoch {
+            epoch.clone_into(&mut self.epoch);
+            self.epochs += 1;
+        }
+    }
+
+    fn acknowledged(&mut self, value: &Value, truth: &Truth) {
+        let id = value["id"].as_u64();
+        match self.pending.pop_front().expect("one request, one reply") {
+            Request::Subscribe {
+                id: asked,
+                since,
+                epoch,
+            } => {
+                assert_eq!(id, Some(asked), "{value}");
+                for entry in value["ok"].as_array().expect("a list") {
+                    self.begun(entry, &since, truth);
+                }
+                for entry in value["err"].as_array().expect("a list") {
+                    // A shard may not have heard of what was just published for the first time.
+                    assert_eq!(entry["code"], 4004, "{value}");
+                    let channel = entry["ch"].as_str().expect("a name");
+                    let has_some = epoch == self.epoch && since.contains_key(channel);
+                    assert!(!has_some, "{value}");
+                    // It is of another epoch, if it has anything.
+                    self.channels.remove(channel);
+                }
+            }
+            Request::Unsubscribe { id: asked, channel } => {
+                assert_eq!(id, Some(asked), "{value}");
+                let ended = value["ok"].as_array().is_some_and(|ok| !ok.is_empty());
+                assert_eq!(ended, self.subscribed.remove(&channel), "{value}");
+                let left: Vec<String> = self
+                    .channels
+                    .keys()
+                    .filter(|name| !self.covers(name))
+                    .cloned()
+                    .collect();
+                for name in left {
+                    self.channels.remove(&name);
+                }
+            }
+        }
+    }
+
+    /// A subscription has begun.
+    fn begun(&mut self, entry: &Value, since: &BTreeMap<String, u64>, truth: &Truth) {
+        let name = entry["ch"].as_str().expect("a name");
+        let was_covered = self.covers(name);
+        if !self.subscribed.insert(name.to_owned()) && !since.contains_key(name) {
+            return;
+        }
+        if name.ends_with('*') {
+            // Each channel of it begins anew, but those that were covered already.
+            let others: Vec<String> = self
+                .subscribed
+                .iter()
+                .filter(|other| *other != name)
+                .cloned()
+                .collect();
+            let is_new =
+                |channel: &str| covers(name, channel) && !others.iter().any(|other| covers(other, channel));
+            // What it knows from another epoch may not be there yet.
+            self.channels
+                .retain(|channel, _| !is_new(channel) || truth.newest(channel) > 0);
+            for channel in truth.channels().filter(|channel| is_new(channel)) {
+                let at = if is_append(channel) {
+                    At::Anywhere
+                } else {
+                    At::Nothing
+                };
+                self.begin_at(channel, at);
+            }
+            return;
+        }
+        let newest = entry["seq"].as_u64().expect("a number");
+        assert!(newest <= truth.newest(name), "{entry}");
+        let since = since.get(name).filter(|_| entry.get("resume").is_some());
+        let Some(&seen) = since else {
+            if !was_covered {
+                let at = if is_append(name) {
+                    At::After(newest)
+                } else {
+                    At::Nothing
+                };
+                self.begin_at(name, at);
+            }
+            return;
+        };
+        let standing = self
+            .channels
+            .get_mut(name)
+            .expect("it has said that it has some of it");
+        let why = entry["why"].as_str();
+        let at = match (entry["resume"].as_str(), why) {
+            // Of a quote the newest is enough.
+            (Some("replay"), None) if is_replace(name) && seen < newest => At::Nothing,
+            (Some("replay"), None) => At::After(seen),
+            (Some("gap"), Some("epoch")) => At::After(0),
+            (Some("gap"), Some("expired")) => At::After(seen),
+            (Some("snap"), Some(_)) => At::Nothing,
+            _ => panic!("{entry}"),
+        };
+        if why.is_none() {
+            self.counts.replays += 1;
+        } else {
+            self.counts.resumed_anew += 1;
+        }
+        standing.replaying = entry["resume"] != "snap";
+        standing.at = at;
+        standing.epoch = self.epochs;
+    }
+
+    /// The channel begins anew. What it had of the book it keeps until an image comes, for it may be gone on with yet.
+    fn begin_at(&mut self, channel: &str, at: At) {
+        let standing = self.channels.entry(channel.to_owned());
+        let standing = standing.or_insert_with(|| Standing::at(at));
+        standing.at = at;
+        standing.epoch = self.epochs;
+        standing.replaying = false;
+    }
+
+    fn gap(&mut self, value: &Value, truth: &Truth) {
+        let channel = value["ch"].as_str().expect("a name");
+        let number = |field: &str| value[field].as_u64().expect("a number");
+        let (from, to) = (number("from"), number("to"));
+        assert!(is_append(channel) && self.covers(channel), "{value}");
+        assert!(from <= to && to <= truth.newest(channel), "{value}");
+        // A channel may have come into being since its pattern was subscribed, and run away.
+        let standing = self.channels.entry(channel.to_owned());
+        let standing = standing.or_insert_with(|| Standing::at(At::After(0)));
+        assert!(value["why"] != "slow" || self.warned, "{value}");
+        assert!(value["why"] != "expired" || standing.replaying, "{value}");
+        match standing.at {
+            At::After(last) => assert_eq!(from, last + 1, "{value}"),
+            At::Anywhere => {}
+            At::Nothing => panic!("{value}"),
+        }
+        self.counts.gapped += to + 1 - from;
+        standing.at = At::After(to);
+        standing.epoch = self.epochs;
+    }
+
+    fn live(&mut self, value: &Value) {
+        let channel = value["ch"].as_str().expect("a name");
+        let standing = self.channels.get_mut(channel).expect("it follows the channel");
+        assert!(standing.replaying, "{value}");
+        standing.replaying = false;
+        assert_eq!(
+            standing.at,
+            At::After(value["seq"].as_u64().expect("a number")),
+            "{value}"
+        );
+    }
+
+    /// Nothing that a heartbeat names is missing.
+    fn heartbeat(&self, value: &Value) {
+        for (channel, seq) in value["last"].as_object().expect("an object") {
+            let seq = seq.as_u64().expect("a number");
+            match self.channels.get(channel).map(|standing| standing.at) {
+                Some(At::After(last)) => assert!(seq <= last, "{value}: it has {last}"),
+                Some(At::Nothing) | None => assert_eq!(seq, 0, "{value}"),
+                Some(At::Anywhere) => {}
+            }
+        }
+    }
+
+    fn tick(&mut self, tick: &Tick, truth: &Truth) {
+        let Tick { channel, seq, what } = tick;
+        let seq = *seq;
+        assert!(
+            self.covers(channel),
+            "{channel} {seq} was not subscribed, or is not any more"
+        );
+        assert!(seq <= truth.newest(channel), "{channel} {seq} was not published");
+        let warned = self.warned;
+        let standing = self
+            .channels
+            .entry(channel.clone())
+            // A channel that has come into being since its pattern was subscribed.
+            .or_insert_with(|| Standing::at(At::After(0)));
+        let at = standing.at;
+        let follows = match at {
+            At::After(last) => seq == last + 1,
+            At::Anywhere => true,
+            At::Nothing => false,
+        };
+        let content = |said: u64| assert_eq!(Some(said), truth.content(channel, seq), "{channel} {seq}");
+        match what {
+            What::One(said) => {
+                assert!(follows, "{channel} {seq} behind {at:?}");
+                content(*said);
+            }
+            What::State(said) => {
+                content(*said);
+                match at {
+                    At::After(last) => {
+                        assert!(follows || warned && last <= seq, "{channel} {seq} behind {at:?}");
+                        self.counts.skipped += seq.saturating_sub(last + 1);
+                    }
+                    At::Nothing | At::Anywhere => {}
+                }
+            }
+            What::Snap(sides) => {
+                assert!(
+                    follows || at == At::Nothing || warned,
+                    "{channel}: a snapshot {seq} behind {at:?} that nobody asked for"
+                );
+                self.counts.snaps += 1;
+                standing.book = Book::default();
+                standing.lay(sides);
+            }
+            What::Delta(sides) => {
+                assert!(follows, "{channel} {seq} behind {at:?}");
+                content(super::book::hash(sides));
+                standing.lay(sides);
+            }
+        }
+        if let What::Snap(_) | What::Delta(_) = what {
+            let print = standing.book.print();
+            assert_eq!(Some(print), truth.print(channel, seq), "the book at {seq}");
+        }
+        standing.at = At::After(seq);
+        standing.epoch = self.epochs;
+        self.counts.ticks += 1;
+    }
+
+    /// Everything has been read: it has the newest of everything, and it is what was published.
+    pub fn check(&self, truth: &Truth) {
+        assert!(
+            self.is_answered(),
+            "every request was answered: {:?}",
+            self.pending
+        );
+        for channel in truth.channels().filter(|channel| self.covers(channel)) {
+            let newest = truth.newest(channel);
+            let standing = self.channels.get(channel);
+            let Some(standing) = standing else {
+                panic!("{channel}, which it subscribed to, has {newest} messages, of which it knows none");
+            };
+            assert!(!standing.replaying, "the replay of {channel} has ended");
+            match standing.at {
+                At::After(last) => assert_eq!(last, newest, "the last message of {channel}"),
+                At::Anywhere => {}
+                At::Nothing => panic!("{channel} has no image"),
+            }
+            if let Some(print) = truth.print(channel, newest) {
+                assert_eq!(standing.book.print(), print, "{channel}");
+            }
+        }
+    }
+
+    fn covers(&self, channel: &str) -> bool {
+        self.subscribed.iter().any(|pattern| covers(pattern, channel))
+    }
+}
+
+impl Standing {
+    fn at(at: At) -> Self {
+        Self {
+            at,
+            epoch: 0,
+            book: Book::default(),
+            replaying: false,
+        }
+    }
+
+    fn lay(&mut self, sides: &[Vec<[String; 2]>; 2]) {
+        for (side, levels) in sides.iter().enumerate() {
+            for [price, size] in levels {
+                self.book.set(side, price, size);
+            }
+        }
+    }
+}
+
+impl Counts {
+    pub fn add(&mut self, other: &Self) {
+        self.ticks += other.ticks;
+        self.gapped += other.gapped;
+        self.skipped += other.skipped;
+        self.snaps += other.snaps;
+        self.replays += other.replays;
+        self.resumed_anew += other.resumed_anew;
+        self.connections += other.connections;
+    }
+}
+
+/// Whether a subscription covers a channel.
+fn covers(pattern: &str, channel: &str) -> bool {
+    pattern == "*"
+        || pattern == channel
+        || pattern
+            .strip_suffix('*')
+            .is_some_and(|kind| kind.ends_with(':') && channel.starts_with(kind))
+}
+
+fn is_replace(channel: &str) -> bool {
+    channel.starts_with("bbo:")
+}
+
+fn is_append(channel: &str) -> bool {
+    !is_replace(channel) && !channel.starts_with("book:")
+}

@@ -1,0 +1,92 @@
+//! A real recording, followed by hundreds of clients who come, stall, drop and come back, on servers that are killed:
+//! each ends with exactly what was published, and was told of everything that it was not sent.
+//!
+//! Two hundred clients on the simulated ring, one run for each seed, are judged by a [`follower`] each, which shares
+//! nothing with the server but the protocol. The recording is the one that
+//! `TICKWIRE_CAPTURE` names, or the project's own where it is at hand.
+//!
+//! `TICKWIRE_SEEDS=10000 cargo test --release --test oracle` runs so many seeds, and `TICKWIRE_SEED=42` replays one.
+
+#![allow(
+    clippy::cast_possible_truncation,
+    clippy::unwrap_used,
+    unreachable_pub,
+    reason = "a test: its numbers are small, and a surprise is to end it"
+)]
+
+mod book;
+mod capture;
+mod client;
+mod follower;
+#[allow(dead_code, reason = "each test uses its part")]
+#[path = "../simulation/frames.rs"]
+mod frames;
+#[allow(dead_code, reason = "each test uses its part")]
+#[path = "../recording/mod.rs"]
+mod recording;
+mod tick;
+mod truth;
+mod wire;
+mod world;
+
+use follower::Counts;
+use tickwire::ring::Faults;
+use world::World;
+
+fn seeds() -> Vec<u64> {
+    if let Ok(seed) = std::env::var("TICKWIRE_SEED") {
+        return vec![seed.parse().expect("TICKWIRE_SEED is a number")];
+    }
+    let count = std::env::var("TICKWIRE_SEEDS").ok();
+    let count = count.map_or(40, |count| count.parse().expect("TICKWIRE_SEEDS is a number"));
+    (0..count).collect()
+}
+
+/// Says which seed it was that failed.
+struct NameOnPanic(u64);
+
+impl Drop for NameOnPanic {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            eprintln!("replay this with TICKWIRE_SEED={}", self.0);
+        }
+    }
+}
+
+fn run_all(faults: Faults) {
+    let Some(events) = capture::events() else { return };
+    let mut counts = Counts::default();
+    let seeds = seeds();
+    for &seed in &seeds {
+        let _named = NameOnPanic(seed);
+        counts.add(&World::of_many(seed, faults, events).run());
+    }
+    eprintln!("{} runs: {counts:?}", seeds.len());
+    let happened = [counts.gapped, counts.skipped, counts.replays, counts.resumed_anew];
+    assert!(
+        seeds.len() < 40 || happened.iter().all(|count| *count > 100),
+        "the runs have clients that fall far behind and come back: {counts:?}"
+    );
+}
+
+#[test]
+fn two_hundred_clients_end_with_what_was_recorded_however_short_or_late_the_kernel_is() {
+    run_all(Faults::lossless());
+}
+
+#[test]
+fn two_hundred_clients_end_with_what_was_recorded_whatever_is_reset() {
+    run_all(Faults::all());
+}
+
+#[test]
+fn who_reads_a_hundredth_of_what_is_published_has_the_present_state_whenever_it_reads() {
+    let Some(events) = capture::events() else { return };
+    for seed in 0..4 {
+        let _named = NameOnPanic(seed);
+        let [steady, rare] = World::of_two(seed, events).run_with_pauses(4, 8_000);
+        eprintln!("steady: {steady:?}; now and then: {rare:?}");
+        assert!(rare.ticks * 10 < steady.ticks, "{rare:?} of {steady:?}");
+        assert!(rare.gapped > 0 && rare.skipped > 0, "{rare:?}");
+    }
+}

@@ -1,0 +1,411 @@
+//! One run: a server, its successors, and two hundred clients who follow a stretch of the recording.
+
+use std::sync::Arc;
+
+use tickwire::base::{Census, Now, Orders, Prng};
+use tickwire::connection::{Bounds, Pools};
+use tickwire::limits;
+use tickwire::market::{BookUpdateKind, Tick};
+use tickwire::ring::{Bell as _, Faults, Ring, SimNet, SimRing};
+use tickwire::shard::{Pace, Shard, Site, Size, Slack};
+use tickwire::tape::{self, RecordKind, Shape};
+use tickwire::writer::Formats;
+use tickwire::writer::sequencer::{Restored, Sequencer};
+use tickwire::writer::source::Event as Lent;
+
+use super::capture::Event;
+use super::client::Client;
+use super::follower::Counts;
+use super::truth::Truth;
+
+/// Clients of each run.
+const CLIENTS: usize = 200;
+
+pub struct World {
+    prng: Prng,
+    net: SimNet,
+    faults: Faults,
+    server: Server,
+    /// Rings that there were before this server's.
+    rings_before: usize,
+    /// What of the recording is still to come, and what comes beside it.
+    events: &'static [Event],
+    at: usize,
+    messages: u64,
+    /// One for each epoch, the present one last.
+    truths: Vec<Truth>,
+    journal: Vec<Note>,
+    /// How many of these are on disk.
+    durable: usize,
+    clients: Vec<Client>,
+    pub restarts: u64,
+}
+
+/// A process.
+struct Server {
+    sequencer: Sequencer,
+    shards: Vec<Shard<SimRing>>,
+    bells: Vec<<SimRing as Ring>::Doorbell>,
+}
+
+/// What a journal has of a message.
+#[derive(Clone, Debug)]
+struct Note {
+    event: Event,
+    seq: u64,
+    at: Now,
+}
+
+impl World {
+    /// Two hundred clients, each with a will of its own.
+    pub fn of_many(seed: u64, faults: Faults, events: &'static [Event]) -> Self {
+        let mut world = Self::new(seed, faults, events);
+        for _ in 0..CLIENTS {
+            let prng = Prng::new(world.prng.next_u64());
+            world.clients.push(Client::new(prng));
+        }
+        world
+    }
+
+    /// One that reads all the time, and one that does so once in a while: both follow everything.
+    pub fn of_two(seed: u64, events: &'static [Event]) -> Self {
+        let mut world = Self::new(seed, Faults::default(), events);
+        for client in 0..2 {
+            let prng = Prng::new(world.prng.next_u64());
+            world.clients.push(Client::of_everything(prng));
+            world.connect(client);
+        }
+        world
+    }
+
+    fn new(seed: u64, faults: Faults, events: &'static [Event]) -> Self {
+        let mut prng = Prng::new(seed);
+        let net = SimNet::new(prng.next_u64(), faults);
+        let at = prng.below(events.len() as u64 - 2000) as usize;
+        let server = Server::start(&net, 0, &mut prng);
+        let mut world = Self {
+            net,
+            faults,
+            server,
+            rings_before: 0,
+            events,
+            at,
+            messages: 0,
+            truths: vec![Truth::default()],
+            journal: Vec::new(),
+            durable: 0,
+            clients: Vec::new(),
+            restarts: 0,
+            prng,
+        };
+        world.server.sequencer.hold();
+        world
+    }
+
+    /// Runs to the end; gives what has happened to the clients.
+    pub fn run(mut self) -> Counts {
+        for _ in 0..STEPS {
+            match self.prng.below(16) {
+                0..=5 => {
+                    let burst = if self.prng.chance(1, 10) { 60 } else { 8 };
+                    for _ in 0..=self.prng.below(burst) {
+                        self.publish();
+                    }
+                    self.sync();
+                }
+                6..=9 => {
+                    for _ in 0..20 {
+                        let client = self.prng.below(CLIENTS as u64) as usize;
+                        if self.clients[client].is_connected() {
+                            self.clients[client].act();
+                        } else {
+                            self.connect(client);
+                        }
+                    }
+                }
+                10 if self.prng.chance(1, 8) => self.restart(),
+                _ => self.turn(),
+            }
+            self.pump();
+        }
+        self.net.set_faults(Faults::default());
+        self.faults = Faults::default();
+        self.until_all_is_said();
+        let mut counts = Counts::default();
+        for client in &self.clients {
+            client.wire.follower.check(&self.truths[self.truths.len() - 1]);
+            counts.add(&client.wire.follower.counts);
+        }
+        counts
+    }
+
+    /// Publishes `count` events for each time that the second client reads; gives what has happened to both.
+    pub fn run_with_pauses(mut self, pauses: usize, count: usize) -> [Counts; 2] {
+        for _ in 0..pauses {
+            for _ in 0..count {
+                self.publish();
+                self.sync();
+                self.turn();
+                self.clients[0].pump(&self.truths);
+            }
+            let borrowed: usize = self.server.shards.iter().map(Shard::borrowed).sum();
+            assert!(
+                borrowed <= 1,
+                "it costs the block that the rest of one frame is in: {borrowed}"
+            );
+            // Whenever it reads, it comes to have what there is.
+            self.until_all_is_said();
+            for client in &self.clients {
+                client.wire.follower.check(&self.truths[self.truths.len() - 1]);
+            }
+        }
+        [0, 1].map(|client: usize| self.clients[client].wire.follower.counts)
+    }
+
+    fn connect(&mut self, client: usize) {
+        let shard = self.prng.below(self.server.shards.len() as u64) as usize;
+        let socket = self.net.connect(self.rings_before + shard);
+        self.clients[client].connect(socket, self.truths.len() - 1);
+    }
+
+    fn truth(&mut self) -> &mut Truth {
+        self.truths.last_mut().expect("there is always a present")
+    }
+
+    /// The next event of the recording, or a message beside it, gets a number.
+    fn publish(&mut self) {
+        let event = if self.prng.chance(1, 20) {
+            self.messages += 1;
+            Event::Message(format!("{{\"n\":{}}}", self.messages))
+        } else {
+            self.at += 1;
+            self.events[self.at % self.events.len()].clone()
+        };
+        let at = self.net.now();
+        let lent = event.lend(|tick| {
+            let channel = event.channel();
+            let ts_ns = at.wall_ns;
+            self.server.sequencer.publish(&Lent { channel, ts_ns, tick }, at)
+        });
+        lent.expect("every event of the recording is one");
+        let seq = self.truth().publish(&event);
+        self.journal.push(Note { event, seq, at });
+        self.settle();
+    }
+
+    fn settle(&mut self) {
+        while self.server.sequencer.settle().is_err() {
+            self.sync();
+            for shard in 0..self.server.shards.len() {
+                self.turn_shard(shard);
+            }
+        }
+    }
+
+    /// The journal has everything, and so readers may see it.
+    fn sync(&mut self) {
+        self.durable = self.journal.len();
+        self.server.sequencer.show();
+        self.ring();
+    }
+
+    fn ring(&mut self) {
+        let bells = &self.server.bells;
+        self.server.sequencer.wake_readers(|reader| bells[reader].ring());
+    }
+
+    /// The process ends, and another one takes its place: with its journal, a part of which may be torn, or without.
+    fn restart(&mut self) {
+        self.restarts += 1;
+        self.rings_before += self.server.shards.len();
+        if self.prng.chance(3, 4) {
+            let torn = self.journal.len() - self.durable;
+            let kept = self.durable + self.prng.below(torn as u64 + 1) as usize;
+            self.journal.truncate(kept);
+            self.truths.pop();
+        } else {
+            self.journal.clear();
+        }
+        self.server = Server::start(&self.net, self.truths.len(), &mut self.prng);
+        self.truths.push(Truth::default());
+        self.server.sequencer.hold();
+        let journal = std::mem::take(&mut self.journal);
+        for note in &journal {
+            let first = self.truth().newest(note.event.channel()) == 0;
+            assert_eq!(self.truth().publish(&note.event), note.seq);
+            self.restore(note, first);
+        }
+        self.journal = journal;
+        self.sync();
+    }
+
+    fn restore(&mut self, note: &Note, first: bool) {
+        let restored = note.event.lend(|mut tick| {
+            let kind = match &mut tick {
+                Tick::Book(update) if first => {
+                    // What is published of a book first is the whole of it.
+                    update.kind = BookUpdateKind::Snapshot;
+                    RecordKind::State
+                }
+                Tick::Quote(_) => RecordKind::State,
+                Tick::Book(_) | Tick::Trade(_) | Tick::Message(_) => RecordKind::Live,
+            };
+            self.server.sequencer.restore(&Restored {
+                channel: note.event.channel(),
+                kind,
+                seq: note.seq,
+                ts_ns: note.at.wall_ns,
+                pt_ns: note.at.wall_ns,
+                tick: Some(tick),
+            })
+        });
+        assert_eq!(restored, Ok(true), "what was journaled is taken back");
+        self.settle();
+    }
+
+    /// Gives one shard a turn, unless it would only wait and the time run past what others have to do.
+    fn turn_shard(&mut self, shard: usize) {
+        let shard = &mut self.server.shards[shard];
+        if shard.is_idle(self.net.now()) && self.net.is_idle() {
+            return;
+        }
+        shard.turn().expect("the simulated kernel does not fail");
+    }
+
+    fn turn(&mut self) {
+        for _ in 0..4 {
+            let shard = self.prng.below(self.server.shards.len() as u64) as usize;
+            self.turn_shard(shard);
+            if self.prng.chance(1, 8) {
+                self.net.advance(self.prng.below(20_000_000));
+            }
+        }
+    }
+
+    fn pump(&mut self) {
+        for client in &mut self.clients {
+            client.pump(&self.truths);
+        }
+    }
+
+    /// Everybody is there, reads and is served until nothing more happens.
+    fn until_all_is_said(&mut self) {
+        for _ in 0..100_000 {
+            for client in &mut self.clients {
+                client.read_all();
+                while client.pump(&self.truths) {}
+            }
+            let now = self.net.now();
+            if self.net.is_idle() && self.server.shards.iter().all(|shard| shard.is_idle(now)) {
+                let is_served =
+                    |client: &Client| client.wire.follower.is_answered() && !client.has_more_to_say();
+                if self.clients.iter().all(is_served) {
+                    return;
+                }
+                // A shard may have paused accepting, limit somebody's requests, or have missed nobody yet who has gone.
+                self.net.advance(1_000_000_000);
+                for client in 0..self.clients.len() {
+                    if !self.clients[client].is_connected() {
+                        self.connect(client);
+                    }
+                }
+            }
+            for shard in 0..self.server.shards.len() {
+                self.turn_shard(shard);
+            }
+        }
+        panic!("the server does not come to rest");
+    }
+}
+
+impl Server {
+    fn start(net: &SimNet, epoch: usize, prng: &mut Prng) -> Self {
+        let readers = 1 + prng.below(3) as usize;
+        let formats = Formats {
+            deflated: prng.chance(1, 2).then(|| prng.below(600) as usize),
+            binary: prng.chance(3, 4),
+        };
+        let shape = Shape {
+            records: 1 << (8 + prng.below(4)),
+            track_bytes: vec![limits::TRACK_BYTES_MIN; formats.tracks()],
+            readers,
+        };
+        let (writer, tapes) = tape::new(&shape).expect("a tape of this shape");
+        let size = Size {
+            connections: CLIENTS,
+            subscriptions: CLIENTS * 8,
+            pools: Pools {
+                inbox_small: 256,
+                inbox_medium: 0,
+                inbox_large: 64,
+                heads: 256,
+                outbox: 4096,
+                outbox_block_bytes: 4096,
+            },
+            bounds: Bounds::default(),
+            hot_receptions: if prng.chance(1, 4) {
+                u8::MAX
+            } else {
+                1 + prng.below(8) as u8
+            },
+            pace: pace(prng),
+        };
+        let slack = slack(prng);
+        let orders = Arc::new(Orders::default());
+        let rings: Vec<SimRing> = (0..readers).map(|_| net.ring()).collect();
+        let bells = rings.iter().map(|ring| ring.doorbell()).collect();
+        let shards = rings
+            .into_iter()
+            .zip(tapes)
+            .enumerate()
+            .map(|(shard, (ring, tape))| {
+                let mut site = Site::new(shard, format!("epoch-{epoch}").into()).with_slack(slack);
+                if let Some(track) = formats.deflated_track() {
+                    site = site.compressing(track);
+                }
+                if let Some(track) = formats.binary_track() {
+                    site = site.speaking_binary(track);
+                }
+                Shard::new(
+                    ring,
+                    tape,
+                    size,
+                    site,
+                    Arc::new(Census::default()),
+                    Arc::clone(&orders),
+                )
+            });
+        Self {
+            shards: shards.collect(),
+            sequencer: Sequencer::writing(writer, formats),
+            bells,
+        }
+    }
+}
+
+/// In some runs nobody skips anything but what the tape lets go of; in others, whoever is a little behind does.
+fn slack(prng: &mut Prng) -> Slack {
+    if prng.chance(1, 3) {
+        return Slack::UNBOUNDED;
+    }
+    Slack {
+        ms: prng.below(100),
+        bytes: prng.below(20_000),
+    }
+}
+
+/// As much in a turn as a server does, or so little that its rounds last many of them.
+fn pace(prng: &mut Prng) -> Pace {
+    if prng.chance(1, 2) {
+        return Pace::default();
+    }
+    let mut few = || 1 + prng.below(8) as usize;
+    Pace {
+        sends: few(),
+        records: few() * few(),
+        notes: few() * few(),
+    }
+}
+
+/// Of each run.
+const STEPS: usize = 200;

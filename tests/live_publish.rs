@@ -189,6 +189,40 @@ fn who_subscribes_before_the_first_message_gets_it() {
     }
 }
 
+#[test]
+fn who_has_a_token_may_what_is_granted_to_it_on_that_connection_alone() {
+    if cannot_serve() {
+        return;
+    }
+    let folder = Folder::new("config");
+    std::fs::create_dir_all(&folder.0).expect("a directory");
+    let file = folder.0.join("tickwire.toml");
+    let config = concat!(
+        "source = \"none\"\nlisten = \"127.0.0.1:0\"\npublish = [\"room:*\"]\n",
+        "[[publisher]]\nname = \"desk\"\ntoken = \"a token of enough bytes\"\npublish = [\"trade:*\"]\n",
+    );
+    std::fs::write(&file, config).expect("a file");
+    let mut server = Process::start(&format!("serve --connections 64 --config {}", file.display()));
+    let address = server.address();
+    let (mut desk, mut other) = (Raw::open(address), Raw::open(address));
+    let trade =
+        json!({"op": "pub", "ch": "trade:X", "t": "trade", "px": "1", "sz": "1", "side": "buy", "key": "k"});
+    let auth = |token: &str| json!({"op": "auth", "id": 1, "token": token});
+    assert_eq!(ask(&mut desk, &trade)["code"], 4003);
+    assert_eq!(ask(&mut desk, &auth("a token of enough bytez"))["code"], 4007);
+    assert_eq!(ask(&mut desk, &trade)["code"], 4003);
+    let welcome = ask(&mut desk, &auth("a token of enough bytes"));
+    assert_eq!(welcome, json!({"t": "ack", "id": 1, "name": "desk"}));
+    assert_eq!(ask(&mut desk, &trade)["seq"], 1);
+    assert_eq!(ask(&mut desk, &trade)["seq"], 1, "once for its key");
+    assert_eq!(ask(&mut other, &trade)["code"], 4003);
+    // The same key of another publisher is another message.
+    let room = |data: u64| json!({"op": "pub", "ch": "room:1", "data": data, "key": "r"});
+    assert_eq!(ask(&mut other, &room(1))["seq"], 1);
+    assert_eq!(ask(&mut desk, &room(2))["seq"], 2);
+    assert_eq!(ask(&mut other, &room(3))["seq"], 1);
+}
+
 fn keyed(id: u64, channel: &str, key: &str) -> Value {
     json!({"op": "pub", "id": id, "ch": channel, "data": key, "key": key})
 }

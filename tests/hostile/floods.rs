@@ -70,6 +70,18 @@ fn floods() -> Vec<Flood> {
             reason: frames,
         },
         Flood {
+            name: "messages that it may not publish",
+            begins: vec![],
+            unit: text(r#"{"op":"pub","id":1,"ch":"room:1","data":1}"#),
+            reason: frames,
+        },
+        Flood {
+            name: "guesses of a token",
+            begins: vec![],
+            unit: text(r#"{"op":"auth","id":1,"token":"0123456789abcdef"}"#),
+            reason: frames,
+        },
+        Flood {
             name: "long messages that are no command",
             begins: vec![],
             unit: text(&" ".repeat(60_000)),
@@ -105,6 +117,53 @@ fn floods_are_closed_with_a_code_and_nobody_else_misses_a_tick() {
         compare(&calm, &attacked)
     ));
 }
+
+/// Who may publish is bounded by what the server takes, and by nothing else.
+#[test]
+fn a_flood_of_messages_is_held_up_in_its_own_socket_and_loses_nothing() {
+    if cannot_serve() {
+        return;
+    }
+    let mut process = Process::start(
+        "serve --source sim --listen 127.0.0.1:0 --shards 1 --connections 64 --publish room:*",
+    );
+    let address = process.address();
+    let bystander = Bystander::begin(address);
+    bystander.answered(CALM_PINGS);
+    bystander.attacked();
+    let mut raw = Raw::open(address);
+    let mut twin = raw.twin();
+    let data = "x".repeat(1000);
+    let sender = thread::spawn(move || {
+        for id in 0..MESSAGES {
+            twin.send(&text(&format!(
+                r#"{{"op":"pub","id":{id},"ch":"room:1","data":"{data}"}}"#
+            )));
+        }
+    });
+    // It reads nothing until others have been served meanwhile.
+    bystander.answered(20);
+    for id in 0..MESSAGES {
+        let ack = format!(r#"{{"t":"ack","id":{id},"ch":"room:1","seq":{}}}"#, id + 1);
+        let frame = loop {
+            let frame = raw.frame();
+            if frame.opcode == TEXT {
+                break frame;
+            }
+        };
+        assert_eq!(frame.text(), ack);
+    }
+    sender.join().expect("all is taken");
+    let [calm, attacked] = bystander.end();
+    assert!(calm.ticks > 0 && attacked.ticks > 0, "{calm:?} {attacked:?}");
+    report(&format!(
+        "{MESSAGES} messages published as fast as they go: {}",
+        compare(&calm, &attacked)
+    ));
+}
+
+/// Many times what fits into sockets.
+const MESSAGES: u64 = 20_000;
 
 #[test]
 fn commands_that_are_refused_for_seconds_on_end_are_not_refused_for_ever() {

@@ -399,6 +399,19 @@ impl Follower {
         self.counts.ticks += 1;
     }
 
+    /// Whether it has the newest of everything that it has subscribed to.
+    pub fn is_complete(&self, truth: &Truth) -> bool {
+        self.is_answered()
+            && truth
+                .channels()
+                .filter(|channel| self.covers(channel))
+                .all(|channel| {
+                    self.channels.get(channel).is_some_and(|standing| {
+                        !standing.replaying && standing.at == At::After(truth.newest(channel))
+                    })
+                })
+    }
+
     /// Everything has been read: it has the newest of everything, and it is what was published.
     pub fn check(&self, truth: &Truth) {
         assert!(

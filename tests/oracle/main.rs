@@ -1,17 +1,19 @@
 //! A real recording, followed by hundreds of clients who come, stall, drop and come back, on servers that are killed:
 //! each ends with exactly what was published, and was told of everything that it was not sent.
 //!
-//! Two hundred clients on the simulated ring, one run for each seed, are judged by a [`follower`] each, which shares
-//! nothing with the server but the protocol. The recording is the one that
+//! Two hundred clients on the simulated ring, one run for each seed, and fifty on a real server. Both are judged by the
+//! same [`follower`], which shares nothing with the server but the protocol. The recording is the one that
 //! `TICKWIRE_CAPTURE` names, or the project's own where it is at hand.
 //!
-//! `TICKWIRE_SEEDS=10000 cargo test --release --test oracle` runs so many seeds, and `TICKWIRE_SEED=42` replays one.
+//! `TICKWIRE_SEEDS=10000 cargo test --release --test oracle` runs so many seeds, and `TICKWIRE_SEED=42` replays one;
+//! with `TICKWIRE_KILLS=100` the real server is killed as often as that, and the recording is published whole.
 
 #![allow(
     clippy::cast_possible_truncation,
+    clippy::disallowed_types,
     clippy::unwrap_used,
     unreachable_pub,
-    reason = "a test: its numbers are small, and a surprise is to end it"
+    reason = "a test: its numbers are small, its threads are not the server's, and a surprise is to end it"
 )]
 
 mod book;
@@ -21,15 +23,20 @@ mod follower;
 #[allow(dead_code, reason = "each test uses its part")]
 #[path = "../simulation/frames.rs"]
 mod frames;
+mod live;
 #[allow(dead_code, reason = "each test uses its part")]
 #[path = "../recording/mod.rs"]
 mod recording;
+#[allow(dead_code, reason = "each test uses its part")]
+#[path = "../scene/mod.rs"]
+mod scene;
 mod tick;
 mod truth;
 mod wire;
 mod world;
 
 use follower::Counts;
+use live::Play;
 use tickwire::ring::Faults;
 use world::World;
 
@@ -89,4 +96,18 @@ fn who_reads_a_hundredth_of_what_is_published_has_the_present_state_whenever_it_
         assert!(rare.ticks * 10 < steady.ticks, "{rare:?} of {steady:?}");
         assert!(rare.gapped > 0 && rare.skipped > 0, "{rare:?}");
     }
+}
+
+#[test]
+fn fifty_clients_of_a_server_that_is_killed_notice_nothing_but_reconnects() {
+    if scene::cannot_serve() {
+        return;
+    }
+    let Some(events) = capture::events() else { return };
+    let asked = std::env::var("TICKWIRE_KILLS").ok();
+    let kills = asked.map(|kills| kills.parse().expect("TICKWIRE_KILLS is a number"));
+    let events = if kills.is_some() { events } else { &events[..8_000] };
+    let counts = Play::new("killed", events, 500).run(kills.unwrap_or(3));
+    eprintln!("{} events: {counts:?}", events.len());
+    assert!(counts.replays > 0, "somebody has resumed: {counts:?}");
 }

@@ -2,6 +2,7 @@
 
 mod classes;
 mod damage;
+mod keys;
 mod replay;
 
 use std::path::{Path, PathBuf};

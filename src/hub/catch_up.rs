@@ -343,7 +343,7 @@ impl Wanted {
     /// From where on the scan takes messages of the channel; [`NEVER`] when it takes none.
     pub(super) fn since(&self, id: ChannelId, channel: &Channel) -> Position {
         let flow = channel.flow();
-        let (named, kind) = (self.channels[id.index()], self.kinds[channel.kind() as usize]);
+        let (named, kind) = (&self.channels[id.index()], &self.kinds[channel.kind() as usize]);
         named.of(flow).min(kind.of(flow))
     }
 }

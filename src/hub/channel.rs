@@ -10,6 +10,7 @@ pub struct Channel {
     name: Box<str>,
     class: Class,
     policy: Policy,
+    flow: Flow,
     /// The number of its terms.
     terms: u8,
     kind: u32,
@@ -25,6 +26,7 @@ impl Channel {
             name: name.into(),
             class,
             policy,
+            flow: Flow::new(class, policy),
             terms,
             kind,
             seq: 0,
@@ -79,7 +81,7 @@ impl Channel {
     }
 
     pub(super) fn flow(&self) -> Flow {
-        Flow::new(self.class, self.policy)
+        self.flow
     }
 
     pub(super) fn terms(&self) -> u8 {

@@ -354,11 +354,15 @@ pub const CATCH_UP_BYTES: usize = 256 * 1024;
 /// live connections do not wait long.
 pub const CATCH_UP_TURN_BYTES: usize = 8 * 1024 * 1024;
 
-/// A client that is behind by more milliseconds than this skips what is out of date, unless the command line says otherwise.
+/// A client whose next message is older than so many milliseconds skips what is out of date, unless the command line or the
+/// configuration says otherwise.
 pub const BEHIND_MS: u64 = 500;
 /// The same in bytes of its track: what is sent to it in one go is sent as it is.
 pub const BEHIND_BYTES: u64 = CATCH_UP_BYTES as u64;
 
+/// Terms on which clients may be behind, of one server: those that its options say, and those of the configuration's channels
+/// that differ from them and from each other. Beyond: refused at start.
+pub const TERMS_MAX: usize = 16;
 /// Gaps that a client is told of at once. Beyond: close 4008.
 pub const GAPS_MAX: usize = 1024;
 

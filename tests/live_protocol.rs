@@ -65,7 +65,7 @@ fn each_command_has_one_answer_in_order() {
         assert!(
             error["msg"]
                 .as_str()
-                .is_some_and(|msg| msg.contains("sub, unsub, list, ping, pub and auth")),
+                .is_some_and(|msg| msg.contains("sub, unsub, snap, list, ping, pub and auth")),
             "{error}"
         );
         assert_eq!(socket.json().await["code"], 4001, "not JSON");

@@ -12,7 +12,7 @@ use crate::limits;
 use crate::market::ChannelRules;
 use crate::ring::descriptors::{DescriptorShortage, Registered, TableShortage, raise_descriptor_limit};
 use crate::ring::{Descriptors, ListenerOptions, UringOptions};
-use crate::shard::{Size, Slack};
+use crate::shard::{Size, Slack, Terms};
 use crate::tape::Shape;
 use crate::writer::source::{SourceSpec, Speed};
 use crate::writer::{Formats, IngestSpec};
@@ -54,8 +54,10 @@ pub struct Config {
     pub wait_for: u64,
     /// What is said of channels.
     pub rules: ChannelRules,
-    /// How far behind a client may be before it skips what is out of date.
+    /// How far behind a client may be on a channel of which nothing else is said.
     pub slack: Slack,
+    /// On which other terms clients may be behind, numbered from 1, as `rules` say it.
+    pub terms: Vec<Terms>,
     /// The length from which messages are compressed for clients that ask for it; `None` for no compression.
     pub compression: Option<usize>,
     /// Whether messages are also there for clients that would have them in binary.
@@ -142,11 +144,22 @@ impl Config {
             wait_for: 0,
             rules: ChannelRules::default(),
             slack: Slack::default(),
+            terms: Vec::new(),
             compression: None,
             binary: true,
             track_bytes: limits::TRACK_BYTES_DEFAULT,
             records: limits::TAPE_RECORDS_DEFAULT,
         }
+    }
+
+    /// On which terms clients may be behind, by number.
+    #[must_use]
+    pub fn all_terms(&self) -> Vec<Terms> {
+        let first = Terms {
+            policy: None,
+            slack: self.slack,
+        };
+        std::iter::once(first).chain(self.terms.iter().copied()).collect()
     }
 
     /// In which forms every message goes on the tape.

@@ -22,9 +22,10 @@ use toml::Spanned;
 use super::Bytes;
 use crate::dialect::Publishers;
 use crate::dialect::publisher::{Grants, Publisher};
-use crate::limits::CONFIG_FILE_BYTES_MAX;
+use crate::limits::{CONFIG_FILE_BYTES_MAX, TERMS_MAX};
 use crate::market::{ChannelClass, ChannelRule, ChannelRules, Pattern};
 use crate::ring::Descriptors;
+use crate::shard::{Policy, Slack, Terms};
 use crate::writer::IngestSpec;
 use crate::writer::journal::{Age, SyncPolicy};
 use crate::writer::source::{SourceSpec, Speed};
@@ -35,6 +36,7 @@ use crate::writer::source::{SourceSpec, Speed};
 /// use std::path::Path;
 /// use tickwire::control::ConfigFile;
 /// use tickwire::market::{ChannelClass, ChannelName};
+/// use tickwire::shard::Slack;
 ///
 /// let text = r#"
 ///     listen = "127.0.0.1:9001"
@@ -47,7 +49,7 @@ use crate::writer::source::{SourceSpec, Speed};
 /// let file = ConfigFile::parse(text, Path::new("tickwire.toml"))?;
 /// let status = ChannelName::parse("status:venue")?;
 /// assert_eq!(file.shards.map(|shards| shards.get()), Some(2));
-/// assert_eq!(file.rules()?.class(status), ChannelClass::Replace);
+/// assert_eq!(file.channels(Slack::default())?.rules.class(status), ChannelClass::Replace);
 ///
 /// let error = ConfigFile::parse("\nshards = 0", Path::new("tickwire.toml")).unwrap_err();
 /// assert!(error.to_string().starts_with("tickwire.toml:2: shards: "));
@@ -144,6 +146,21 @@ struct ChannelTable {
     pattern: Spanned<String>,
     #[serde(default)]
     class: Option<Spanned<ClassKey>>,
+    #[serde(default)]
+    policy: Option<Spanned<PolicyKey>>,
+    #[serde(default)]
+    behind_ms: Option<u64>,
+    #[serde(default, deserialize_with = "written")]
+    behind_bytes: Option<Bytes>,
+}
+
+/// What a file says of channels.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Channels {
+    /// What is said of which.
+    pub rules: ChannelRules,
+    /// The terms that these name, from number 1 on.
+    pub terms: Vec<Terms>,
 }
 
 /// Somebody who has a token.
@@ -161,6 +178,14 @@ enum ClassKey {
     Append,
     Replace,
     Book,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum PolicyKey {
+    Conflate,
+    Gap,
+    Disconnect,
 }
 
 /// Whose descriptors sockets are, as a file says it.
@@ -212,7 +237,7 @@ impl ConfigFile {
         match toml::from_str::<Self>(text) {
             Ok(file) => {
                 let file = Self { origin, ..file };
-                file.rules()?;
+                file.channels(Slack::default())?;
                 file.publishers(&[])?;
                 file.ingest()?;
                 Ok(file)
@@ -264,12 +289,13 @@ impl ConfigFile {
         Ok(grants)
     }
 
-    /// What it says of channels.
+    /// What it says of channels, where clients may be behind by `slack` unless something else is said.
     ///
     /// # Errors
-    /// When a pattern is none, stands there twice, or is given a class that does not fit.
-    pub fn rules(&self) -> Result<ChannelRules, ConfigFileError> {
-        let mut rules = ChannelRules::default();
+    /// When a pattern is none or stands there twice, is given a class that does not fit or a policy that the class cannot
+    /// have, or there are too many different terms.
+    pub fn channels(&self, slack: Slack) -> Result<Channels, ConfigFileError> {
+        let mut channels = Channels::default();
         for table in &self.channel {
             let wrong = |span: Range<usize>, what: String| self.origin.error(Some(span), &what);
             let pattern = Pattern::parse(table.pattern.get_ref()).map_err(|error| {
@@ -278,15 +304,69 @@ impl ConfigFile {
             })?;
             let rule = ChannelRule {
                 class: table.class.as_ref().map(|class| (*class.get_ref()).into()),
+                terms: channels.number(table.terms(slack), slack).ok_or_else(|| {
+                    let what = format!(
+                        "more than {TERMS_MAX} different policies and thresholds; make some of them alike"
+                    );
+                    wrong(table.pattern.span(), what)
+                })?,
             };
-            rules.add(pattern, rule).map_err(|error| {
+            channels.rules.add(pattern, rule).map_err(|error| {
                 let class = table.class.as_ref().filter(|_| error.is_of_class());
                 let span = class.map_or(table.pattern.span(), Spanned::span);
                 wrong(span, error.to_string())
             })?;
+            if let Some(policy) = &table.policy
+                && *policy.get_ref() == PolicyKey::Conflate
+                && !has_state(pattern, rule)
+            {
+                let what = "only channels of class replace or book have a state to skip to; choose gap or disconnect, or \
+                            say it of each kind that has one";
+                return Err(wrong(policy.span(), what.to_owned()));
+            }
         }
-        Ok(rules)
+        Ok(channels)
     }
+}
+
+impl ChannelTable {
+    fn terms(&self, slack: Slack) -> Terms {
+        Terms {
+            policy: self.policy.as_ref().map(|policy| (*policy.get_ref()).into()),
+            slack: Slack {
+                ms: self.behind_ms.unwrap_or(slack.ms),
+                bytes: self.behind_bytes.map_or(slack.bytes, |bytes| bytes.0),
+            },
+        }
+    }
+}
+
+impl Channels {
+    /// The number of these terms, under which they are kept; `None` where there are as many as may be.
+    fn number(&mut self, terms: Terms, slack: Slack) -> Option<u8> {
+        if terms == (Terms { policy: None, slack }) {
+            return Some(0);
+        }
+        let known = self.terms.iter().position(|known| *known == terms);
+        let at = known.unwrap_or(self.terms.len());
+        if known.is_none() {
+            self.terms.push(terms);
+        }
+        u8::try_from(at + 1)
+            .ok()
+            .filter(|&number| usize::from(number) < TERMS_MAX)
+    }
+}
+
+/// Whether all channels that the pattern matches have a state that stands for what was before.
+fn has_state(pattern: Pattern<'_>, rule: ChannelRule) -> bool {
+    let kind = match pattern {
+        Pattern::All => return false,
+        Pattern::Kind(kind) => kind,
+        Pattern::Exact(name) => name.kind(),
+    };
+    let class = rule.class.unwrap_or_else(|| ChannelClass::default_for_kind(kind));
+    class != ChannelClass::Append
 }
 
 /// What is wrong with a configuration file.
@@ -348,6 +428,16 @@ impl From<ClassKey> for ChannelClass {
             ClassKey::Append => Self::Append,
             ClassKey::Replace => Self::Replace,
             ClassKey::Book => Self::Book,
+        }
+    }
+}
+
+impl From<PolicyKey> for Policy {
+    fn from(key: PolicyKey) -> Self {
+        match key {
+            PolicyKey::Conflate => Self::Conflate,
+            PolicyKey::Gap => Self::Gap,
+            PolicyKey::Disconnect => Self::Disconnect,
         }
     }
 }

@@ -26,7 +26,7 @@ pub mod tuning;
 
 pub use bytes::Bytes;
 pub use config::{Config, EchoConfig, Purpose, Resolved};
-pub use config_file::{ConfigFile, ConfigFileError};
+pub use config_file::{Channels, ConfigFile, ConfigFileError};
 pub use machine::Machine;
 pub use plan::{MemoryShortage, Plan};
 pub use server::Server;

@@ -380,7 +380,7 @@ fn site(resolved: &Resolved, shard: usize, prepared: Option<&Prepared>) -> Site 
         (Purpose::Feed(config), Some(prepared)) => {
             let heartbeat_ms = u64::from(config.heartbeat_seconds) * 1000;
             let site = Site::new(shard, prepared.epoch.as_str().into())
-                .with_slack(config.slack)
+                .on_terms(config.all_terms())
                 .beating((heartbeat_ms > 0).then_some(heartbeat_ms))
                 .draining(u64::from(config.drain_seconds) * 1000);
             let site = match prepared.journal {

@@ -65,21 +65,23 @@ fn naive(text: &str) -> Option<Command<'_>> {
         None => None,
     };
     let op: String = serde_json::from_str(object.text("op")?).ok()?;
-    if matches!(&*op, "sub" | "unsub") {
+    if matches!(&*op, "sub" | "unsub" | "snap") {
         let ch = object.text("ch")?;
         let names: Vec<String> = serde_json::from_str(ch)
             .or_else(|_| serde_json::from_str(ch).map(|name| vec![name]))
             .ok()
             .filter(|names: &Vec<_>| names.len() <= REQUEST_CHANNELS_MAX)?;
         let channels = names.into_iter().map(Cow::Owned).collect();
-        return Some(if op == "sub" {
-            let since = match object.some("since") {
-                None => None,
-                Some(since) => Some(naive_since(since)?),
-            };
-            Command::Subscribe { id, channels, since }
-        } else {
-            Command::Unsubscribe { id, channels }
+        return Some(match &*op {
+            "sub" => {
+                let since = match object.some("since") {
+                    None => None,
+                    Some(since) => Some(naive_since(since)?),
+                };
+                Command::Subscribe { id, channels, since }
+            }
+            "snap" => Command::Snap { id, channels },
+            _ => Command::Unsubscribe { id, channels },
         });
     }
     match &*op {
@@ -161,6 +163,7 @@ fn written(command: &Command<'_>) -> String {
     let op = match command {
         Command::Subscribe { .. } => "sub",
         Command::Unsubscribe { .. } => "unsub",
+        Command::Snap { .. } => "snap",
         Command::List { .. } => "list",
         Command::Ping { .. } => "ping",
         Command::Publish { .. } => "pub",
@@ -170,7 +173,7 @@ fn written(command: &Command<'_>) -> String {
     if let Some(id) = command.id() {
         text.push_str(&format!(",\"id\":{id}"));
     }
-    if matches!(op, "sub" | "unsub") {
+    if matches!(op, "sub" | "unsub" | "snap") {
         let channels = serde_json::to_string(command.channels()).expect("names are text");
         text.push_str(&format!(",\"ch\":{channels}"));
     }
@@ -203,6 +206,7 @@ fn written(command: &Command<'_>) -> String {
         }
         Command::Subscribe { .. }
         | Command::Unsubscribe { .. }
+        | Command::Snap { .. }
         | Command::List { .. }
         | Command::Ping { t0: None, .. } => {}
     }

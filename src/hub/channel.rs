@@ -1,5 +1,6 @@
 //! What a shard knows of one channel.
 
+use super::terms::{Flow, Policy};
 use super::topic::Topic;
 use crate::tape::{Class, Position, Record};
 
@@ -8,6 +9,10 @@ use crate::tape::{Class, Position, Record};
 pub struct Channel {
     name: Box<str>,
     class: Class,
+    policy: Policy,
+    flow: Flow,
+    /// The number of its terms.
+    terms: u8,
     kind: u32,
     seq: u64,
     newest: Position,
@@ -16,10 +21,13 @@ pub struct Channel {
 }
 
 impl Channel {
-    pub(super) fn new(name: &str, class: Class, kind: u32) -> Self {
+    pub(super) fn new(name: &str, class: Class, kind: u32, (terms, policy): (u8, Policy)) -> Self {
         Self {
             name: name.into(),
             class,
+            policy,
+            flow: Flow::new(class, policy),
+            terms,
             kind,
             seq: 0,
             newest: Position::NONE,
@@ -46,6 +54,12 @@ impl Channel {
     #[must_use]
     pub fn class(&self) -> Class {
         self.class
+    }
+
+    /// What becomes of clients that are further behind on it than they may be.
+    #[must_use]
+    pub fn policy(&self) -> Policy {
+        self.policy
     }
 
     /// The sequence number of its newest record; 0 before the first.
@@ -76,6 +90,14 @@ impl Channel {
     #[must_use]
     pub fn is_deserted(&self) -> bool {
         self.topic.len() == 0
+    }
+
+    pub(super) fn flow(&self) -> Flow {
+        self.flow
+    }
+
+    pub(super) fn terms(&self) -> u8 {
+        self.terms
     }
 
     pub(super) fn kind(&self) -> u32 {

@@ -10,7 +10,7 @@
 //! that is far behind joins anew, with all that it has subscribed to: so it skips what is out of date by then.
 
 use super::Hub;
-use super::subscription::Subscriptions;
+use super::subscription::{Mode, Subscriptions};
 use crate::base::Key;
 use crate::tape::{Position, Reader, Track};
 
@@ -39,15 +39,6 @@ pub struct Place {
     /// Up to, not including, this position joining subscriptions want of a channel with an image no more than it takes to
     /// know its state. [`Position::NONE`] when no join is on.
     pub(super) end: Position,
-}
-
-/// How far behind a client is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Lag {
-    /// When the oldest record that it has not looked at yet was published, in nanoseconds since the epoch.
-    pub since_ns: u64,
-    /// Bytes on its track from there to the newest record.
-    pub bytes: u64,
 }
 
 impl Default for Client {
@@ -110,30 +101,16 @@ impl Hub {
         live || has_everything
     }
 
-    /// How far behind the client `key` is; `None` when it is live, still has to be sent what a join owes it, or has
-    /// everything.
-    #[must_use]
-    pub fn lag(&self, key: Key, tape: &Reader) -> Option<Lag> {
-        let Client {
-            live, place, track, ..
-        } = *self.client(key);
-        let at = place.at.max(tape.tail());
-        let is_behind = !live && place.end.is_none() && at < self.observed;
-        is_behind.then(|| Lag {
-            since_ns: tape.record(at).pt_ns,
-            bytes: tape.range(track).end - tape.span(track, at).start,
-        })
-    }
-
-    /// The client `key`, which is behind, skips what is out of date: of each channel with an image it wants from now on no
-    /// more than it takes to know the present state. Of the others it wants all.
+    /// The client `key`, which is behind, skips what is out of date: of each channel that clients skip on it wants from now
+    /// on no more than it takes to know the present state. Of the others it wants all.
     pub fn conflate(&mut self, key: Key) {
         let at = self.client(key).place.at;
-        self.join_anew(key, at);
+        self.join_anew(key, at, Mode::Skip);
     }
 
-    /// The client `key` wants nothing of append channels before `floor`, and of the others their present state.
-    pub(super) fn join_anew(&mut self, key: Key, floor: Position) {
+    /// The client `key` wants nothing before `floor` of channels of which it wants every message, and of the others their
+    /// state.
+    pub(super) fn join_anew(&mut self, key: Key, floor: Position, mode: Mode) {
         let Client {
             subscriptions: mine,
             bounded,
@@ -146,12 +123,19 @@ impl Hub {
             } else {
                 Position::NONE
             };
-            wish.anew(before.max(floor))
+            wish.anew(before.max(floor), mode)
         });
         let client = self.client_mut(key);
         client.fresh = false;
         client.place.end = newest;
         client.bounded = true;
+    }
+
+    /// Where the client `key`, which is not live and in no join, stands on the tape, unless it has everything.
+    pub(super) fn place_behind(&self, key: Key, tape: &Reader) -> Option<Position> {
+        let Client { live, place, .. } = *self.client(key);
+        let at = place.at.max(tape.tail());
+        (!live && place.end.is_none() && at < self.observed).then_some(at)
     }
 
     /// Whether the client `key` has not been told yet that it is behind; it will be now.
@@ -170,6 +154,12 @@ impl Hub {
             return !self.fan_out.is_pending(key);
         }
         *fresh && place.end == self.observed
+    }
+
+    /// Whether the client `key` may ask for states once more now: it has everything, and the state that it joined with.
+    #[must_use]
+    pub fn may_snap(&self, key: Key) -> bool {
+        self.is_live(key) && !self.fan_out.is_pending(key)
     }
 
     /// Whether the client `key` may unsubscribe now: no join is on, which could owe it what it unsubscribes from.

@@ -11,6 +11,7 @@
 use super::Hub;
 use super::catch_up::{NEVER, Wanted};
 use super::client::Client;
+use super::subscription::Mode;
 use crate::base::Key;
 use crate::tape::{ChannelId, Class, Position, Reader};
 
@@ -36,6 +37,8 @@ pub struct Lapsed<'a> {
     pub is_news: bool,
     /// What it is not sent.
     pub gaps: &'a [Gap],
+    /// A channel with an image that nobody may be behind on, of which it has not been sent everything.
+    pub closing: Option<ChannelId>,
 }
 
 /// Memory for one lapse, used again by the next.
@@ -109,13 +112,14 @@ impl Hub {
                 at = Position::new(at.number() - 1);
                 memory.meet(tape, at);
             }
-            self.find_gaps(key, wants, tape, memory, wanted);
-            self.join_anew(key, memory.floor);
+            let closing = self.find_gaps(key, wants, tape, memory, wanted);
+            self.join_anew(key, memory.floor, Mode::Join);
             let lapsed = Lapsed {
                 key,
                 since_ns: tape.record(wants.max(tape.tail())).pt_ns,
                 is_news: self.warn(key),
                 gaps: &memory.gaps,
+                closing,
             };
             tell(self, &lapsed);
         }
@@ -152,11 +156,23 @@ impl Hub {
             place,
             ..
         } = self.client(key);
-        !place.end.is_none() && self.pool.iter(mine).any(|entry| !entry.wish().joins())
+        !place.end.is_none()
+            && self.pool.iter(mine).any(|entry| {
+                // What these want of the past is all that they have not been sent.
+                matches!(entry.wish().mode(), Mode::Follow | Mode::Snap)
+            })
     }
 
-    /// Finds out which messages of append channels the client `key` wants from `wants` on, of those that were met.
-    fn find_gaps(&self, key: Key, wants: Position, tape: &Reader, memory: &mut Lapse, wanted: &mut Wanted) {
+    /// Finds out which messages of append channels the client `key` wants from `wants` on, of those that were met. Says whether it
+    /// has not been sent everything of a channel with an image that nobody may be behind on.
+    fn find_gaps(
+        &self,
+        key: Key,
+        wants: Position,
+        tape: &Reader,
+        memory: &mut Lapse,
+        wanted: &mut Wanted,
+    ) -> Option<ChannelId> {
         let Client {
             subscriptions: mine,
             place,
@@ -187,7 +203,13 @@ impl Hub {
                 });
             }
         }
+        let closing = self.strict.iter().copied().find(|&id| {
+            let channel = self.channel(id);
+            let since = wanted.since(id, channel);
+            since != NEVER && first_since(tape, channel.newest(), since.max(wants)).is_some()
+        });
         self.unmark(&mine, wanted);
+        closing
     }
 }
 

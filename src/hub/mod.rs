@@ -9,6 +9,7 @@
 //! - `topic`: the dense list of everyone subscribed to one thing;
 //! - `subscription`: the 16 bytes that tie one client to one topic;
 //! - `client`: a client's place on the tape;
+//! - `terms`: on which terms clients may be behind;
 //! - `catch_up`: which records a client that is not live still wants, in tape order;
 //! - `resume`: what a client misses that comes back;
 //! - `lapse`: who has not been sent what the tape is about to let go of.
@@ -22,26 +23,29 @@ mod range;
 mod resume;
 mod selector;
 mod subscription;
+mod terms;
 mod topic;
 
-pub use catch_up::{Caught, Fallen, Wanted};
+pub use catch_up::{Caught, Fallen, Late, Wanted};
 pub use channel::Channel;
-pub use client::{Lag, Place};
+pub use client::Place;
 pub use fan_out::{FanOut, Parcel};
 pub use lapse::{Gap, Lapse, Lapsed};
 pub use range::Range;
 pub use resume::{ResumeError, Resumed};
 pub use selector::Selector;
-pub use subscription::{SubscribeError, UnsubscribeError};
+pub use subscription::{SnapError, SubscribeError, UnsubscribeError};
+pub use terms::{Policy, Slack, Terms};
 
 use std::collections::HashMap;
 
 use crate::base::Key;
 use crate::limits;
-use crate::tape::{ChannelId, Position, Reader};
+use crate::tape::{ChannelId, Class, Position, Reader};
 use client::Client;
 use fan_out::{RUN_RECORDS, ReaderOf};
 use subscription::{Pool, Wish};
+use terms::TermsTable;
 use topic::{Subscriber, Topic, TopicId};
 
 /// Everything one shard knows of channels and of who subscribed to them.
@@ -57,6 +61,9 @@ pub struct Hub {
     clients: Vec<Client>,
     pool: Pool,
     fan_out: FanOut,
+    terms: TermsTable,
+    /// Channels with an image on which nobody may be behind.
+    strict: Vec<ChannelId>,
     subscribers: u32,
     cursor: Position,
     observed: Position,
@@ -108,6 +115,8 @@ impl Hub {
             clients: Vec::with_capacity(slots),
             pool: Pool::with_capacity(subscriptions_max),
             fan_out: FanOut::with_capacity(slots),
+            terms: TermsTable::new(&[]),
+            strict: Vec::new(),
             subscribers: 0,
             cursor: Position::FIRST,
             observed: Position::FIRST,
@@ -117,6 +126,15 @@ impl Hub {
             hub.kind_id(kind);
         }
         hub
+    }
+
+    /// The same where clients may be behind on these terms: those of the number that a channel has on the tape, or the first.
+    #[must_use]
+    pub fn on_terms(self, terms: &[Terms]) -> Self {
+        Self {
+            terms: TermsTable::new(terms),
+            ..self
+        }
     }
 
     /// Takes note of channels that the writer has opened since the last call.
@@ -133,7 +151,12 @@ impl Hub {
             };
             self.kinds[kind as usize].channels += 1;
             self.ids.insert(info.name.into(), id);
-            self.channels.push(Channel::new(info.name, info.class, kind));
+            let terms = self.terms.look_up(info.terms, info.class);
+            let channel = Channel::new(info.name, info.class, kind, terms);
+            if channel.class() != Class::Append && channel.policy() == Policy::Disconnect {
+                self.strict.push(id);
+            }
+            self.channels.push(channel);
         }
     }
 
@@ -278,6 +301,30 @@ impl Hub {
         self.subscribers -= u32::from(mine.len() == 0);
         self.vacate(id, place);
         Ok(())
+    }
+
+    /// The client `key` wants once more the state of each channel that its subscription to `selector` matches: it comes in order
+    /// with all else, as to one that joins, and nothing else comes twice but what follows the state of a book. Ask
+    /// [`may_snap`](Self::may_snap) first. Until its join has begun it may ask for more.
+    ///
+    /// # Errors
+    /// When the client has no such subscription, or it is to a channel without a state.
+    pub fn snap(&mut self, key: Key, selector: Selector<'_>) -> Result<Subscribed, SnapError> {
+        let mine = self.client(key).subscriptions;
+        let id = self.topic_id(selector).ok_or(SnapError::NotSubscribed)?;
+        self.pool.find(&mine, id).ok_or(SnapError::NotSubscribed)?;
+        if let TopicId::Channel(channel) = id
+            && self.channel(channel).class() == Class::Append
+        {
+            return Err(SnapError::NoState);
+        }
+        if self.is_live(key) {
+            let cursor = self.cursor;
+            self.pool.wish(&mine, |_| Wish::from(cursor));
+            self.begin_join(key);
+        }
+        self.pool.snap(&mine, id);
+        Ok(self.subscribed(id))
     }
 
     /// Ends every subscription of the client `key`, which leaves.

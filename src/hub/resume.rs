@@ -4,7 +4,8 @@
 //! kept for those who are away. It is sent by the scan of [`catch_up`](super::catch_up), as to a client that fell behind.
 
 use super::channel::Channel;
-use super::subscription::Wish;
+use super::subscription::{Mode, Wish};
+use super::terms::Flow;
 use super::topic::TopicId;
 use super::{Hub, Selector, SubscribeError};
 use crate::base::Key;
@@ -80,7 +81,7 @@ impl Hub {
         let mut found = patterns
             .into_iter()
             .filter_map(|pattern| self.pool.find(&mine, pattern));
-        found.any(|entry| live || !entry.wish().joins())
+        found.any(|entry| live || matches!(entry.wish().mode(), Mode::Follow | Mode::Snap))
     }
 
     /// Calls `tell` for each channel of which the client `key` has now been sent what it was to be sent again, with the
@@ -113,26 +114,26 @@ fn find(
     if seq.is_some_and(|seq| seq > newest) {
         return Err(ResumeError::Ahead { newest });
     }
-    let nothing = (Resumed::Replay, Wish::replay(now));
+    let nothing = (Resumed::Replay, Wish::from(now).replay());
     if seq == Some(newest) {
         return Ok(nothing);
     }
     let missing = seq.and_then(|seq| oldest_after(channel, seq, tape));
     let next = seq.map_or(1, |seq| seq + 1);
     Ok(match (channel.class(), missing) {
-        (Class::Replace, _) if seq.is_some() => (Resumed::Replay, Wish::replay(now).anew(now)),
-        (Class::Append | Class::Book, Some((first, at))) if first == next => {
-            (Resumed::Replay, Wish::replay(at))
+        (Class::Replace, _) if seq.is_some() && channel.flow() == Flow::Newest => {
+            (Resumed::Replay, Wish::join(now).replay())
         }
+        (_, Some((first, at))) if first == next => (Resumed::Replay, Wish::from(at).replay()),
         (Class::Replace | Class::Book, _) => (Resumed::Snap, Wish::join(now)),
         (Class::Append, _) if newest < next => nothing,
         (Class::Append, Some((first, at))) => {
             let (from, to) = (next, first - 1);
-            (Resumed::Rest { from, to }, Wish::replay(at))
+            (Resumed::Rest { from, to }, Wish::from(at).replay())
         }
         (Class::Append, None) => {
             let (from, to) = (next, newest);
-            (Resumed::Rest { from, to }, Wish::replay(now))
+            (Resumed::Rest { from, to }, Wish::from(now).replay())
         }
     })
 }

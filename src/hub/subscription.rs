@@ -3,6 +3,7 @@
 //! The other end is the client's place in the topic's dense list; each end knows where the other is, so ending
 //! a subscription moves two entries and walks nothing but the client's own list.
 
+use super::terms::Flow;
 use super::topic::TopicId;
 use crate::limits::TAPE_RECORDS_MAX;
 use crate::tape::{ChannelId, Position};
@@ -41,6 +42,15 @@ pub enum UnsubscribeError {
     NotSubscribed,
 }
 
+/// Why a client is not sent a state once more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SnapError {
+    /// It has no such subscription.
+    NotSubscribed,
+    /// The channel has no state: every message counts.
+    NoState,
+}
+
 /// Where in the pool a subscription lives.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Index(u32);
@@ -56,10 +66,23 @@ pub(super) struct Subscription {
 
 const _: () = assert!(size_of::<Subscription>() == 16);
 
-/// From where on a subscription's records are wanted while its client is not live, and whether what stands for all before
-/// is wanted first. 32 bits: the position is kept as its last [`FLOOR_BITS`], and means the newest such one.
+/// From where on a subscription's records are wanted while its client is not live, and what of the time before the end of
+/// its client's join. 32 bits: the position is kept as its last [`FLOOR_BITS`], and means the newest such one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Wish(u32);
+
+/// What a subscription wants of the time before the end of its client's join: see [`catch_up`](super::catch_up).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Mode {
+    /// Every message: it had everything before.
+    Follow,
+    /// The state of channels that have one: it is new, or has lost something.
+    Join,
+    /// The state of channels that clients skip to, and every message of the others: it had everything before.
+    Skip,
+    /// Every message, and the state of channels that have one once more.
+    Snap,
+}
 
 impl Wish {
     /// The records from `floor` on.
@@ -67,18 +90,33 @@ impl Wish {
         Self(u32::try_from(floor.number() & FLOOR_MASK).unwrap_or(0))
     }
 
-    /// The same, and what stands for all before the end of its client's join: see [`catch_up`](super::catch_up).
+    /// The same, and what stands for all before the end of its client's join.
     pub(super) fn join(floor: Position) -> Self {
-        Self(Self::from(floor).0 | JOINS)
+        Self::from(floor).with(Mode::Join)
     }
 
-    pub(super) const fn joins(self) -> bool {
-        self.0 & JOINS != 0
+    /// The same wish from a floor that is not before `floor`, in this mode.
+    pub(super) fn anew(self, floor: Position, mode: Mode) -> Self {
+        Self(Self::from(floor).with(mode).0 | self.0 & REPLAYS)
     }
 
-    /// The same, and to be told when it has been sent what was there before.
-    pub(super) fn replay(floor: Position) -> Self {
-        Self(Self::from(floor).0 | REPLAYS)
+    /// The same wish of one that follows, and the state once more.
+    pub(super) fn snap(self) -> Self {
+        self.with(Mode::Snap)
+    }
+
+    pub(super) const fn mode(self) -> Mode {
+        match (self.0 & JOINS != 0, self.0 & IN_PART != 0) {
+            (false, false) => Mode::Follow,
+            (true, false) => Mode::Join,
+            (true, true) => Mode::Skip,
+            (false, true) => Mode::Snap,
+        }
+    }
+
+    /// The same wish, and to be told when it has been sent what was there before.
+    pub(super) const fn replay(self) -> Self {
+        Self(self.0 | REPLAYS)
     }
 
     pub(super) const fn replays(self) -> bool {
@@ -90,22 +128,43 @@ impl Wish {
         Self(self.0 & !REPLAYS)
     }
 
-    /// The same wish that joins, from a floor that is not before `floor`.
-    pub(super) fn anew(self, floor: Position) -> Self {
-        Self(Self::join(floor).0 | self.0 & REPLAYS)
-    }
-
     /// The position, which is not behind `newest`.
     pub(super) fn floor(self, newest: Position) -> Position {
         let back = newest.number().wrapping_sub(u64::from(self.0)) & FLOOR_MASK;
         Position::new(newest.number().saturating_sub(back))
     }
+
+    const fn with(self, mode: Mode) -> Self {
+        let bits = match mode {
+            Mode::Follow => 0,
+            Mode::Join => JOINS,
+            Mode::Skip => JOINS | IN_PART,
+            Mode::Snap => IN_PART,
+        };
+        Self(self.0 & !(JOINS | IN_PART) | bits)
+    }
 }
 
-const FLOOR_BITS: u32 = 30;
+impl Mode {
+    /// Whether a channel's state is wanted, of those that clients of this flow are sent.
+    pub(super) const fn wants_state(self, flow: Flow) -> bool {
+        match (self, flow) {
+            (_, Flow::Append) | (Self::Follow, _) | (Self::Skip, Flow::Every) => false,
+            (Self::Join | Self::Snap, Flow::Every | Flow::Newest) | (Self::Skip, Flow::Newest) => true,
+        }
+    }
+
+    /// Whether every message is wanted besides.
+    pub(super) const fn wants_every(self, flow: Flow) -> bool {
+        matches!(self, Self::Snap) || !self.wants_state(flow)
+    }
+}
+
+const FLOOR_BITS: u32 = 29;
 const FLOOR_MASK: u64 = (1 << FLOOR_BITS) - 1;
 const JOINS: u32 = 1 << 31;
 const REPLAYS: u32 = 1 << 30;
+const IN_PART: u32 = 1 << 29;
 const _: () = assert!(TAPE_RECORDS_MAX < 1 << FLOOR_BITS);
 
 impl Subscription {
@@ -221,6 +280,19 @@ impl Pool {
     pub(super) fn step(&self, mine: &Subscriptions, before: Option<Index>) -> Option<(Index, Subscription)> {
         let at = before.map_or(mine.first, |Index(before)| self.entries[before as usize].next);
         self.entries.get(at as usize).map(|entry| (Index(at), *entry))
+    }
+
+    /// The client wants the states of its subscription to `topic` once more.
+    pub(super) fn snap(&mut self, mine: &Subscriptions, topic: TopicId) {
+        let packed = pack(topic);
+        let mut at = mine.first;
+        while let Some(entry) = self.entries.get_mut(at as usize) {
+            if entry.topic == packed {
+                entry.wish = entry.wish.snap();
+                return;
+            }
+            at = entry.next;
+        }
     }
 
     /// Changes what the client wants of each of its subscriptions.

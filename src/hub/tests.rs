@@ -1,9 +1,12 @@
 //! The hub on a real tape, without a shard: clients come and go, subscribe, are cut short at any record and byte,
 //! and fall behind; what each was sent is held against an oracle that keeps a plain list per client.
 
+mod terms;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::*;
+use crate::base::Now;
 use crate::tape::{self, Class, Entry, RecordKind, Shape, Track, Writer};
 use proptest::prelude::*;
 
@@ -129,7 +132,7 @@ impl World {
         let writer = &mut self.writer;
         let id = *self.declared.entry(channel).or_insert_with(|| {
             let declared = if name.contains('@') {
-                writer.declare_unlisted(name, class)
+                writer.declare_unlisted(name, class, 0)
             } else {
                 writer.declare(name, class)
             };
@@ -228,7 +231,7 @@ impl World {
             let mut ranges = Vec::new();
             let Caught { before, .. } = self
                 .hub
-                .catch_up(key, &self.reader, &mut self.wanted, &mut ranges)
+                .catch_up(key, &self.reader, (&mut self.wanted, &mut ranges), Now::default())
                 .expect("nothing falls off this tape");
             let sent = self.positions(&ranges);
             assert!(sent.is_sorted(), "a slice is in tape order");
@@ -477,7 +480,8 @@ fn a_join_of_more_channels_than_a_slice_takes_goes_on_from_slice_to_slice() {
     let (mut wanted, mut got) = (Wanted::default(), Vec::new());
     while !hub.go_live(key) {
         let mut ranges = Vec::new();
-        hub.catch_up(key, &reader, &mut wanted, &mut ranges).unwrap();
+        hub.catch_up(key, &reader, (&mut wanted, &mut ranges), Now::default())
+            .unwrap();
         for range in ranges {
             got.extend(
                 (range.start..range.end())

@@ -1,4 +1,4 @@
-//! What a configuration says of channels, by pattern: what they keep of their past.
+//! What a configuration says of channels, by pattern: what they keep of their past, and on which terms clients may be behind.
 //!
 //! Never guesses: a pattern about which something is said twice, or a class that does not fit what its channels hold, is
 //! refused when it is added.
@@ -41,6 +41,8 @@ pub struct ChannelRules {
 pub struct ChannelRule {
     /// What they keep of their past; `None` for what their kind does.
     pub class: Option<ChannelClass>,
+    /// The number of the terms on which clients may be behind; 0 for those that hold where nothing else is said.
+    pub terms: u8,
 }
 
 impl ChannelRules {
@@ -172,7 +174,10 @@ mod tests {
     use super::*;
 
     fn rule(class: ChannelClass) -> ChannelRule {
-        ChannelRule { class: Some(class) }
+        ChannelRule {
+            class: Some(class),
+            terms: 0,
+        }
     }
 
     fn add(rules: &mut ChannelRules, pattern: &str, class: ChannelClass) -> Result<(), RuleError> {

@@ -104,17 +104,14 @@ impl<R: Ring> Shard<R> {
             {
                 continue;
             }
-            if let Some(lag) = self.hub.lag(key, &self.tape)
-                && self.site.slack.is_exceeded(&lag, now)
-            {
-                self.census.conflated.add(1);
-                self.hub.conflate(key);
-                self.warn(key, lag.since_ns, now);
-                continue;
-            }
             let first = self.catch_up.ranges.len();
             let CatchUp { wanted, ranges, .. } = &mut self.catch_up;
-            let Caught { before, records } = match self.hub.catch_up(key, &self.tape, wanted, ranges) {
+            let caught = self.hub.catch_up(key, &self.tape, (wanted, ranges), now);
+            let Caught {
+                before,
+                records,
+                late,
+            } = match caught {
                 Ok(caught) => caught,
                 Err(Fallen { since_ns }) => {
                     self.census.conflated.add(1);
@@ -123,6 +120,10 @@ impl<R: Ring> Shard<R> {
                 }
             };
             left.look(records);
+            if let Some(late) = late {
+                self.late(key, late, now);
+                continue;
+            }
             let end = ranges.len();
             if end == first {
                 self.advance(key, now);

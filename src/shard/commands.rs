@@ -7,13 +7,15 @@ use crate::base::Key;
 use crate::connection::Pause;
 use crate::dialect::Code;
 use crate::dialect::native_json::{Ack, Command, GapCause, Pong, Resume, ResumeFault, Since, write_gap};
-use crate::hub::{Gap, Hub, ResumeError, Resumed, Selector, SubscribeError, Subscribed, UnsubscribeError};
+use crate::hub::{
+    Gap, Hub, ResumeError, Resumed, Selector, SnapError, SubscribeError, Subscribed, UnsubscribeError,
+};
 use crate::market::{ChannelClass, ChannelName, Pattern};
 use crate::tape::{Class, Reader};
 
 impl Desk<'_> {
     /// What a command must wait for. A client's subscriptions change only where that is exact: see
-    /// [`Hub::may_subscribe`] and [`Hub::may_unsubscribe`]. `looked` says whether this shard has looked at the tape since
+    /// [`Hub::may_subscribe`], [`Hub::may_snap`] and [`Hub::may_unsubscribe`]. `looked` says whether this shard has looked at the tape since
     /// the command arrived.
     pub(super) fn must_wait(&self, key: Key, command: &Command<'_>, looked: bool) -> Option<Pause> {
         match command {
@@ -22,6 +24,7 @@ impl Desk<'_> {
                 let is_ahead = |channel: &Cow<'_, str>| self.is_ahead(channel, since.as_ref());
                 (!looked && channels.iter().any(is_ahead)).then_some(Pause::News)
             }
+            Command::Snap { .. } => (!self.hub.may_snap(key)).then_some(Pause::Live),
             Command::Unsubscribe { .. } => (!self.hub.may_unsubscribe(key)).then_some(Pause::Joined),
             Command::List { .. }
             | Command::Ping { .. }
@@ -75,6 +78,13 @@ impl Desk<'_> {
                 let mut ack = Ack::new(text, *id);
                 for channel in channels {
                     unsubscribe(hub, key, channel, &mut ack);
+                }
+                ack.finish();
+            }
+            Command::Snap { id, channels } => {
+                let mut ack = Ack::new(text, *id);
+                for channel in channels {
+                    snap(hub, key, channel, &mut ack);
                 }
                 ack.finish();
             }
@@ -195,6 +205,21 @@ fn unsubscribe(hub: &mut Hub, key: Key, channel: &str, ack: &mut Ack<'_>) {
         Ok(()) => ack.named(channel),
         Err(UnsubscribeError::NotSubscribed) => {
             ack.refused(channel, Code::UnknownChannel, "not subscribed");
+        }
+    }
+}
+
+fn snap(hub: &mut Hub, key: Key, channel: &str, ack: &mut Ack<'_>) {
+    let pattern = match Pattern::parse(channel) {
+        Ok(pattern) => pattern,
+        Err(error) => return ack.refused(channel, Code::UnknownChannel, &error.to_string()),
+    };
+    match hub.snap(key, selector(pattern)) {
+        Ok(subscribed) => acknowledge(hub, selector(pattern), subscribed, ack),
+        Err(SnapError::NotSubscribed) => ack.refused(channel, Code::UnknownChannel, "not subscribed"),
+        Err(SnapError::NoState) => {
+            let message = "an append channel has no image: every message counts";
+            ack.refused(channel, Code::BadRequest, message);
         }
     }
 }

@@ -296,6 +296,7 @@ impl Desk<'_> {
             Command::Publish { id, channel, .. } => self.refuse_publish(*id, channel),
             Command::Subscribe { .. }
             | Command::Unsubscribe { .. }
+            | Command::Snap { .. }
             | Command::List { .. }
             | Command::Ping { .. } => self.obey(caller.key, &command),
         }

@@ -10,44 +10,31 @@ use crate::base::now::NS_PER_MS;
 use crate::base::{Key, Now};
 use crate::dialect::Code;
 use crate::dialect::native_json::{GapCause, write_gap, write_live, write_warning};
-use crate::hub::Lag;
-use crate::limits::{BEHIND_BYTES, BEHIND_MS, GAPS_MAX};
+use crate::hub::{Channel, Hub, Lapsed, Late, Policy};
+use crate::limits::GAPS_MAX;
 use crate::ring::Ring;
 use crate::tape::Position;
 
-/// How far a client may be behind before it skips what is out of date.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Slack {
-    /// Milliseconds since the oldest message that it has not been sent was published.
-    pub ms: u64,
-    /// Bytes of its track from there on.
-    pub bytes: u64,
-}
-
-impl Slack {
-    /// As far as the tape reaches.
-    pub const UNBOUNDED: Self = Self {
-        ms: u64::MAX,
-        bytes: u64::MAX,
-    };
-
-    /// Whether a client is further behind.
-    pub(super) fn is_exceeded(&self, lag: &Lag, now: Now) -> bool {
-        lag.bytes > self.bytes || behind_ms(lag.since_ns, now) > self.ms
-    }
-}
-
-impl Default for Slack {
-    fn default() -> Self {
-        Self {
-            ms: BEHIND_MS,
-            bytes: BEHIND_BYTES,
+impl<R: Ring> Shard<R> {
+    /// The next message for the client is older than its channel's terms allow. It goes on in its turn, if it does.
+    pub(super) fn late(&mut self, key: Key, late: Late, now: Now) {
+        let channel = self.hub.channel(late.channel);
+        match channel.policy() {
+            Policy::Conflate => {
+                self.census.conflated.add(1);
+                self.hub.conflate(key);
+                self.warn(key, late.since_ns, now);
+            }
+            // It is sent everything as long as there is something.
+            Policy::Gap => self.warn(key, late.since_ns, now),
+            Policy::Disconnect => {
+                let reason = too_far_behind(channel);
+                self.dispose(key, &reason, now);
+            }
         }
     }
-}
 
-impl<R: Ring> Shard<R> {
-    /// The client skips what is out of date, and is told so, once until it is live again. It goes on in its turn, when it has
+    /// The client is told that it is behind, once until it is live again. It goes on in its turn, when it has
     /// been told.
     pub(super) fn warn(&mut self, key: Key, since_ns: u64, now: Now) {
         if self.hub.warn(key) {
@@ -70,7 +57,12 @@ impl<R: Ring> Shard<R> {
         let (site, connections) = (&mut self.site, &mut self.connections);
         let mut untold = Vec::new();
         let mut told = Vec::new();
+        let mut disposed = Vec::new();
         self.hub.lapse(&self.tape, lapse, wanted, |hub, lapsed| {
+            if let Some(reason) = closing(hub, lapsed) {
+                disposed.push((lapsed.key, reason));
+                return;
+            }
             site.frame.clear();
             if lapsed.is_news {
                 site.notice(|text| write_warning(text, behind_ms(lapsed.since_ns, now)));
@@ -102,6 +94,9 @@ impl<R: Ring> Shard<R> {
         }
         for key in untold {
             self.lose(key, now);
+        }
+        for (key, reason) in disposed {
+            self.dispose(key, &reason, now);
         }
     }
 
@@ -135,10 +130,28 @@ impl<R: Ring> Shard<R> {
 
     /// There is no room for what the client must be told.
     fn lose(&mut self, key: Key, now: Now) {
+        self.dispose(key, "slow consumer: it misses more than it could be told", now);
+    }
+
+    /// The client is closed because it is behind.
+    fn dispose(&mut self, key: Key, reason: &str, now: Now) {
         self.census.lost.add(1);
-        let reason = "slow consumer: it misses more than it could be told";
         self.close(key, close_code(Code::SlowConsumer), reason, now);
     }
+}
+
+/// Why a client is closed that gives this up, if it is.
+fn closing(hub: &Hub, lapsed: &Lapsed<'_>) -> Option<String> {
+    let missing = lapsed.gaps.iter().map(|gap| gap.channel).chain(lapsed.closing);
+    let mut channels = missing.map(|id| hub.channel(id));
+    channels
+        .find(|channel| channel.policy() == Policy::Disconnect)
+        .map(too_far_behind)
+}
+
+/// Why a client is closed that may not be so far behind on a channel.
+fn too_far_behind(channel: &Channel) -> String {
+    format!("slow consumer: too far behind on {}", channel.name())
 }
 
 /// How long ago something was published, in milliseconds.

@@ -50,6 +50,7 @@ use std::sync::Arc;
 use crate::base::{Census, Now, Orders, SlotQueue};
 use crate::connection::{Connections, Pause, Stage};
 use crate::hub::Hub;
+pub use crate::hub::{Policy, Slack, Terms};
 use crate::limits;
 use crate::ring::{Completion, Errno, Ring};
 use crate::tape::{Parked, Reader};
@@ -59,7 +60,6 @@ use derived::Openings;
 use errands::Errands;
 use flush::Pushed;
 use hot::Hot;
-pub use lag::Slack;
 use outgoing::Outgoing;
 pub use plan::{IDLE_CONNECTION_BYTES, Pace, SLOT_BYTES, Size};
 use receive::Intake;
@@ -136,7 +136,7 @@ impl<R: Ring> Shard<R> {
         Self {
             ring,
             tape,
-            hub: Hub::new(&site.kinds(), slots, size.subscriptions),
+            hub: Hub::new(&site.kinds(), slots, size.subscriptions).on_terms(&site.terms),
             connections: Connections::new(slots, size.pools, size.bounds),
             timers: Wheel::with_capacity(slots),
             site: Site {

@@ -3,10 +3,10 @@
 use std::sync::Arc;
 
 use super::deflaters::Deflaters;
-use super::lag::Slack;
 use crate::base::JournalCensus;
 use crate::dialect::errand::ShardEnd;
 use crate::dialect::{Encoding, Publishers};
+use crate::hub::{Slack, Terms};
 use crate::limits::{HEARTBEAT_MS, PING_INTERVAL_MS, REPLY_BYTES_MAX, TRACK_WINDOW_BITS};
 use crate::tape::Track;
 use crate::wire::{DeflatePolicy, Inflater, Opcode, server_header};
@@ -56,8 +56,8 @@ pub struct Site {
     pub drain_ms: u64,
     /// Sequence numbers count within this epoch; it changes when their continuity is lost.
     pub epoch: Box<str>,
-    /// How far a client may be behind before it skips what is out of date.
-    pub slack: Slack,
+    /// On which terms clients may be behind: those of the number that a channel has, or the first, if it is not there.
+    pub terms: Vec<Terms>,
     /// What the server's journal counts, where it has one.
     pub journal: Option<Arc<JournalCensus>>,
     /// Who may publish what.
@@ -115,10 +115,16 @@ impl Site {
         }
     }
 
-    /// The same for clients that may be so far behind.
+    /// The same for clients that may be so far behind, whatever the channel.
     #[must_use]
     pub fn with_slack(self, slack: Slack) -> Self {
-        Self { slack, ..self }
+        self.on_terms(vec![Terms { policy: None, slack }])
+    }
+
+    /// The same for clients that may be behind on these terms, by the numbers that channels have.
+    #[must_use]
+    pub fn on_terms(self, terms: Vec<Terms>) -> Self {
+        Self { terms, ..self }
     }
 
     /// The same where `track` holds every message in binary.

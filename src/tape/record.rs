@@ -185,6 +185,8 @@ pub struct ChannelInfo<'a> {
     pub class: Class,
     /// Whether it is one of those that are meant by a pattern. Any other is only for those who name it.
     pub is_listed: bool,
+    /// The number of the terms on which its readers' clients may be behind. The tape only passes it on.
+    pub terms: u8,
 }
 
 const _: () = assert!(

@@ -93,7 +93,13 @@ pub(super) struct WriteEnd {
 
 impl WriteEnd {
     /// Adds a name, which fits, to the directory; `None` when that is full.
-    pub(super) fn declare(&mut self, name: &str, class: Class, is_listed: bool) -> Option<ChannelId> {
+    pub(super) fn declare(
+        &mut self,
+        name: &str,
+        class: Class,
+        is_listed: bool,
+        terms: u8,
+    ) -> Option<ChannelId> {
         let id = ChannelId::new(self.channels);
         if id.index() == CHANNELS_MAX {
             return None;
@@ -105,6 +111,7 @@ impl WriteEnd {
             bytes: u8::try_from(name.len()).ok()?,
             class,
             is_listed,
+            terms,
         };
         // SAFETY: readers look only at entries below the `channels` that they loaded, and this one is not below it
         // until it is stored, after the write, with release. Only this end writes, and each entry once.
@@ -425,6 +432,7 @@ impl ReadEnd {
             name: std::str::from_utf8(&name.text[..usize::from(name.bytes)]).expect("copied from a string"),
             class: name.class,
             is_listed: name.is_listed,
+            terms: name.terms,
         }
     }
 
@@ -520,6 +528,7 @@ struct Name {
     bytes: u8,
     class: Class,
     is_listed: bool,
+    terms: u8,
 }
 
 /// A fixed number of values in shared memory, without a view on who may touch which. Untouched ones cost nothing.

@@ -77,7 +77,7 @@ fn a_channel_is_known_to_a_reader_from_its_next_pin() {
     let (mut writer, mut readers) = tape(4, 1, 1);
     let reader = &mut readers[0];
     reader.pin();
-    let trades = writer.declare("trade:BTC-USD", Class::Append).unwrap();
+    let trades = writer.declare_on("trade:BTC-USD", Class::Append, 7).unwrap();
     assert_eq!(reader.channels(), 0);
     reader.pin();
     let book = writer.declare("book:é", Class::Book).unwrap();
@@ -87,7 +87,8 @@ fn a_channel_is_known_to_a_reader_from_its_next_pin() {
         ChannelInfo {
             name: "trade:BTC-USD",
             class: Class::Append,
-            is_listed: true
+            is_listed: true,
+            terms: 7
         }
     );
     reader.pin();

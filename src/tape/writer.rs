@@ -46,18 +46,37 @@ impl Writer {
     /// # Errors
     /// When the name cannot be a channel's, or there are [`CHANNELS_MAX`] already. Nothing has changed then.
     pub fn declare(&mut self, name: &str, class: Class) -> Result<ChannelId, DeclareError> {
-        self.declare_as(name, class, true)
+        self.declare_on(name, class, 0)
+    }
+
+    /// The same on the terms of that number: readers are told it, and the tape makes nothing of it.
+    ///
+    /// # Errors
+    /// As [`declare`](Self::declare).
+    pub fn declare_on(&mut self, name: &str, class: Class, terms: u8) -> Result<ChannelId, DeclareError> {
+        self.declare_as(name, class, true, terms)
     }
 
     /// The same, but no pattern means it: it is only for those who name it.
     ///
     /// # Errors
     /// As [`declare`](Self::declare).
-    pub fn declare_unlisted(&mut self, name: &str, class: Class) -> Result<ChannelId, DeclareError> {
-        self.declare_as(name, class, false)
+    pub fn declare_unlisted(
+        &mut self,
+        name: &str,
+        class: Class,
+        terms: u8,
+    ) -> Result<ChannelId, DeclareError> {
+        self.declare_as(name, class, false, terms)
     }
 
-    fn declare_as(&mut self, name: &str, class: Class, is_listed: bool) -> Result<ChannelId, DeclareError> {
+    fn declare_as(
+        &mut self,
+        name: &str,
+        class: Class,
+        is_listed: bool,
+        terms: u8,
+    ) -> Result<ChannelId, DeclareError> {
         if name.is_empty() || name.len() > CHANNEL_NAME_BYTES_MAX {
             return Err(DeclareError::Length { bytes: name.len() });
         }
@@ -66,7 +85,7 @@ impl Writer {
         }
         let id = self
             .end
-            .declare(name, class, is_listed)
+            .declare(name, class, is_listed, terms)
             .ok_or(DeclareError::Channels)?;
         self.channels.push(Channel {
             newest: Position::NONE,

@@ -277,11 +277,11 @@ impl Sequencer {
     /// Tells the readers of the channel that was opened last.
     fn declare(&mut self, name: ChannelName<'_>) -> Result<(), PublishError> {
         let opened = &self.channels[self.channels.len() - 1];
-        let class = tape_class(opened.class);
+        let (class, terms) = (tape_class(opened.class), self.rules.of(name).terms);
         let id = if opened.is_published() {
-            self.tape.declare(name.as_str(), class)
+            self.tape.declare_on(name.as_str(), class, terms)
         } else {
-            self.tape.declare_unlisted(name.as_str(), class)
+            self.tape.declare_unlisted(name.as_str(), class, terms)
         };
         let id = id.map_err(PublishError::Declare)?;
         debug_assert_eq!(

@@ -59,6 +59,13 @@ fn the_server_understands_each_request_as_its_file_says() {
             },
         ),
         (
+            "snap",
+            Command::Snap {
+                id: Some(10),
+                channels: channels(&["book:BTC-USD", "trade:BTC-USD"]),
+            },
+        ),
+        (
             "sub",
             Command::Subscribe {
                 id: Some(7),
@@ -312,6 +319,11 @@ fn acknowledgements() -> Vec<(&'static str, Vec<u8>)> {
     add("ack_unsub", Some(8), &|ack| {
         ack.named("trade:BTC-USD");
         ack.refused("bbo:BTC-USD", Code::UnknownChannel, "not subscribed");
+    });
+    add("ack_snap", Some(10), &|ack| {
+        ack.subscribed(name("book:BTC-USD"), ChannelClass::Book, 42);
+        let message = "an append channel has no image: every message counts";
+        ack.refused("trade:BTC-USD", Code::BadRequest, message);
     });
     add("ack_list", Some(9), &|ack| {
         ack.subscribed_pattern("book:*", 2);

@@ -7,6 +7,7 @@ use tickwire::base::Prng;
 use tickwire::dialect::native_binary::{Content, Message};
 use tickwire::dialect::native_json::encode;
 use tickwire::ring::{Client as Socket, ClientState};
+use tickwire::shard::Policy;
 
 use super::frames;
 use super::oracle::{Oracle, covers};
@@ -34,6 +35,10 @@ pub struct Client {
     standing: BTreeMap<String, Option<Bounds>>,
     /// Every data frame, in order, if it has been subscribed to everything from the start.
     pub full: Option<Vec<String>>,
+    /// Whether the tape has ever left it behind.
+    lapsed: bool,
+    /// Channels whose state it was promised once more: up to which number that may come, and whether it has.
+    snapping: BTreeMap<String, (u64, bool)>,
     /// Channels whose replay it was promised and which has not been said to be over.
     replaying: BTreeSet<String>,
     /// Whether it was told that it is behind: from then on it need not get everything.
@@ -57,6 +62,10 @@ pub enum Request {
         since: BTreeMap<String, u64>,
     },
     Unsubscribe {
+        id: u64,
+        channels: Vec<String>,
+    },
+    Snap {
         id: u64,
         channels: Vec<String>,
     },
@@ -123,6 +132,8 @@ impl Client {
             subscriptions: BTreeSet::new(),
             standing: BTreeMap::new(),
             full: everything.then(Vec::new),
+            lapsed: false,
+            snapping: BTreeMap::new(),
             replaying: BTreeSet::new(),
             warned: false,
             closed: None,
@@ -213,6 +224,7 @@ impl Client {
                     self.socket.finish();
                 }
             }
+            38 | 39 if self.full.is_none() => self.snap(oracle),
             _ => {}
         }
     }
@@ -268,6 +280,9 @@ impl Client {
             "every replay has ended: {:?}",
             self.replaying
         );
+        for (channel, (_, came)) in &self.snapping {
+            assert!(*came, "the state of {channel} came once more");
+        }
         for (channel, bounds) in &self.standing {
             let newest = oracle.newest(channel);
             match bounds {
@@ -281,9 +296,8 @@ impl Client {
         for (channel, known) in &oracle.channels {
             if self.covered(channel) {
                 let got = matches!(self.standing.get(channel), Some(Some(_)));
-                let append = !channel.starts_with("bbo:") && !channel.starts_with("book:");
                 assert!(
-                    got || append,
+                    got || oracle.is_append(channel),
                     "{channel} has {} messages, so there is an image",
                     known.texts.len()
                 );
@@ -296,6 +310,17 @@ impl Client {
                 full.iter().zip(published).all(|(got, sent)| got == sent),
                 "in order, byte for byte"
             );
+        }
+    }
+
+    /// It was closed for being behind, and told on which channel if that is why.
+    pub fn check_slow(&self, reason: &str, oracle: &Oracle) {
+        let Some(why) = reason.strip_prefix("slow consumer: ") else {
+            panic!("{reason}");
+        };
+        if let Some(channel) = why.strip_prefix("too far behind on ") {
+            assert!(self.covered(channel), "{reason}");
+            assert_eq!(oracle.manners(channel).policy, Policy::Disconnect, "{reason}");
         }
     }
 
@@ -405,7 +430,7 @@ impl Client {
                     let seq = entry["seq"].as_u64();
                     self.subscribed(channel, seq, &before, oracle);
                     if entry.get("resume").is_some() {
-                        self.resumed(entry, channel, since[channel], seq.unwrap());
+                        self.resumed(entry, since[channel], oracle);
                     }
                 }
                 for entry in value["err"].as_array().unwrap() {
@@ -432,6 +457,14 @@ impl Client {
                     .collect();
                 let mut covered = covered.into_iter();
                 self.standing.retain(|_, _| covered.next().unwrap());
+                self.forget_snaps();
+            }
+            Request::Snap { id, channels } => {
+                assert_eq!(
+                    (value["t"].as_str(), value["id"].as_u64()),
+                    (Some("ack"), Some(id))
+                );
+                self.snapped(value, &channels, &before, oracle);
             }
             Request::List { id } => {
                 assert_eq!(value["id"].as_u64(), Some(id));
@@ -480,18 +513,31 @@ impl Client {
             request["since"]["epoch"] = json!(epoch);
         }
         self.request(request);
-        let before = oracle
-            .channels
-            .keys()
-            .map(|channel| (channel.clone(), oracle.known(self.shard, channel)));
+        let before = self.known(oracle);
         self.pending.push_back((
             Request::Subscribe {
                 id: Some(id),
                 channels,
                 since,
             },
-            before.collect(),
+            before,
         ));
+    }
+
+    fn snap(&mut self, oracle: &Oracle) {
+        let channels: Vec<String> = (0..=self.prng.below(3)).map(|_| self.any_channel()).collect();
+        let id = self.id();
+        self.request(json!({"op": "snap", "id": id, "ch": channels}));
+        self.pending
+            .push_back((Request::Snap { id, channels }, self.known(oracle)));
+    }
+
+    /// Where the channels stand, as far as its shard is known to have looked.
+    fn known(&self, oracle: &Oracle) -> BTreeMap<String, u64> {
+        let channels = oracle.channels.keys();
+        channels
+            .map(|channel| (channel.clone(), oracle.known(self.shard, channel)))
+            .collect()
     }
 
     fn request(&mut self, request: Value) {

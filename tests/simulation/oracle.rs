@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 use tickwire::base::Now;
 use tickwire::dialect::native_json::{Stamp, encode};
-use tickwire::market::{BookUpdateKind, Level, Tick};
+use tickwire::market::{BookUpdateKind, ChannelClass, Level, Tick};
+use tickwire::shard::Policy;
 
 /// A book as a map of texts.
 pub type Book = [BTreeMap<String, String>; 2];
@@ -16,6 +17,10 @@ pub struct Oracle {
     /// The text of every message, as every subscriber must get it.
     pub messages: Vec<String>,
     pub channels: BTreeMap<String, Channel>,
+    /// What is said of kinds of channel.
+    manners: BTreeMap<String, Manners>,
+    /// The tape's tail and head.
+    tape: (u64, u64),
     pt_ns: u64,
     /// For each shard and channel, how many of its messages the shard is known to have looked at.
     known: BTreeMap<usize, BTreeMap<String, u64>>,
@@ -25,13 +30,60 @@ pub struct Oracle {
 pub struct Channel {
     /// Its messages by number, from 1.
     pub texts: Vec<String>,
+    /// Where on the tape each is or was.
+    pub positions: Vec<u64>,
     /// The book after each of them.
     pub books: Vec<Book>,
     /// Of a derived one with an interval: in which one it has said something last.
     interval: Option<u64>,
 }
 
+/// What a channel keeps, and what becomes of those who are behind on it.
+#[derive(Clone, Copy)]
+pub struct Manners {
+    pub class: ChannelClass,
+    pub policy: Policy,
+}
+
 impl Oracle {
+    pub fn of(manners: BTreeMap<String, Manners>) -> Self {
+        Self {
+            manners,
+            ..Self::default()
+        }
+    }
+
+    pub fn manners(&self, channel: &str) -> Manners {
+        let kind = channel.split_once(':').unwrap().0;
+        let by_kind = match kind {
+            "bbo" => (ChannelClass::Replace, Policy::Conflate),
+            "book" => (ChannelClass::Book, Policy::Conflate),
+            _ => (ChannelClass::Append, Policy::Gap),
+        };
+        let (class, policy) = by_kind;
+        self.manners
+            .get(kind)
+            .copied()
+            .unwrap_or(Manners { class, policy })
+    }
+
+    /// Whether a channel has no state that could stand for what was before.
+    pub fn is_append(&self, channel: &str) -> bool {
+        self.manners(channel).class == ChannelClass::Append
+    }
+
+    /// The tape is there now, from one position up to another.
+    pub fn tape_is(&mut self, tail: u64, head: u64) {
+        self.tape = (tail, head);
+    }
+
+    /// Before which position somebody may have given everything up.
+    pub fn given_up(&self) -> u64 {
+        let (tail, head) = self.tape;
+        tail + (head - tail).div_ceil(4) + 1
+    }
+
+    /// What is published gets the next position of the tape.
     pub fn publish(&mut self, channel: &str, ts_ns: u64, tick: &Tick<'_>, now: Now) {
         self.pt_ns = self.pt_ns.max(now.wall_ns);
         let entry = self.channels.entry(channel.to_owned()).or_default();
@@ -58,13 +110,14 @@ impl Oracle {
             }
             entry.books.push(book);
         }
+        entry.positions.push(self.tape.1);
         entry.texts.push(text.clone());
         self.messages.push(text);
     }
 
     /// The server says something on a derived channel: it must be what its base says by now. `begins` says that nobody had
     /// asked for it before, and `now` when it is, unless the end of an interval was not waited for.
-    pub fn derive(&mut self, text: &str, now: Option<Now>, begins: bool) {
+    pub fn derive(&mut self, text: &str, at: u64, now: Option<Now>, begins: bool) {
         let value: Value = serde_json::from_str(text).unwrap();
         let name = value["ch"].as_str().unwrap().to_owned();
         let (base, depth, interval) = derived(&name).unwrap();
@@ -108,6 +161,7 @@ impl Oracle {
             );
         }
         channel.texts.push(text.to_owned());
+        channel.positions.push(at);
     }
 
     /// Nothing is left to be said on a derived channel.
@@ -162,7 +216,8 @@ impl Oracle {
         let seq = value["seq"].as_u64().unwrap();
         let known = &self.channels[&channel];
         if known.texts[seq as usize - 1] == text {
-            return (channel, seq, value["k"] == "snap" || value["t"] == "bbo");
+            let is_state = value["k"] == "snap" || self.manners(&channel).class == ChannelClass::Replace;
+            return (channel, seq, is_state);
         }
         assert_eq!(
             value["k"], "snap",

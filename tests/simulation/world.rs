@@ -1,5 +1,6 @@
 //! One run: a server and its clients, from the first connection to the last goodbye.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -7,9 +8,9 @@ use tickwire::base::{Census, Now, Orders, Prng};
 use tickwire::connection::{Bounds, Pools};
 use tickwire::dialect::Publishers;
 use tickwire::dialect::errand::way;
-use tickwire::market::Tick;
+use tickwire::market::{ChannelClass, ChannelRule, ChannelRules, Pattern, Tick};
 use tickwire::ring::{Bell as _, Faults, Ring as _, SimNet, SimRing};
-use tickwire::shard::{Pace, Shard, Site, Size, Slack};
+use tickwire::shard::{Pace, Policy, Shard, Site, Size, Slack, Terms};
 use tickwire::tape::{self, Position, Shape};
 use tickwire::wire::{Direction, FrameHeader};
 use tickwire::writer::formats::NATIVE_JSON;
@@ -19,12 +20,14 @@ use tickwire::writer::{Counter, Formats, Publishing, Sequencer};
 
 use super::client::Client;
 use super::hot_receptions;
-use super::oracle::{Oracle, derived};
+use super::oracle::{Manners, Oracle, derived};
 
 /// How often anybody skipped something, in all runs.
 pub static CONFLATED: AtomicU64 = AtomicU64::new(0);
 /// How many messages of derived channels there were.
 pub static DERIVED: AtomicU64 = AtomicU64::new(0);
+/// How often anybody was closed for being behind.
+pub static DISPOSED: AtomicU64 = AtomicU64::new(0);
 /// How often anybody gave up what the tape let go of.
 pub static LAPSED: AtomicU64 = AtomicU64::new(0);
 
@@ -82,7 +85,7 @@ impl World {
             hot_receptions: hot_receptions(&mut prng),
             pace: pace(&mut prng),
         };
-        let slack = slack(&mut prng);
+        let (manners, rules, terms) = channels(&mut prng);
         let rings: Vec<SimRing> = (0..readers).map(|_| net.ring()).collect();
         let bells: Vec<_> = rings.iter().map(|ring| ring.doorbell()).collect();
         let publishers = Arc::new(Publishers::default());
@@ -93,7 +96,7 @@ impl World {
                 let bell = bells[shard].clone();
                 let (asking, asked) = way(|| {}, move || bell.ring());
                 ends.push(asked);
-                let site = site(shard, slack, formats).asking(asking, Arc::clone(&publishers));
+                let site = site(shard, &terms, formats).asking(asking, Arc::clone(&publishers));
                 Shard::new(ring, tape, size, site, Arc::clone(census), Arc::clone(&orders))
             })
             .collect();
@@ -101,9 +104,9 @@ impl World {
             market: Market::new(prng.next_u64()),
             market_ns: 0,
             messages: 0,
-            oracle: Oracle::default(),
+            oracle: Oracle::of(manners),
             clients: Vec::new(),
-            sequencer: Sequencer::writing(writer, formats),
+            sequencer: Sequencer::writing(writer, formats).ruled_by(rules),
             counter: Counter::new(ends, Arc::default()),
             publishing: Publishing::of(publishers),
             is_hurried: false,
@@ -183,6 +186,8 @@ impl World {
                 self.market_ns = self.market.due_ns();
             }
         };
+        let head = self.sequencer.tape().head().number();
+        self.oracle.tape_is(self.sequencer.tape().tail().number(), head);
         self.sequencer.publish(&event, now).unwrap();
         self.oracle.publish(event.channel, event.ts_ns, &event.tick, now);
         self.settle_tape();
@@ -198,6 +203,7 @@ impl World {
             }
         }
         self.sequencer.invariants();
+        self.note_tape();
         self.ring();
     }
 
@@ -240,8 +246,13 @@ impl World {
             assert!(derived(self.sequencer.name(tape.record(at).channel)).is_some());
             DERIVED.fetch_add(1, Ordering::Relaxed);
             self.oracle
-                .derive(text, (!self.is_hurried).then_some(now), begins);
+                .derive(text, at.number(), (!self.is_hurried).then_some(now), begins);
         }
+    }
+
+    fn note_tape(&mut self) {
+        let tape = self.sequencer.tape();
+        self.oracle.tape_is(tape.tail().number(), tape.head().number());
     }
 
     fn ring(&mut self) {
@@ -322,15 +333,13 @@ impl World {
     }
 
     fn check(&self) {
-        let resets = self.faults.reset > 0;
+        let (resets, mut dropped) = (self.faults.reset > 0, 0);
         for (index, client) in self.clients.iter().enumerate() {
             if client.hung_up || client.refused {
                 continue;
             }
             match (&client.closed, client.sin) {
-                (Some((4008, reason)), _) => {
-                    assert!(reason.starts_with("slow consumer: "), "{reason}");
-                }
+                (Some((4008, reason)), _) => client.check_slow(reason, &self.oracle),
                 (Some((code, reason)), Some(sin)) => assert_eq!(*code, sin, "client {index}: {reason}"),
                 (Some((code, reason)), None) => {
                     assert!(
@@ -338,7 +347,8 @@ impl World {
                         "client {index}: {code} {reason}"
                     );
                 }
-                (None, _) if client.is_over() => assert!(resets, "client {index} was dropped without a word"),
+                // Who does not read its close frame either is dropped in the end.
+                (None, sin) if client.is_over() => dropped += u64::from(sin.is_none()),
                 (None, Some(sin)) => panic!("client {index} was not closed {sin}"),
                 (None, None) => {
                     assert!(!client.close_sent, "client {index}: a close is answered");
@@ -348,6 +358,7 @@ impl World {
         }
         for census in &self.censuses {
             CONFLATED.fetch_add(census.conflated.read(), Ordering::Relaxed);
+            DISPOSED.fetch_add(census.lost.read(), Ordering::Relaxed);
             LAPSED.fetch_add(census.lapsed.read(), Ordering::Relaxed);
         }
         let lost: u64 = self.censuses.iter().map(|census| census.lost.read()).sum();
@@ -357,6 +368,10 @@ impl World {
             .filter(|client| matches!(client.closed, Some((4008, _))))
             .count();
         assert!(told as u64 <= lost, "nobody is closed 4008 who is not counted");
+        assert!(
+            resets || told as u64 + dropped <= lost,
+            "{dropped} clients were dropped without a word"
+        );
     }
 
     /// The server is told to stop: everybody still there is closed 1012, and nothing is left behind.
@@ -400,8 +415,8 @@ impl World {
 }
 
 /// What a shard offers whose tape has these forms.
-fn site(shard: usize, slack: Slack, formats: Formats) -> Site {
-    let mut site = Site::new(shard, "epoch".into()).with_slack(slack);
+fn site(shard: usize, terms: &[Terms], formats: Formats) -> Site {
+    let mut site = Site::new(shard, "epoch".into()).on_terms(terms.to_vec());
     if let Some(track) = formats.deflated_track() {
         site = site.compressing(track);
     }
@@ -409,6 +424,53 @@ fn site(shard: usize, slack: Slack, formats: Formats) -> Site {
         site = site.speaking_binary(track);
     }
     site
+}
+
+/// What is said of channels. In half of all worlds that is nothing; in the others some have another class than their kind has,
+/// and some other terms.
+fn channels(prng: &mut Prng) -> (BTreeMap<String, Manners>, ChannelRules, Vec<Terms>) {
+    let first = Terms {
+        policy: None,
+        slack: slack(prng),
+    };
+    let (mut manners, mut rules, mut terms) = (BTreeMap::new(), ChannelRules::default(), vec![first]);
+    if prng.chance(1, 2) {
+        return (manners, rules, terms);
+    }
+    for kind in ["trade", "bbo", "book", "room"] {
+        if prng.chance(1, 3) {
+            continue;
+        }
+        let class = match (kind, prng.below(3)) {
+            ("book", _) => ChannelClass::Book,
+            (_, 0) => ChannelClass::Append,
+            (_, 1) => ChannelClass::Replace,
+            (kind, _) => ChannelClass::default_for_kind(kind),
+        };
+        let policy = match prng.below(5) {
+            0 => Some(Policy::Disconnect),
+            1 | 2 => Some(Policy::Gap),
+            _ => None,
+        };
+        let slack = slack(prng);
+        rules
+            .add(
+                Pattern::Kind(kind),
+                ChannelRule {
+                    class: Some(class),
+                    terms: terms.len() as u8,
+                },
+            )
+            .unwrap();
+        terms.push(Terms { policy, slack });
+        let policy = policy.unwrap_or(if class == ChannelClass::Append {
+            Policy::Gap
+        } else {
+            Policy::Conflate
+        });
+        manners.insert(kind.to_owned(), Manners { class, policy });
+    }
+    (manners, rules, terms)
 }
 
 /// In some worlds nobody skips anything but what the tape lets go of; in others, whoever is a little behind does.

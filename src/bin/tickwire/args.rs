@@ -427,6 +427,7 @@ fn feed(size: &Size, feed: &Feed, tuning: &Tuning, file: &ConfigFile) -> Result<
             .or(file.behind_bytes)
             .map_or(default.slack.bytes, |bytes| bytes.0),
     };
+    let channels = file.channels(slack).map_err(StartError::ConfigFile)?;
     let is_compressing = feed.compression.map(Switch::is_on).or(file.compression);
     let threshold = feed.compression_threshold.or(file.compression_threshold);
     let threshold = threshold.unwrap_or(limits::COMPRESSION_THRESHOLD_DEFAULT);
@@ -442,8 +443,9 @@ fn feed(size: &Size, feed: &Feed, tuning: &Tuning, file: &ConfigFile) -> Result<
             .subscriptions
             .or(file.subscriptions)
             .unwrap_or(default.subscriptions),
-        rules: file.rules().map_err(StartError::ConfigFile)?,
+        rules: channels.rules,
         slack,
+        terms: channels.terms,
         compression: is_compressing.unwrap_or(false).then_some(threshold),
         binary: binary.unwrap_or(default.binary),
         track_bytes: feed.tape_bytes.or(file.tape_bytes).unwrap_or(default.track_bytes),

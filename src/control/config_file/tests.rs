@@ -88,7 +88,7 @@ fn every_key_is_read_as_its_option_is() {
         (Some(Bytes(65536)), Some(Bytes(32768)))
     );
     assert_eq!(file.receive_buffer, Some(Bytes(16384)));
-    let rules = file.rules().unwrap();
+    let rules = file.channels(Slack::default()).unwrap().rules;
     let class = |name| rules.class(ChannelName::parse(name).unwrap());
     assert_eq!(class("status:venue"), ChannelClass::Replace);
     assert_eq!(
@@ -130,7 +130,7 @@ publish = ["trade:*", "note:1"]
 fn an_empty_file_says_nothing() {
     let file = parse("").unwrap();
     assert!(file.listen.is_none() && file.source.is_none() && file.channel.is_empty());
-    assert_eq!(file.rules(), Ok(ChannelRules::default()));
+    assert_eq!(file.channels(Slack::default()), Ok(Channels::default()));
 }
 
 /// Files, how what is said about them begins, and what it contains.
@@ -199,6 +199,26 @@ const WRONG: &[(&str, &str, &str)] = &[
     ),
     ("[peer]\nname = 1", "a.toml:1: unknown field `peer`", "`channel`"),
     (
+        "[[channel]]\npattern = \"room:*\"\npolicy = \"drop\"",
+        "a.toml:3: policy: ",
+        "expected one of `conflate`, `gap`, `disconnect`",
+    ),
+    (
+        "[[channel]]\npattern = \"room:*\"\npolicy = \"conflate\"",
+        "a.toml:3: policy: only channels of class replace or book",
+        "choose gap or disconnect",
+    ),
+    (
+        "[[channel]]\npattern = \"*\"\npolicy = \"conflate\"",
+        "a.toml:3: policy: only channels of class replace or book",
+        "of each kind",
+    ),
+    (
+        "[[channel]]\npattern = \"book:*\"\nbehind_bytes = \"lots\"",
+        "a.toml:3: behind_bytes: ",
+        "512M",
+    ),
+    (
         "ingest = [\"udp:1\"]",
         "a.toml:1: ingest: ",
         "tcp:ADDR:PORT or unix:PATH",
@@ -230,6 +250,67 @@ fn what_is_wrong_is_told_in_one_line_with_place_key_and_cure() {
         );
         assert_eq!(error.lines().count(), 1, "{error}");
     }
+}
+
+#[test]
+fn channels_have_the_terms_that_are_said_of_them_and_the_others_those_of_the_server() {
+    let text = r#"
+[[channel]]
+pattern = "book:*"
+policy = "disconnect"
+behind_ms = 2000
+[[channel]]
+pattern = "bbo:*"
+policy = "gap"
+behind_bytes = "1M"
+[[channel]]
+pattern = "status:*"
+class = "replace"
+[[channel]]
+pattern = "book:X"
+behind_ms = 2000
+policy = "disconnect"
+[[channel]]
+pattern = "status:log"
+behind_ms = 1
+"#;
+    let slack = Slack { ms: 1, bytes: 2 };
+    let Channels { rules, terms } = parse(text).unwrap().channels(slack).unwrap();
+    let disconnect = Terms {
+        policy: Some(Policy::Disconnect),
+        slack: Slack { ms: 2000, bytes: 2 },
+    };
+    let gap = Terms {
+        policy: Some(Policy::Gap),
+        slack: Slack {
+            ms: 1,
+            bytes: 1 << 20,
+        },
+    };
+    assert_eq!(terms, [disconnect, gap]);
+    let number = |name| rules.of(ChannelName::parse(name).unwrap()).terms;
+    let numbers = ["book:A", "book:X", "bbo:A", "status:A", "status:log", "trade:A"].map(number);
+    assert_eq!(numbers, [1, 1, 2, 0, 0, 0]);
+}
+
+#[test]
+fn there_are_so_many_different_terms_and_no_more() {
+    let table = |number| format!("[[channel]]\npattern = \"room:{number}\"\nbehind_ms = {number}\n");
+    let text: String = (1..TERMS_MAX).map(table).collect();
+    assert_eq!(
+        parse(&text)
+            .unwrap()
+            .channels(Slack::default())
+            .unwrap()
+            .terms
+            .len(),
+        TERMS_MAX - 1
+    );
+    let error = parse(&(text + &table(TERMS_MAX))).unwrap_err();
+    assert!(
+        error.contains("more than 16 different") && error.contains("make some of them alike"),
+        "{error}"
+    );
 }
 
 #[test]

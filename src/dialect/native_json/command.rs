@@ -57,6 +57,13 @@ pub enum Command<'a> {
         /// As the client wrote them; at most [`REQUEST_CHANNELS_MAX`].
         channels: Vec<Cow<'a, str>>,
     },
+    /// `snap`: send the images of these channels once more.
+    Snap {
+        /// To be given back in the reply.
+        id: Option<u64>,
+        /// As the client wrote them; at most [`REQUEST_CHANNELS_MAX`].
+        channels: Vec<Cow<'a, str>>,
+    },
     /// `list`: say what is subscribed.
     List {
         /// To be given back in the reply.
@@ -134,7 +141,9 @@ impl<'a> Command<'a> {
     #[must_use]
     pub fn channels(&self) -> &[Cow<'a, str>] {
         match self {
-            Self::Subscribe { channels, .. } | Self::Unsubscribe { channels, .. } => channels,
+            Self::Subscribe { channels, .. }
+            | Self::Unsubscribe { channels, .. }
+            | Self::Snap { channels, .. } => channels,
             Self::List { .. } | Self::Ping { .. } | Self::Publish { .. } | Self::Authenticate { .. } => &[],
         }
     }
@@ -145,6 +154,7 @@ impl<'a> Command<'a> {
         match self {
             Self::Subscribe { id, .. }
             | Self::Unsubscribe { id, .. }
+            | Self::Snap { id, .. }
             | Self::List { id }
             | Self::Ping { id, .. }
             | Self::Publish { id, .. }
@@ -237,6 +247,10 @@ impl<'a> Asked<'a> {
                 id,
                 channels: read_channels(ch)?,
             }),
+            "snap" => Ok(Command::Snap {
+                id,
+                channels: read_channels(ch)?,
+            }),
             "list" => Ok(Command::List { id }),
             "ping" => Ok(Command::Ping {
                 id,
@@ -252,10 +266,6 @@ impl<'a> Asked<'a> {
                 id,
                 token: read_token(token)?,
             }),
-            "snap" => Err((
-                Code::UnknownOp,
-                format!("op: this server does not serve {op:?}; it serves {OPS}"),
-            )),
             other => Err((
                 Code::UnknownOp,
                 format!("op: {:?} is not known; this server serves {OPS}", cut(other)),
@@ -450,7 +460,7 @@ fn cut(text: &str) -> Cow<'_, str> {
 const FOUND_CHARS_MAX: usize = 40;
 
 /// What this version serves, for those who asked for something else.
-const OPS: &str = "sub, unsub, list, ping, pub and auth";
+const OPS: &str = "sub, unsub, snap, list, ping, pub and auth";
 
 #[cfg(test)]
 mod tests;

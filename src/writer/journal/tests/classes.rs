@@ -9,6 +9,7 @@ fn replacing(patterns: &[&str]) -> Sequencer {
     for pattern in patterns {
         let rule = ChannelRule {
             class: Some(ChannelClass::Replace),
+            terms: 0,
         };
         rules.add(Pattern::parse(pattern).unwrap(), rule).unwrap();
     }

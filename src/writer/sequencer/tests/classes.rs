@@ -7,7 +7,10 @@ use crate::market::{ChannelRule, Pattern};
 fn ruled(said: &[(&str, ChannelClass)]) -> (Sequencer, Reader) {
     let mut rules = ChannelRules::default();
     for &(pattern, class) in said {
-        let rule = ChannelRule { class: Some(class) };
+        let rule = ChannelRule {
+            class: Some(class),
+            terms: 0,
+        };
         rules.add(Pattern::parse(pattern).unwrap(), rule).unwrap();
     }
     let (sequencer, reader) = smallest_writing(ALL);

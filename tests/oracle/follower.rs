@@ -269,10 +269,9 @@ impl Follower {
             }
             return;
         };
-        let standing = self
-            .channels
-            .get_mut(name)
-            .expect("it has said that it has some of it");
+        // A request before this one may have been told that there is no such channel in this epoch yet.
+        let standing = self.channels.entry(name.to_owned());
+        let standing = standing.or_insert_with(|| Standing::at(At::Nothing));
         let why = entry["why"].as_str();
         let at = match (entry["resume"].as_str(), why) {
             // Of a quote the newest is enough.

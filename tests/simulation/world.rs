@@ -320,6 +320,10 @@ impl World {
                 self.pump_all();
                 let now = self.net.now();
                 if self.net.is_idle() && self.shards.iter().all(|shard| shard.is_idle(now)) {
+                    if self.attend() {
+                        // The last turn has asked the writer for something.
+                        break;
+                    }
                     if !self.clients.iter().any(Client::has_more_to_say) {
                         return;
                     }

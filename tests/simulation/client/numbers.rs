@@ -165,7 +165,15 @@ impl Client {
     /// to be sent has left it, or a gap has said so.
     fn is_left_behind(&mut self, oracle: &Oracle) -> bool {
         let unsent = self.standing.iter().filter_map(|(channel, bounds)| match bounds {
-            Some(Bounds::After(last)) => oracle.channels[channel].positions.get(*last as usize),
+            // The next message; or the last one, where that was the state that it joined with and it took nothing since: the
+            // join then begins again with the present one.
+            Some(Bounds::After(last)) => {
+                let positions = &oracle.channels[channel].positions;
+                let last = *last as usize;
+                positions
+                    .get(last)
+                    .min(last.checked_sub(1).map(|last| &positions[last]))
+            }
             Some(Bounds::Between(..)) | None => None,
         });
         self.lapsed |= unsent.into_iter().any(|&at| at < oracle.given_up());

@@ -201,8 +201,10 @@ impl Follower {
                     let channel = entry["ch"].as_str().expect("a name");
                     let has_some = epoch == self.epoch && since.contains_key(channel);
                     assert!(!has_some, "{value}");
-                    // It is of another epoch, if it has anything.
-                    self.channels.remove(channel);
+                    // What it has is of another epoch, unless a pattern has begun to bring the channel since it was asked for.
+                    if !self.covers(channel) {
+                        self.channels.remove(channel);
+                    }
                 }
             }
             Request::Unsubscribe { id: asked, channel } => {

@@ -128,6 +128,8 @@ pub const SIM_BOOK_LEVELS: usize = 40;
 
 /// Events that the writer publishes amid a burst before it rings for sleeping shards.
 pub const EVENTS_PER_BELL: u64 = 64;
+/// Channels of which a report of the history says how far back it reaches: those with the shortest; the others are counted.
+pub const HISTORY_LINES_MAX: usize = 64;
 /// Events of a source that the writer publishes amid a burst before it looks whether clients want something.
 pub const EVENTS_PER_LOOK: u64 = 8;
 

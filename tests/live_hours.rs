@@ -90,6 +90,9 @@ fn hours_of_market_leave_the_memory_as_it_was_and_a_silent_channel_its_image() {
             "each trade came or was told: {counts:?}"
         );
     }
+    server.signal("USR1");
+    let silent = server.line("history: bbo:ETHUSDT: ");
+    assert!(silent.ends_with("none of 1 messages"), "{silent}");
     server.signal("TERM");
     assert!(server.wait().status.success());
 }

@@ -144,7 +144,7 @@ impl Course {
             return Err(RequestError::TooManyChannels { channels });
         }
         let id = self.id + 1;
-        let bytes = op.text(id, &self.ledger).len();
+        let bytes = op.text(id, &self.ledger, |_| false).len();
         if bytes > MESSAGE_BYTES_MAX {
             return Err(RequestError::TooLong { bytes });
         }
@@ -234,7 +234,9 @@ impl Course {
         if let Err(later) = self.pace.admit(now_ms, asked.op.cost()) {
             return Poll::At(later);
         }
-        let text = asked.op.text(asked.id, &self.ledger);
+        let text = asked.op.text(asked.id, &self.ledger, |channel| {
+            self.requests.is_leaving(channel)
+        });
         self.requests.sent();
         Poll::Ready(text)
     }
@@ -363,6 +365,7 @@ impl Course {
             Op::Unsubscribe(channels) => {
                 // What is refused was not subscribed.
                 self.granted.retain(|name| !channels.contains(name));
+                self.refused.retain(|name| !channels.contains(name));
                 for channel in channels {
                     let granted = &self.granted;
                     self.ledger.forget(channel, |name| is_wanted(granted, name));
@@ -394,7 +397,9 @@ impl Course {
             self.ledger.forget(name, |_| false);
         }
         if matches!(code, UNKNOWN | SINCE | OVERLOADED) {
-            self.refused.push(name.into());
+            if !self.refused.iter().any(|refused| **refused == *name) {
+                self.refused.push(name.into());
+            }
             self.refused_until_ms = now_ms + if code == SINCE { 0 } else { CLIENT_REFUSED_RETRY_MS };
         } else {
             self.granted.retain(|granted| **granted != *name);

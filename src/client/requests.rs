@@ -51,10 +51,11 @@ pub(super) struct Requests {
 
 impl Op {
     /// The request as text. Of channels that are subscribed to, the ledger says what there is already.
-    pub(super) fn text(&self, id: u64, ledger: &Ledger) -> String {
+    /// What `is_leaving` names is being given up: of that it begins anew.
+    pub(super) fn text(&self, id: u64, ledger: &Ledger, is_leaving: impl Fn(&str) -> bool) -> String {
         match self {
             Self::Authenticate(token) => json!({ "op": "auth", "id": id, "token": token }).to_string(),
-            Self::Subscribe(channels) => match since(channels, ledger) {
+            Self::Subscribe(channels) => match since(channels, ledger, is_leaving) {
                 None => json!({ "op": "sub", "id": id, "ch": channels }).to_string(),
                 Some(since) => json!({ "op": "sub", "id": id, "ch": channels, "since": since }).to_string(),
             },
@@ -105,9 +106,9 @@ impl Op {
 }
 
 /// What the ledger has of channels; nothing where it has none of them.
-fn since(channels: &[Box<str>], ledger: &Ledger) -> Option<Value> {
+fn since(channels: &[Box<str>], ledger: &Ledger, is_leaving: impl Fn(&str) -> bool) -> Option<Value> {
     let mut known = serde_json::Map::new();
-    for channel in channels {
+    for channel in channels.iter().filter(|channel| !is_leaving(channel)) {
         if let Some(seq) = ledger.seq(channel) {
             known.insert(channel.to_string(), seq.into());
         }
@@ -137,6 +138,19 @@ impl Requests {
             self.bytes += asked.op.bytes();
             self.asked.insert(self.sent, asked);
         }
+    }
+
+    /// Whether the server was asked to send the channel no more, and has not answered.
+    pub(super) fn is_leaving(&self, channel: &str) -> bool {
+        self.asked.iter().take(self.sent).any(|asked| match &asked.op {
+            Op::Unsubscribe(channels) => channels.iter().any(|name| **name == *channel),
+            Op::Authenticate(_)
+            | Op::Subscribe(_)
+            | Op::Snapshot(_)
+            | Op::List
+            | Op::Ping { .. }
+            | Op::Publish { .. } => false,
+        })
     }
 
     /// The first that is not sent.
@@ -221,7 +235,7 @@ mod tests {
         let ledger = Ledger::default();
         let asked = publication(11);
         assert_eq!(
-            asked.op.text(asked.id, &ledger),
+            asked.op.text(asked.id, &ledger, |_| false),
             r#"{"op":"pub","id":11,"key":"k-11","ch":"room:42","data":{"a": 1.50}}"#
         );
     }
@@ -232,7 +246,7 @@ mod tests {
         ledger.enter("e\"");
         ledger.note("trade:X", 5, false);
         let names = ["trade:*", "trade:X", "a\"b"];
-        let text = Op::Subscribe(names.map(Into::into).into()).text(3, &ledger);
+        let text = Op::Subscribe(names.map(Into::into).into()).text(3, &ledger, |_| false);
         let Command::Subscribe { id, channels, since } = Command::parse(&text).unwrap() else {
             panic!("{text}");
         };
@@ -242,7 +256,7 @@ mod tests {
             (&*since.epoch, since.seqs.len(), since.seqs["trade:X"]),
             ("e\"", 1, 5)
         );
-        let text = Op::Subscribe(vec!["trade:Y".into()]).text(3, &ledger);
+        let text = Op::Subscribe(vec!["trade:Y".into()]).text(3, &ledger, |_| false);
         assert!(!text.contains("since"), "{text}");
     }
 

@@ -30,6 +30,7 @@ pub struct Server {
     shards: Vec<ShardHandle>,
     orders: Arc<Orders>,
     stop: watch::Sender<bool>,
+    history: watch::Sender<()>,
     /// Whether clients are served on for a while after that.
     drains: bool,
     progress: watch::Receiver<Option<Progress>>,
@@ -86,6 +87,7 @@ impl Server {
             .collect();
         let (ways, counter) = counter(&shards);
         let (stop, stopped) = watch::channel(false);
+        let (history, history_asked) = watch::channel(());
         let (progress_sender, progress) = watch::channel(None);
         let (teller, news) = mpsc::unbounded_channel();
         let mut server = Self {
@@ -93,6 +95,7 @@ impl Server {
             shards,
             orders: Arc::default(),
             stop,
+            history,
             drains: matches!(&resolved.purpose, Purpose::Feed(config) if config.drain_seconds > 0),
             progress,
             news,
@@ -111,6 +114,7 @@ impl Server {
                     let ends = WriterEnds {
                         counter,
                         stopped,
+                        history: history_asked,
                         progress_sender,
                         teller,
                     };
@@ -162,6 +166,11 @@ impl Server {
         }
     }
 
+    /// Has the writer say in the log how far back the tape reaches.
+    pub fn report_history(&self) {
+        self.history.send_replace(());
+    }
+
     /// Waits until every thread has ended.
     pub fn join(self) {
         for thread in self.threads {
@@ -203,6 +212,7 @@ impl Server {
         let WriterEnds {
             counter,
             stopped,
+            history,
             progress_sender,
             teller: news,
         } = ends;
@@ -244,6 +254,7 @@ impl Server {
                     tell: |end| drop(news.send(News::Feed(end))),
                     wait_for: config.wait_for,
                     stop: stopped,
+                    history,
                     progress: progress_sender,
                 };
                 feed.run().await;
@@ -334,6 +345,7 @@ impl Prepared {
 struct WriterEnds {
     counter: Counter,
     stopped: watch::Receiver<bool>,
+    history: watch::Receiver<()>,
     progress_sender: watch::Sender<Option<Progress>>,
     teller: mpsc::UnboundedSender<News>,
 }

@@ -113,6 +113,9 @@ impl Hub {
             ..
         } = *self.client(key);
         self.client_mut(key).fresh = false;
+        // Behind the end of a join every wish is older than the client's place.
+        let bounded = bounded && !place.end.is_none();
+        self.client_mut(key).bounded = bounded;
         wanted.positions.clear();
         let track = TrackView { tape, track };
         let mut rest = NEVER;

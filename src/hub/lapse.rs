@@ -206,7 +206,7 @@ impl Hub {
         let closing = self.strict.iter().copied().find(|&id| {
             let channel = self.channel(id);
             let since = wanted.since(id, channel);
-            since != NEVER && first_since(tape, channel.newest(), since.max(wants)).is_some()
+            since != NEVER && has_since(tape, channel.newest(), since.max(wants))
         });
         self.unmark(&mine, wanted);
         closing
@@ -254,6 +254,19 @@ fn first_since(tape: &Reader, newest: Position, since: Position) -> Option<u64> 
         at = record.previous;
     }
     first
+}
+
+/// Whether there is one: the newest says so, unless states were written again behind it.
+fn has_since(tape: &Reader, newest: Position, since: Position) -> bool {
+    let mut at = newest;
+    while at >= since.max(tape.tail()) {
+        let record = tape.record(at);
+        if record.kind.is_live() {
+            return true;
+        }
+        at = record.previous;
+    }
+    false
 }
 
 /// Those who lapse give up one part in so many of the tape.

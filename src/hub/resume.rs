@@ -56,11 +56,20 @@ impl Hub {
         let Some(TopicId::Channel(id)) = self.topic_id(Selector::Channel(name)) else {
             return Err(ResumeError::Subscribe(SubscribeError::Unknown));
         };
-        let (resumed, wish) = find(self.channel(id), seq, self.observed, tape)?;
+        let newest = self.channel(id).seq();
+        if seq.is_some_and(|seq| seq > newest) {
+            return Err(ResumeError::Ahead { newest });
+        }
+        let mine = self.client(key).subscriptions;
+        if self.pool.find(&mine, TopicId::Channel(id)).is_some() {
+            // Whoever names it twice has nothing looked up twice.
+            return Ok((id, None));
+        }
         if self.is_sent(key, id) {
             let subscribed = self.subscribe_to(key, TopicId::Channel(id), Wish::join(self.observed));
             return subscribed.map(|_| (id, None)).map_err(ResumeError::Subscribe);
         }
+        let (resumed, wish) = find(self.channel(id), seq, self.observed, tape);
         let is_new = self.subscribe_to(key, TopicId::Channel(id), wish);
         let is_new = is_new.map_err(ResumeError::Subscribe)?;
         if is_new {
@@ -104,23 +113,15 @@ impl Hub {
 }
 
 /// How a client goes on that has everything of the channel up to `seq`, and what it wants therefore.
-fn find(
-    channel: &Channel,
-    seq: Option<u64>,
-    now: Position,
-    tape: &Reader,
-) -> Result<(Resumed, Wish), ResumeError> {
+fn find(channel: &Channel, seq: Option<u64>, now: Position, tape: &Reader) -> (Resumed, Wish) {
     let newest = channel.seq();
-    if seq.is_some_and(|seq| seq > newest) {
-        return Err(ResumeError::Ahead { newest });
-    }
     let nothing = (Resumed::Replay, Wish::from(now).replay());
     if seq == Some(newest) {
-        return Ok(nothing);
+        return nothing;
     }
     let missing = seq.and_then(|seq| oldest_after(channel, seq, tape));
     let next = seq.map_or(1, |seq| seq + 1);
-    Ok(match (channel.class(), missing) {
+    match (channel.class(), missing) {
         (Class::Replace, _) if seq.is_some() && channel.flow() == Flow::Newest => {
             (Resumed::Replay, Wish::join(now).replay())
         }
@@ -135,7 +136,7 @@ fn find(
             let (from, to) = (next, newest);
             (Resumed::Rest { from, to }, Wish::from(now).replay())
         }
-    })
+    }
 }
 
 /// The oldest message behind the number `seq` that is on the tape, and where it is.

@@ -31,7 +31,9 @@ impl Desk<'_> {
             Ok(None) => return (bytes.len(), Verdict::GoOn),
             Ok(Some((request, head_bytes))) => {
                 let Connection { under_way, asked, .. } = connection;
-                if let Some(until) = self.derive_before(key, under_way, &mut asked.derived, request) {
+                if self.is_welcome(request)
+                    && let Some(until) = self.derive_before(key, under_way, &mut asked.derived, request)
+                {
                     // It is read again then.
                     connection.stage = Stage::Handshake { scan: before };
                     connection.pause = until;
@@ -65,6 +67,15 @@ impl Desk<'_> {
                 verdict
             },
         )
+    }
+
+    /// Whether a request that names channels is one to open a connection, and there is room for it: for any other nothing is
+    /// asked of the writer.
+    fn is_welcome(&self, request: Request<'_>) -> bool {
+        !request.target().query().is_empty()
+            && !self.site.is_leaving
+            && self.site.open < self.site.connections_max
+            && Upgrade::parse(request).is_ok()
     }
 
     /// Writes the answer to a request into the scratch, unless it is refused.

@@ -276,7 +276,10 @@ impl Desk<'_> {
         if let Some(until) =
             self.derive_first(caller.key, caller.under_way, &mut caller.asked.derived, &command)
         {
-            caller.rate.forgive();
+            // What the writer was asked for counts: it makes channels that there are only so many of.
+            if until != Pause::Answers {
+                caller.rate.forgive();
+            }
             return Reply::NotYet(until);
         }
         if let Some(reply) = self.open_first(caller, &command) {

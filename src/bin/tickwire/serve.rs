@@ -39,12 +39,13 @@ pub(crate) fn serve(resolved: &Resolved, announce: impl FnOnce(SocketAddr)) -> R
         // Before the first thread: a signal that comes while they start is not lost.
         let mut interrupt = signal(SignalKind::interrupt()).map_err(StartError::Runtime)?;
         let mut terminate = signal(SignalKind::terminate()).map_err(StartError::Runtime)?;
+        let mut report = signal(SignalKind::user_defined1()).map_err(StartError::Runtime)?;
         // Beyond a limit of file sizes a write is to fail, not to end the process.
         let _file_size = signal(SignalKind::from_raw(libc::SIGXFSZ)).map_err(StartError::Runtime)?;
         let mut server = Server::start(resolved)?;
         log_start(resolved);
         announce(server.address());
-        let result = watch_over(&mut server, &mut interrupt, &mut terminate).await;
+        let result = watch_over(&mut server, &mut interrupt, &mut terminate, &mut report).await;
         server.stop();
         // Clients have seconds to part. Whoever does not want to wait for them says so again.
         tokio::select! {
@@ -78,6 +79,7 @@ async fn watch_over(
     server: &mut Server,
     interrupt: &mut Signal,
     terminate: &mut Signal,
+    report: &mut Signal,
 ) -> Result<(), StartError> {
     let line = ProgressLine::new();
     let progress = server.progress();
@@ -86,6 +88,7 @@ async fn watch_over(
         tokio::select! {
             _ = interrupt.recv() => break,
             _ = terminate.recv() => break,
+            _ = report.recv() => server.report_history(),
             _ = redraw.tick() => if let Some(progress) = &*progress.borrow() {
                 line.show(progress);
             },

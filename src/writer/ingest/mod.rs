@@ -313,6 +313,8 @@ async fn accept(listener: Listener, room: Rc<Room>) {
     loop {
         match listener.accept().await {
             Ok(stream) if room.open.get() < limits::INGEST_CONNECTIONS_MAX => {
+                // Counted here: a task that was made has not begun yet.
+                room.open.set(room.open.get() + 1);
                 tokio_uring::spawn(serve(stream, Rc::clone(&room)));
             }
             Ok(stream) => turn_away(stream).await,
@@ -328,7 +330,6 @@ async fn accept(listener: Listener, room: Rc<Room>) {
 async fn serve(stream: Stream, room: Rc<Room>) {
     let number = room.opened.get() + 1;
     room.opened.set(number);
-    room.open.set(room.open.get() + 1);
     tracing::info!(publisher = number, "a publisher has connected");
     let publisher = Rc::new(Publisher::new(number, stream));
     let talking = tokio_uring::spawn(Rc::clone(&publisher).talk(Rc::clone(&room)));

@@ -295,7 +295,12 @@ impl Journal {
             message_bytes: 0,
             states: 0,
             states_end: sequencer.channels(),
-            keys: sequencer.keys().into(),
+            // A message that is in no segment is to be published again, so its key is in none either.
+            keys: sequencer
+                .keys()
+                .into_iter()
+                .filter(|key| key.kept.journaled.is_some())
+                .collect(),
             complete: false,
         });
     }

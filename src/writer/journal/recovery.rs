@@ -103,6 +103,9 @@ pub fn open(
     if let Some(last) = run.last() {
         release(&directory.segment(last.header.segment), last.bytes)?;
     }
+    for checked in &run {
+        sync(&directory.segment(checked.header.segment))?;
+    }
     let kept = numbers
         .iter()
         .map(|&segment| kept(&directory, segment))
@@ -146,6 +149,15 @@ fn release(path: &PathBuf, bytes: u64) -> Result<(), JournalError> {
     let file = OpenOptions::new().write(true).open(path);
     let released = file.and_then(|file| file.set_len(bytes));
     released.map_err(|error| JournalError::Write {
+        path: path.clone(),
+        error,
+    })
+}
+
+/// What was read may have been in memory only, where a server was killed before it had synced. From here on it is counted on.
+fn sync(path: &PathBuf) -> Result<(), JournalError> {
+    let synced = File::open(path).and_then(|file| file.sync_all());
+    synced.map_err(|error| JournalError::Write {
         path: path.clone(),
         error,
     })

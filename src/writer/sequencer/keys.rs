@@ -130,7 +130,9 @@ impl Keys {
 impl RestoredKeys {
     /// Adds a key that stood in a journal. Of each publisher the newest are kept.
     pub fn add(&mut self, keyed: Keyed<'_>, channel: &str, seq: u64, pt_ns: u64) {
-        if !self.publishers.contains_key(keyed.publisher) && self.publishers.len() > PUBLISHERS_MAX {
+        // Those with a name, whoever has none, and lines.
+        let most = PUBLISHERS_MAX + 2;
+        if !self.publishers.contains_key(keyed.publisher) && self.publishers.len() >= most {
             return;
         }
         let keys = self.publishers.entry(keyed.publisher.into()).or_default();

@@ -69,10 +69,13 @@ impl Desk<'_> {
         )
     }
 
-    /// Whether a request that names channels is one to open a connection, and there is room for it: for any other nothing is
-    /// asked of the writer.
+    /// Whether a request that may name derived channels is one to open a connection, and there is room for it: for any other
+    /// nothing is asked of the writer.
     fn is_welcome(&self, request: Request<'_>) -> bool {
-        !request.target().query().is_empty()
+        let query = request.target().query().bytes();
+        // What such a name has, or what a URL may have instead.
+        let has_marks = query.into_iter().any(|byte| matches!(byte, b'/' | b'@' | b'%'));
+        has_marks
             && !self.site.is_leaving
             && self.site.open < self.site.connections_max
             && Upgrade::parse(request).is_ok()

@@ -8,6 +8,7 @@ use std::collections::VecDeque;
 use std::fmt;
 use std::fs;
 use std::io;
+use std::ops::Range;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
@@ -56,6 +57,9 @@ pub struct Journal {
     retry_ns: u64,
     /// From which message on it is not known to be on disk what was written before journaling ended; until somebody asks.
     lost: Option<u64>,
+    /// The messages that were noted and that no segment has since journaling ended last: they stay unsafe, whatever is on disk
+    /// behind them.
+    gone: Range<u64>,
     census: Arc<JournalCensus>,
 }
 
@@ -124,6 +128,7 @@ impl Journal {
             begun: Begun::Start,
             retry_ns: 0,
             lost: None,
+            gone: 0..0,
             census,
             spec,
             directory,
@@ -167,7 +172,8 @@ impl Journal {
     #[must_use]
     pub fn keeps(&self, message: Option<u64>) -> bool {
         self.spec.sync != SyncPolicy::Each
-            || message.is_some_and(|number| number <= self.census.durable.read())
+            || message
+                .is_some_and(|number| number <= self.census.durable.read() && !self.gone.contains(&number))
     }
 
     /// Whether so much was noted that it is time to commit, however much more there is to come.
@@ -426,7 +432,9 @@ impl Journal {
             );
         }
         self.census.missing.set(1);
-        self.lost = Some(self.census.durable.read() + 1);
+        let lost = self.census.durable.read() + 1;
+        self.lost = Some(lost);
+        self.gone = lost..self.next_message;
         self.census.failures.add(1);
         self.begun = Begun::Discontinuity;
         self.retry_ns = now.mono_ns + 1_000_000 * limits::JOURNAL_RETRY_MS;

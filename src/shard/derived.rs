@@ -142,8 +142,10 @@ impl Desk<'_> {
             return None;
         };
         let mut wait = None;
+        // What was refused to somebody before answers nobody who asks only now.
+        let had_asked = *has_asked;
         for name in channels {
-            match self.openings.need(self.hub, name, *has_asked) {
+            match self.openings.need(self.hub, name, had_asked) {
                 Need::Nothing => {}
                 Need::News => wait = wait.or(Some(Pause::News)),
                 Need::Answer if *under_way >= limits::ERRANDS_PER_CONNECTION_MAX => break,

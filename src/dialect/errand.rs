@@ -63,11 +63,8 @@ pub enum Outcome {
         /// Its number, or that of the first one with its key.
         seq: u64,
     },
-    /// There are so many channels by now, and those that were asked for are among them, as far as there can be.
-    Opened {
-        /// How many.
-        channels: usize,
-    },
+    /// The channels that were asked for are on the tape, as far as there can be.
+    Opened,
     /// The derived channel is made, and its state is a message.
     Derived {
         /// The number of the channel.
@@ -84,6 +81,18 @@ pub enum Outcome {
         /// Why, in words.
         message: String,
     },
+}
+
+impl Outcome {
+    /// What it is once readers have been shown what was published: `judge` has the last word on a message, of which it is told
+    /// the number in the journal.
+    #[must_use]
+    pub fn judged(self, journaled: Option<u64>, judge: impl Fn(Option<u64>) -> Option<Self>) -> Self {
+        match self {
+            Self::Published { .. } => judge(journaled).unwrap_or(self),
+            Self::Opened | Self::Derived { .. } | Self::Dismissed | Self::Refused { .. } => self,
+        }
+    }
 }
 
 /// A shard's end of the way to the writer and back.

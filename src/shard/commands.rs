@@ -123,9 +123,8 @@ impl Desk<'_> {
 }
 
 fn subscribe(hub: &mut Hub, key: Key, channel: &str, ack: &mut Ack<'_>) {
-    let pattern = match Pattern::parse(channel) {
-        Ok(pattern) => pattern,
-        Err(error) => return ack.refused(channel, Code::UnknownChannel, &error.to_string()),
+    let Some(pattern) = pattern(channel, ack) else {
+        return;
     };
     match hub.subscribe(key, selector(pattern)) {
         Ok(subscribed) => acknowledge(hub, selector(pattern), subscribed, ack),
@@ -197,9 +196,8 @@ fn refuse(channel: &str, error: SubscribeError, ack: &mut Ack<'_>) {
 }
 
 fn unsubscribe(hub: &mut Hub, key: Key, channel: &str, ack: &mut Ack<'_>) {
-    let pattern = match Pattern::parse(channel) {
-        Ok(pattern) => pattern,
-        Err(error) => return ack.refused(channel, Code::UnknownChannel, &error.to_string()),
+    let Some(pattern) = pattern(channel, ack) else {
+        return;
     };
     match hub.unsubscribe(key, selector(pattern)) {
         Ok(()) => ack.named(channel),
@@ -210,9 +208,8 @@ fn unsubscribe(hub: &mut Hub, key: Key, channel: &str, ack: &mut Ack<'_>) {
 }
 
 fn snap(hub: &mut Hub, key: Key, channel: &str, ack: &mut Ack<'_>) {
-    let pattern = match Pattern::parse(channel) {
-        Ok(pattern) => pattern,
-        Err(error) => return ack.refused(channel, Code::UnknownChannel, &error.to_string()),
+    let Some(pattern) = pattern(channel, ack) else {
+        return;
     };
     match hub.snap(key, selector(pattern)) {
         Ok(subscribed) => acknowledge(hub, selector(pattern), subscribed, ack),
@@ -240,6 +237,13 @@ fn acknowledge(hub: &Hub, selector: Selector<'_>, subscribed: Subscribed, ack: &
         (_, Subscribed::Pattern { channels }) => ack.subscribed_pattern("*", channels.into()),
         (_, Subscribed::Channel(_)) => {}
     }
+}
+
+/// What a name or pattern of a request means; where it is none, the reply says so.
+fn pattern<'a>(channel: &'a str, ack: &mut Ack<'_>) -> Option<Pattern<'a>> {
+    Pattern::parse(channel)
+        .inspect_err(|error| ack.refused(channel, Code::UnknownChannel, &error.to_string()))
+        .ok()
 }
 
 fn selector(pattern: Pattern<'_>) -> Selector<'_> {

@@ -69,7 +69,7 @@ impl Openings {
                 code: *code,
                 message: message.as_str().into(),
             },
-            Outcome::Published { .. } | Outcome::Opened { .. } | Outcome::Dismissed => return,
+            Outcome::Published { .. } | Outcome::Opened | Outcome::Dismissed => return,
         };
         if self.names.is_empty() {
             self.look_ns = now.mono_ns + LINGER_NS;

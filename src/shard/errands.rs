@@ -24,8 +24,6 @@ pub(super) struct Errands {
     bytes: usize,
     /// Who waits for room.
     waiting: SlotQueue,
-    /// Whose channels have been opened, which are not seen yet: when there are so many on the tape, as this shard sees it.
-    opening: Vec<(Key, usize)>,
 }
 
 /// An errand that was not sent.
@@ -44,18 +42,12 @@ impl Errands {
             under_way: 0,
             bytes: 0,
             waiting: SlotQueue::with_capacity(slots),
-            opening: Vec::new(),
         }
     }
 
     /// The client waits for room.
     pub(super) fn wait(&mut self, key: Key) {
         self.waiting.push(key.slot());
-    }
-
-    /// Whether channels have been opened that the next look at the tape will show.
-    pub(super) fn awaits_channels(&self) -> bool {
-        !self.opening.is_empty()
     }
 
     /// Sends an errand to the writer.
@@ -76,7 +68,7 @@ impl Errands {
 
     /// How many are under way, or have come back and are not told yet.
     pub(super) fn under_way(&self) -> usize {
-        self.under_way + self.opening.len()
+        self.under_way
     }
 
     /// Wakes the writer if there is something new for it.
@@ -128,17 +120,12 @@ impl Desk<'_> {
 impl<R: Ring> Shard<R> {
     /// Tells clients what came of their errands, and goes on with those who waited for that.
     pub(super) fn answer(&mut self, now: Now) {
-        self.show_opened();
         let mut waiting = 0;
         while let Some(answer) = self.errands.next() {
             // Whoever waits for room may find it now.
             waiting = self.errands.waiting.len();
             let key = answer.errand.client;
             self.openings.learn(&answer, now);
-            if let Outcome::Opened { channels } = answer.outcome {
-                self.errands.opening.push((key, channels));
-                continue;
-            }
             let Some(connection) = self.connections.slots.get_mut(key) else {
                 continue;
             };
@@ -159,23 +146,6 @@ impl<R: Ring> Shard<R> {
                 self.hear_soon(key);
             }
         }
-    }
-
-    /// Goes on with those whose channels are on the tape as this shard sees it.
-    fn show_opened(&mut self) {
-        let seen = self.tape.channels() as usize;
-        let mut opening = std::mem::take(&mut self.errands.opening);
-        opening.retain(|&(key, channels)| {
-            if channels > seen {
-                return true;
-            }
-            if let Some(connection) = self.connections.slots.get_mut(key) {
-                connection.under_way -= 1;
-                self.go_on(key);
-            }
-            false
-        });
-        self.errands.opening = opening;
     }
 
     /// Wakes the writer for what it was asked in this turn.

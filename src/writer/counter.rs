@@ -88,21 +88,17 @@ impl Counter {
         !self.done.is_empty()
     }
 
-    /// Tells what came of all errands that were carried out: readers have been shown what was published. `judge` has the last
-    /// word on a message, of which it is told the number in the journal.
+    /// Tells what came of all errands that were carried out, as it is [judged](Outcome::judged): readers have been shown what was
+    /// published.
     pub fn tell(&mut self, judge: impl Fn(Option<u64>) -> Option<Outcome>) {
         for Done {
             way,
             errand,
-            mut outcome,
+            outcome,
             journaled,
         } in self.done.drain(..)
         {
-            if matches!(outcome, Outcome::Published { .. })
-                && let Some(judged) = judge(journaled)
-            {
-                outcome = judged;
-            }
+            let outcome = outcome.judged(journaled, &judge);
             // There is room for every answer, and where nobody takes it, nobody is there to be told.
             let _ = self.ways[way].answers.push(Answer { errand, outcome });
         }

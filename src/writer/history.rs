@@ -1,7 +1,6 @@
 //! How far back the tape reaches: of each channel, the oldest message that a client can still be sent.
 //!
-//! Nothing is kept for this. Whoever asks has the tape's index walked once, which takes the writer about a millisecond for each
-//! few hundred thousand records. Invariant: what is reported is what a `since` would find.
+//! Nothing is kept for this: whoever asks has the tape's index walked once. Invariant: what is reported is what a `since` would find.
 
 use super::sequencer::Sequencer;
 use crate::base::Now;

@@ -68,9 +68,7 @@ impl Publishing {
                     let _ = sequencer.open_channel(name);
                 }
                 Carried {
-                    outcome: Outcome::Opened {
-                        channels: sequencer.channels(),
-                    },
+                    outcome: Outcome::Opened,
                     journaled: None,
                 }
             }

@@ -198,19 +198,14 @@ impl Ingest {
                 publisher,
                 line,
                 label: OwnLabel { id, channel },
-                mut outcome,
+                outcome,
                 journaled,
             } = done;
-            if let Outcome::Published { .. } = outcome
-                && let Some(judged) = judge(journaled)
-            {
-                outcome = judged;
-            }
-            publisher.reply(|out| match outcome {
+            publisher.reply(|out| match outcome.judged(journaled, &judge) {
                 // Who gives no number wants no answer.
                 Outcome::Published { .. } if id.is_none() => {}
                 // Nobody asks for that here.
-                Outcome::Opened { .. } | Outcome::Derived { .. } | Outcome::Dismissed => {}
+                Outcome::Opened | Outcome::Derived { .. } | Outcome::Dismissed => {}
                 Outcome::Published { seq } => {
                     write_published(out, id, &channel, seq);
                     out.push(b'\n');

@@ -11,36 +11,16 @@ mod scene;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::io::Write as _;
-use std::path::{Path, PathBuf};
 
 use tickwire::client::{Client, Continuation, Event, GapReason, LocalBook, Url};
 use tickwire::dialect::Encoding;
 use tickwire::dialect::native_json::ServerMessage;
 use tickwire::limits::{CLIENT_AHEAD_BYTES, CLIENT_MESSAGE_BYTES_MAX};
 use tickwire::market::{Book, Tick};
-use tickwire::writer::journal::Directory;
-use tickwire::writer::journal::format::Record;
-use tickwire::writer::journal::scan::{Scanned, Scanner};
 
+use scene::folder::Folder;
 use scene::process::{Process, run};
 use scene::{block_on, cannot_serve, within};
-
-/// A directory that goes away with its test.
-struct Folder(PathBuf);
-
-impl Folder {
-    fn new(name: &str) -> Self {
-        let path = std::env::temp_dir().join(format!("tickwire-live-client-{}-{name}", std::process::id()));
-        let _ = std::fs::remove_dir_all(&path);
-        Self(path)
-    }
-}
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(&self.0);
-    }
-}
 
 /// Any port of an address of this machine that nobody else uses: while no server listens there, a connection from
 /// elsewhere could take the port, or the client's own could meet itself.
@@ -65,28 +45,6 @@ fn again(serve: impl Fn() -> Process) -> Process {
         }
         server.wait();
     }
-}
-
-/// All that was published on a channel, by number, as the journal has it.
-fn journaled(folder: &Path, channel: &str) -> BTreeMap<u64, String> {
-    let directory = Directory::new(folder);
-    let begins = format!("\"ch\":\"{channel}\"");
-    let mut found = BTreeMap::new();
-    for segment in directory.segments().expect("it can be read") {
-        let mut scanner = Scanner::default();
-        scanner.push(&std::fs::read(directory.segment(segment)).expect("it can be read"));
-        scanner.finish();
-        loop {
-            match scanner.scan() {
-                Scanned::Record(Record::Message(line)) if line.text.contains(&begins) => {
-                    found.insert(line.seq, line.text.to_owned());
-                }
-                Scanned::Header(_) | Scanned::Record(_) => {}
-                Scanned::End | Scanned::More | Scanned::Flawed(_) => break,
-            }
-        }
-    }
-    found
 }
 
 /// The book as it is after the message of that number, by all that was published.
@@ -169,7 +127,7 @@ fn servers_that_are_killed_and_started_again_lose_nothing_for_a_client_and_its_b
         let serve = |listen: &str| {
             Process::start(&format!(
                 "serve --source sim --listen {listen} --shards 1 --connections 16 --journal {}",
-                folder.0.display()
+                folder.display()
             ))
         };
         let mut first = serve(&own_host(encoding as u8));
@@ -198,7 +156,7 @@ fn servers_that_are_killed_and_started_again_lose_nothing_for_a_client_and_its_b
         let expected: Vec<u64> = (first..).take(follower.trades.len()).collect();
         assert_eq!(follower.trades, expected, "each trade came once");
 
-        let published = journaled(&folder.0, "book:BTC-USD");
+        let published = folder.journaled("book:BTC-USD");
         let seq = follower.book.seq().expect("it is known");
         let (oracle, book) = (
             book_at(&published, seq),
@@ -388,12 +346,12 @@ fn lines_are_published_once_and_in_order_however_often_the_server_is_killed() {
     if cannot_serve() {
         return;
     }
-    let folder = Folder::new("pub");
+    let folder = Folder::new("client-pub");
     let serve = |listen: &str| {
         Process::start(&format!(
             "serve --source none --publish room:* --listen {listen} --shards 1 --connections 16 --journal {} \
              --journal-sync each",
-            folder.0.display()
+            folder.display()
         ))
     };
     let mut first = serve(&own_host(2));
@@ -440,7 +398,7 @@ fn lines_are_published_once_and_in_order_however_often_the_server_is_killed() {
     server.wait();
     let _ = std::fs::remove_file(&file);
 
-    let published = journaled(&folder.0, "room:42");
+    let published = folder.journaled("room:42");
     assert!(
         published.keys().copied().eq(1..=LINES),
         "{} lines",

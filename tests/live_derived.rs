@@ -6,12 +6,12 @@ mod scene;
 
 use std::collections::BTreeMap;
 use std::io::Write as _;
-use std::path::PathBuf;
 use std::process::ChildStdin;
 
 use serde_json::{Value, json};
 
 use scene::cannot_serve;
+use scene::folder::Folder;
 use scene::process::Process;
 use scene::raw::{Raw, TEXT, text};
 
@@ -125,29 +125,12 @@ fn windows_and_intervals_of_a_market_are_what_its_books_are() {
     server.wait();
 }
 
-/// A directory that goes away with its test.
-struct Folder(PathBuf);
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(&self.0);
-    }
-}
-
 /// A server that journals to a new directory, and what was said to it before.
 fn serve(folder: &Folder) -> Process {
     Process::start(&format!(
         "serve --source stdin --listen 127.0.0.1:0 --shards 1 --connections 64 --tape-bytes 16777216 --journal {}",
-        folder.0.display()
+        folder.display()
     ))
-}
-
-impl Folder {
-    fn new(name: &str) -> Self {
-        let path = std::env::temp_dir().join(format!("tickwire-live-derived-{}-{name}", std::process::id()));
-        let _ = std::fs::remove_dir_all(&path);
-        Self(path)
-    }
 }
 
 /// Has the server publish a line.
@@ -172,7 +155,7 @@ fn the_last_change_is_said_when_the_base_falls_silent() {
     if cannot_serve() {
         return;
     }
-    let folder = Folder::new("silence");
+    let folder = Folder::new("derived-silence");
     let (server, mut input, mut raw) = begun(&folder);
     let trade = json!({"ch": "trade:A", "t": "trade", "px": "1", "sz": "1", "side": "buy"});
     say(&mut input, &trade);
@@ -237,7 +220,7 @@ fn numbers_outlive_a_server_that_is_killed_and_who_resumes_begins_with_a_state()
     if cannot_serve() {
         return;
     }
-    let folder = Folder::new("kill");
+    let folder = Folder::new("derived-kill");
     let (server, mut input, mut raw) = begun(&folder);
     let ack = ask(&mut raw, &json!({"op": "sub", "ch": "book:A/1"}));
     assert_eq!(ack["ok"][0]["seq"], 1, "{ack}");

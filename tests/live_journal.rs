@@ -8,39 +8,15 @@ mod scene;
 use std::collections::BTreeMap;
 use std::io::Write as _;
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
 use std::process::{ChildStdin, Command};
 use std::thread::{self, JoinHandle};
 
 use serde_json::Value;
-use tickwire::writer::journal::Directory;
-use tickwire::writer::journal::format::Record;
-use tickwire::writer::journal::scan::{Scanned, Scanner};
 
 use scene::cannot_serve;
+use scene::folder::Folder;
 use scene::process::{BINARY, Process, run};
 use scene::raw::{CLOSE, Raw, TEXT, UPGRADE, text};
-
-/// A directory that goes away with its test.
-struct Folder(PathBuf);
-
-impl Folder {
-    fn new(name: &str) -> Self {
-        let path = std::env::temp_dir().join(format!("tickwire-live-journal-{}-{name}", std::process::id()));
-        let _ = std::fs::remove_dir_all(&path);
-        Self(path)
-    }
-
-    fn display(&self) -> std::path::Display<'_> {
-        self.0.display()
-    }
-}
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(&self.0);
-    }
-}
 
 /// A client that keeps what it saw: each number's text.
 struct Witness {
@@ -103,30 +79,8 @@ fn talk(mut input: ChildStdin, run: usize) -> JoinHandle<()> {
     })
 }
 
-/// Every message that is in a journal, by its number; one channel.
-fn journaled(folder: &Path) -> BTreeMap<u64, String> {
-    let directory = Directory::new(folder);
-    let mut found = BTreeMap::new();
-    for segment in directory.segments().expect("it can be read") {
-        let mut scanner = Scanner::default();
-        scanner.push(&std::fs::read(directory.segment(segment)).expect("it can be read"));
-        scanner.finish();
-        loop {
-            match scanner.scan() {
-                Scanned::Record(Record::Message(line)) => {
-                    let before = found.insert(line.seq, line.text.to_owned());
-                    assert_eq!(before, None, "number {} is given once", line.seq);
-                }
-                Scanned::Header(_) | Scanned::Record(_) => {}
-                Scanned::End | Scanned::More | Scanned::Flawed(_) => break,
-            }
-        }
-    }
-    found
-}
-
 fn kills_are_survived(sync: &str, kills: usize) {
-    let folder = Folder::new(sync);
+    let folder = Folder::new(&format!("journal-{sync}"));
     let mut seen: BTreeMap<u64, String> = BTreeMap::new();
     let mut epoch = None;
     for run in 0..kills {
@@ -157,7 +111,7 @@ fn kills_are_survived(sync: &str, kills: usize) {
         drop(server.wait());
         talker.join().expect("it ends with the server");
     }
-    let journaled = journaled(&folder.0);
+    let journaled = folder.journaled("room:0");
     for (seq, message) in &seen {
         assert_eq!(
             journaled.get(seq),
@@ -216,7 +170,7 @@ fn a_disk_without_room_ends_the_journaling_and_not_the_feed_and_room_brings_it_b
     if cannot_serve() {
         return;
     }
-    let folder = Folder::new("room");
+    let folder = Folder::new("journal-room");
     // There is room again in the next file.
     let mut server = limited(&folder);
     let address = server.address();
@@ -238,7 +192,7 @@ fn a_disk_without_room_ends_the_journaling_and_not_the_feed_and_room_brings_it_b
     talker.join().expect("it ends with the server");
     let (epoch, count, last) = reader.join().expect("every message came");
     assert!(count > 1000, "{count} messages");
-    let journaled = journaled(&folder.0);
+    let journaled = folder.journaled("room:0");
     assert!(
         !journaled.keys().copied().eq(1..=last),
         "some could not be written"
@@ -262,13 +216,13 @@ fn a_server_that_is_killed_while_it_does_not_journal_comes_back_in_another_epoch
     if cannot_serve() {
         return;
     }
-    let folder = Folder::new("epoch");
+    let folder = Folder::new("journal-epoch");
     let mut server = limited(&folder);
     let address = server.address();
     let mut witness = Witness::subscribe(address);
     // The file that it writes stays, and there will be no other.
-    let moved = Folder::new("epoch-moved");
-    std::fs::rename(&folder.0, &moved.0).expect("it can be renamed");
+    let moved = Folder::new("journal-epoch-moved");
+    std::fs::rename(folder.path(), moved.path()).expect("it can be renamed");
     let talker = talk(server.stdin(), 0);
     server.line("NOT journaled");
     witness.next();
@@ -292,7 +246,7 @@ fn a_journal_is_replayed_as_a_source() {
     if cannot_serve() {
         return;
     }
-    let folder = Folder::new("replay");
+    let folder = Folder::new("journal-replay");
     let mut server = Process::start(&format!(
         "serve --source stdin --listen 127.0.0.1:0 --shards 1 --journal {}",
         folder.display()

@@ -7,30 +7,13 @@
 mod scene;
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
 
 use serde_json::{Value, json};
 
 use scene::cannot_serve;
+use scene::folder::Folder;
 use scene::process::{BINARY, Process};
 use scene::raw::{CLOSE, Raw, TEXT, UPGRADE, text};
-
-/// A directory that goes away with its test.
-struct Folder(PathBuf);
-
-impl Folder {
-    fn new(name: &str) -> Self {
-        let path = std::env::temp_dir().join(format!("tickwire-live-publish-{}-{name}", std::process::id()));
-        let _ = std::fs::remove_dir_all(&path);
-        Self(path)
-    }
-}
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(&self.0);
-    }
-}
 
 fn serve(more: &str) -> Process {
     Process::start(&format!(
@@ -41,7 +24,7 @@ fn serve(more: &str) -> Process {
 fn journaling(folder: &Folder) -> Process {
     serve(&format!(
         "--publish room:* --journal {} --journal-sync each",
-        folder.0.display()
+        folder.display()
     ))
 }
 
@@ -194,9 +177,9 @@ fn who_has_a_token_may_what_is_granted_to_it_on_that_connection_alone() {
     if cannot_serve() {
         return;
     }
-    let folder = Folder::new("config");
-    std::fs::create_dir_all(&folder.0).expect("a directory");
-    let file = folder.0.join("tickwire.toml");
+    let folder = Folder::new("publish-config");
+    std::fs::create_dir_all(folder.path()).expect("a directory");
+    let file = folder.path().join("tickwire.toml");
     let config = concat!(
         "source = \"none\"\nlisten = \"127.0.0.1:0\"\npublish = [\"room:*\"]\n",
         "[[publisher]]\nname = \"desk\"\ntoken = \"a token of enough bytes\"\npublish = [\"trade:*\"]\n",
@@ -228,14 +211,14 @@ fn a_message_that_the_disk_did_not_take_is_not_acknowledged_and_those_after_it_a
     if cannot_serve() {
         return;
     }
-    let folder = Folder::new("room");
+    let folder = Folder::new("publish-room");
     // A shell counts in blocks of 512 bytes, or of 1,024. The tape is a file too.
     let bytes = tickwire::limits::TRACK_BYTES_MIN;
     let serve = format!(
         "ulimit -f {} && exec '{BINARY}' serve --source none --listen 127.0.0.1:0 --shards 1 --connections 64 \
          --tape-bytes {bytes} --publish room:* --journal {} --journal-sync each",
         bytes / 512,
-        folder.0.display()
+        folder.display()
     );
     let mut command = std::process::Command::new("sh");
     command.args(["-c", &serve]);
@@ -274,7 +257,7 @@ fn a_key_is_published_once_on_any_connection_and_by_any_server_on_the_journal() 
     if cannot_serve() {
         return;
     }
-    let folder = Folder::new("keys");
+    let folder = Folder::new("publish-keys");
     let mut expected = 0;
     for (run, signal) in ["TERM", "KILL", "KILL"].into_iter().enumerate() {
         let mut server = journaling(&folder);
@@ -352,7 +335,7 @@ fn no_acknowledged_message_is_lost_and_none_is_published_twice_however_often_the
     }
     let kills = std::env::var("TICKWIRE_KILLS").ok();
     let kills: usize = kills.map_or(5, |kills| kills.parse().expect("TICKWIRE_KILLS is a number"));
-    let folder = Folder::new("kills");
+    let folder = Folder::new("publish-kills");
     let (mut next, mut unacked, mut acked) = (0, BTreeMap::new(), BTreeMap::new());
     for _ in 0..kills {
         let mut server = journaling(&folder);
@@ -367,7 +350,7 @@ fn no_acknowledged_message_is_lost_and_none_is_published_twice_however_often_the
         });
         // Until some were acknowledged, which is seen in the journal's growth.
         let segment = || {
-            let files = std::fs::read_dir(&folder.0).expect("it is there");
+            let files = std::fs::read_dir(folder.path()).expect("it is there");
             files
                 .filter_map(|file| file.ok()?.metadata().ok())
                 .map(|file| file.len())

@@ -203,7 +203,7 @@ impl World {
         for (index, parcel) in parcels.iter().enumerate() {
             assert_eq!(self.hub.fan_out().sent(index).ranges(), parcel.ranges());
             assert!(!self.hub.fan_out().is_pending(parcel.key));
-            let positions = self.positions(parcel.ranges());
+            let positions = positions(&self.reader, parcel.ranges());
             let sent = if prng.chance(u64::from(chance), 8) {
                 usize::try_from(prng.below(positions.len() as u64)).unwrap()
             } else {
@@ -233,7 +233,7 @@ impl World {
                 .hub
                 .catch_up(key, &self.reader, (&mut self.wanted, &mut ranges), Now::default())
                 .expect("nothing falls off this tape");
-            let sent = self.positions(&ranges);
+            let sent = positions(&self.reader, &ranges);
             assert!(sent.is_sorted(), "a slice is in tape order");
             let cut = if !sent.is_empty() && prng.chance(u64::from(chance), 8) {
                 usize::try_from(prng.below(sent.len() as u64)).unwrap()
@@ -256,20 +256,6 @@ impl World {
                 self.hub.go_live(key);
             }
         }
-    }
-
-    /// The records whose bytes the ranges are.
-    fn positions(&self, ranges: &[Range]) -> Vec<u64> {
-        let mut positions = Vec::new();
-        for range in ranges {
-            let mut at = range.start;
-            while at < range.end() {
-                let position = self.reader.position_at(TRACK, at);
-                positions.push(position.number());
-                at = self.reader.span(TRACK, position).end();
-            }
-        }
-        positions
     }
 
     fn leave(&mut self, slot: usize) {
@@ -404,6 +390,20 @@ impl World {
             }
         }
     }
+}
+
+/// The records whose bytes the ranges are.
+fn positions(reader: &Reader, ranges: &[Range]) -> Vec<u64> {
+    let mut positions = Vec::new();
+    for range in ranges {
+        let mut at = range.start;
+        while at < range.end() {
+            let position = reader.position_at(TRACK, at);
+            positions.push(position.number());
+            at = reader.span(TRACK, position).end();
+        }
+    }
+    positions
 }
 
 proptest! {

@@ -6,7 +6,6 @@
 use std::io::{BufRead as _, BufReader, ErrorKind, Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
 use std::os::unix::net::UnixStream;
-use std::path::PathBuf;
 use std::sync::{Condvar, Mutex, MutexGuard};
 use std::thread;
 use std::time::Duration;
@@ -17,6 +16,7 @@ use tickwire::base::Prng;
 use super::capture::Event;
 use super::follower::Counts;
 use super::scene::DEADLINE;
+use super::scene::folder::Folder;
 use super::scene::process::Process;
 use super::truth::Truth;
 use super::wire::Wire;
@@ -28,7 +28,7 @@ const WINDOW: usize = 256;
 
 /// A run: what is published, where, and how far it has come.
 pub struct Play {
-    folder: PathBuf,
+    folder: Folder,
     events: Vec<Event>,
     /// The number of each event.
     seqs: Vec<u64>,
@@ -48,9 +48,8 @@ struct Standing {
 
 impl Play {
     pub fn new(name: &str, recorded: &[Event], messages: usize) -> Self {
-        let folder = std::env::temp_dir().join(format!("tickwire-oracle-{}-{name}", std::process::id()));
-        let _ = std::fs::remove_dir_all(&folder);
-        std::fs::create_dir_all(&folder).expect("there is room for a folder");
+        let folder = Folder::new(&format!("oracle-{name}"));
+        std::fs::create_dir_all(folder.path()).expect("there is room for a folder");
         let mut truth = Truth::default();
         let (mut events, mut seqs) = (Vec::new(), Vec::new());
         let every = recorded.len() / messages.max(1);
@@ -132,7 +131,7 @@ impl Play {
 
     /// The same to one server; says whether everything was acknowledged before it died.
     fn publish_to(&self, server: u64) -> bool {
-        let Ok(stream) = UnixStream::connect(self.folder.join("publish")) else {
+        let Ok(stream) = UnixStream::connect(self.folder.path().join("publish")) else {
             assert!(self.is_dead(server), "a server that serves takes publishers");
             return false;
         };
@@ -247,12 +246,6 @@ impl Play {
             standing.acked
         );
         standing
-    }
-}
-
-impl Drop for Play {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(&self.folder);
     }
 }
 

@@ -30,6 +30,8 @@ mod recording;
 #[allow(dead_code, reason = "each test uses its part")]
 #[path = "../scene/mod.rs"]
 mod scene;
+#[path = "../simulation/seeds.rs"]
+mod seeds;
 mod tick;
 mod truth;
 mod wire;
@@ -37,41 +39,22 @@ mod world;
 
 use follower::Counts;
 use live::Play;
+use seeds::{NameOnPanic, seeds};
 use tickwire::ring::Faults;
 use world::World;
-
-fn seeds() -> Vec<u64> {
-    if let Ok(seed) = std::env::var("TICKWIRE_SEED") {
-        return vec![seed.parse().expect("TICKWIRE_SEED is a number")];
-    }
-    let count = std::env::var("TICKWIRE_SEEDS").ok();
-    let count = count.map_or(40, |count| count.parse().expect("TICKWIRE_SEEDS is a number"));
-    (0..count).collect()
-}
-
-/// Says which seed it was that failed.
-struct NameOnPanic(u64);
-
-impl Drop for NameOnPanic {
-    fn drop(&mut self) {
-        if std::thread::panicking() {
-            eprintln!("replay this with TICKWIRE_SEED={}", self.0);
-        }
-    }
-}
 
 fn run_all(faults: Faults) {
     let Some(events) = capture::events() else { return };
     let mut counts = Counts::default();
-    let seeds = seeds();
+    let seeds = seeds(SEEDS);
     for &seed in &seeds {
-        let _named = NameOnPanic(seed);
+        let _named = NameOnPanic { seed, what: "a run" };
         counts.add(&World::of_many(seed, faults, events).run());
     }
     eprintln!("{} runs: {counts:?}", seeds.len());
     let happened = [counts.gapped, counts.skipped, counts.replays, counts.resumed_anew];
     assert!(
-        seeds.len() < 40 || happened.iter().all(|count| *count > 100),
+        seeds.len() < SEEDS as usize || happened.iter().all(|count| *count > 100),
         "the runs have clients that fall far behind and come back: {counts:?}"
     );
 }
@@ -90,7 +73,7 @@ fn two_hundred_clients_end_with_what_was_recorded_whatever_is_reset() {
 fn who_reads_a_hundredth_of_what_is_published_has_the_present_state_whenever_it_reads() {
     let Some(events) = capture::events() else { return };
     for seed in 0..3 {
-        let _named = NameOnPanic(seed);
+        let _named = NameOnPanic { seed, what: "a run" };
         let [steady, rare] = World::of_two(seed, events).run_with_pauses(2, 28_000);
         eprintln!("steady: {steady:?}; now and then: {rare:?}");
         assert!(rare.ticks * 50 < steady.ticks, "{rare:?} of {steady:?}");
@@ -111,3 +94,6 @@ fn fifty_clients_of_a_server_that_is_killed_notice_nothing_but_reconnects() {
     eprintln!("{} events: {counts:?}", events.len());
     assert!(counts.replays > 0, "somebody has resumed: {counts:?}");
 }
+
+/// Where nothing else is asked for.
+const SEEDS: u64 = 40;

@@ -9,7 +9,7 @@ use tickwire::dialect::errand::way;
 use tickwire::limits;
 use tickwire::market::{BookUpdateKind, ChannelClass, Tick};
 use tickwire::ring::{Bell as _, Faults, Ring, SimNet, SimRing};
-use tickwire::shard::{Pace, Shard, Site, Size, Slack};
+use tickwire::shard::{Shard, Site, Size};
 use tickwire::tape::{self, RecordKind, Shape};
 use tickwire::writer::publish::Carried;
 use tickwire::writer::sequencer::{Restored, Sequencer};
@@ -19,6 +19,7 @@ use tickwire::writer::{Counter, Formats, Publishing};
 use super::capture::Event;
 use super::client::Client;
 use super::follower::Counts;
+use super::seeds::{hot_receptions, pace, slack};
 use super::truth::Truth;
 
 /// Clients of each run.
@@ -446,11 +447,7 @@ impl Server {
                 outbox_block_bytes: BLOCK_BYTES,
             },
             bounds: Bounds::default(),
-            hot_receptions: if prng.chance(1, 4) {
-                u8::MAX
-            } else {
-                1 + prng.below(8) as u8
-            },
+            hot_receptions: hot_receptions(prng),
             pace: pace(prng),
         };
         let slack = slack(prng);
@@ -488,30 +485,6 @@ impl Server {
             publishing: Publishing::of(publishers),
             bells,
         }
-    }
-}
-
-/// In some runs nobody skips anything but what the tape lets go of; in others, whoever is a little behind does.
-fn slack(prng: &mut Prng) -> Slack {
-    if prng.chance(1, 3) {
-        return Slack::UNBOUNDED;
-    }
-    Slack {
-        ms: prng.below(100),
-        bytes: prng.below(20_000),
-    }
-}
-
-/// As much in a turn as a server does, or so little that its rounds last many of them.
-fn pace(prng: &mut Prng) -> Pace {
-    if prng.chance(1, 2) {
-        return Pace::default();
-    }
-    let mut few = || 1 + prng.below(8) as usize;
-    Pace {
-        sends: few(),
-        records: few() * few(),
-        notes: few() * few(),
     }
 }
 

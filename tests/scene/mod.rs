@@ -3,6 +3,7 @@
 //! Never measures time: a deadline here only turns a hang into a failure, and is far beyond what a loaded machine
 //! needs.
 
+pub(crate) mod folder;
 pub(crate) mod process;
 pub(crate) mod raw;
 pub(crate) mod served;

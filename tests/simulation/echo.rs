@@ -9,7 +9,8 @@ use tickwire::ring::{Bell as _, Client as Socket, ClientState, Faults, Ring as _
 use tickwire::shard::{Shard, Site, Size};
 use tickwire::tape::{self, Shape};
 
-use super::{frames, hot_receptions};
+use super::frames;
+use super::seeds::hot_receptions;
 
 pub struct Echo {
     prng: Prng,

@@ -20,36 +20,19 @@ mod fairness;
 mod frames;
 mod oracle;
 mod publishers;
+mod seeds;
 mod world;
 
 use echo::Echo;
 use publishers::Hall;
+use seeds::{NameOnPanic, seeds};
 use std::sync::atomic::Ordering;
-use tickwire::base::Prng;
 use tickwire::ring::Faults;
 use world::{CONFLATED, DERIVED, DISPOSED, LAPSED, World};
 
-fn seeds() -> Vec<u64> {
-    if let Ok(seed) = std::env::var("TICKWIRE_SEED") {
-        return vec![seed.parse().expect("TICKWIRE_SEED is a number")];
-    }
-    let count = std::env::var("TICKWIRE_SEEDS").ok();
-    let count = count.map_or(60, |count| count.parse().expect("TICKWIRE_SEEDS is a number"));
-    (0..count).collect()
-}
-
-/// Most runs have connections that turn hot and cold all the time, some none.
-fn hot_receptions(prng: &mut Prng) -> u8 {
-    if prng.chance(1, 4) {
-        u8::MAX
-    } else {
-        1 + prng.below(8) as u8
-    }
-}
-
 /// Runs every seed with these faults, and names the one that fails.
 fn run_all(faults: Faults, what: &str) {
-    for seed in seeds() {
+    for seed in seeds(SEEDS) {
         let _named = NameOnPanic { seed, what };
         World::new(seed, faults).run();
     }
@@ -57,23 +40,9 @@ fn run_all(faults: Faults, what: &str) {
 
 /// The same with an echo.
 fn echo_all(faults: Faults, what: &str) {
-    for seed in seeds() {
+    for seed in seeds(SEEDS) {
         let _named = NameOnPanic { seed, what };
         Echo::new(seed, faults).run();
-    }
-}
-
-/// Says which seed it was that failed.
-struct NameOnPanic<'a> {
-    seed: u64,
-    what: &'a str,
-}
-
-impl Drop for NameOnPanic<'_> {
-    fn drop(&mut self) {
-        if std::thread::panicking() {
-            eprintln!("{} failed; replay it with TICKWIRE_SEED={}", self.what, self.seed);
-        }
     }
 }
 
@@ -93,7 +62,7 @@ fn short_reads_and_sends_and_late_completions_lose_nothing() {
     );
     let derived = DERIVED.load(Ordering::Relaxed);
     assert!(
-        seeds().len() < 60 || derived > 1000,
+        seeds(SEEDS).len() < SEEDS as usize || derived > 1000,
         "channels are derived: {derived}"
     );
     let counts = [&CONFLATED, &LAPSED, &DISPOSED].map(|count| count.load(Ordering::Relaxed));
@@ -102,7 +71,7 @@ fn short_reads_and_sends_and_late_completions_lose_nothing() {
         "clients skipped ahead {conflated} times, gave something up {lapsed} times, were closed {disposed} times"
     );
     assert!(
-        seeds().len() < 60 || conflated > 100 && lapsed > 100 && disposed > 10,
+        seeds(SEEDS).len() < SEEDS as usize || conflated > 100 && lapsed > 100 && disposed > 10,
         "the runs have clients that fall far behind: {counts:?}"
     );
 }
@@ -128,7 +97,7 @@ fn an_echo_outlives_resets_at_any_moment() {
 #[test]
 fn who_publishes_is_acknowledged_in_order_and_every_message_is_published_once() {
     let what = "who_publishes_is_acknowledged_in_order_and_every_message_is_published_once";
-    for (seed, faults) in seeds()
+    for (seed, faults) in seeds(SEEDS)
         .into_iter()
         .zip([Faults::default(), Faults::lossless()].into_iter().cycle())
     {
@@ -144,3 +113,6 @@ fn the_same_seed_is_the_same_run() {
         assert_eq!(runs[0], runs[1], "seed {seed}");
     }
 }
+
+/// Where nothing else is asked for.
+const SEEDS: u64 = 60;

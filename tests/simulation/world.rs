@@ -10,7 +10,7 @@ use tickwire::dialect::Publishers;
 use tickwire::dialect::errand::way;
 use tickwire::market::{ChannelClass, ChannelRule, ChannelRules, Pattern, Tick};
 use tickwire::ring::{Bell as _, Faults, Ring as _, SimNet, SimRing};
-use tickwire::shard::{Pace, Policy, Shard, Site, Size, Slack, Terms};
+use tickwire::shard::{Policy, Shard, Site, Size, Terms};
 use tickwire::tape::{self, Position, Shape};
 use tickwire::wire::{Direction, FrameHeader};
 use tickwire::writer::formats::NATIVE_JSON;
@@ -19,8 +19,8 @@ use tickwire::writer::source::{Event, Market};
 use tickwire::writer::{Counter, Formats, Publishing, Sequencer};
 
 use super::client::Client;
-use super::hot_receptions;
 use super::oracle::{Manners, Oracle, derived};
+use super::seeds::{hot_receptions, pace, slack};
 
 /// How often anybody skipped something, in all runs.
 pub static CONFLATED: AtomicU64 = AtomicU64::new(0);
@@ -475,28 +475,4 @@ fn channels(prng: &mut Prng) -> (BTreeMap<String, Manners>, ChannelRules, Vec<Te
         manners.insert(kind.to_owned(), Manners { class, policy });
     }
     (manners, rules, terms)
-}
-
-/// In some worlds nobody skips anything but what the tape lets go of; in others, whoever is a little behind does.
-fn slack(prng: &mut Prng) -> Slack {
-    if prng.chance(1, 2) {
-        return Slack::UNBOUNDED;
-    }
-    Slack {
-        ms: prng.below(100),
-        bytes: prng.below(20_000),
-    }
-}
-
-/// As much in a turn as a server does, or so little that its rounds last many of them.
-fn pace(prng: &mut Prng) -> Pace {
-    if prng.chance(1, 3) {
-        return Pace::default();
-    }
-    let mut few = || 1 + prng.below(5) as usize;
-    Pace {
-        sends: few(),
-        records: few() * few(),
-        notes: few() * few(),
-    }
 }

@@ -67,16 +67,7 @@ impl Pair {
         let mut ranges = Vec::new();
         let parts = (&mut self.wanted, &mut ranges);
         let caught = self.hub.catch_up(CLIENT, &self.reader, parts, at(ms))?;
-        let mut positions = Vec::new();
-        for range in ranges {
-            let mut at = range.start;
-            while at < range.end() {
-                let position = self.reader.position_at(TRACK, at);
-                positions.push(position.number());
-                at = self.reader.span(TRACK, position).end();
-            }
-        }
-        Ok((positions, caught))
+        Ok((positions(&self.reader, &ranges), caught))
     }
 
     /// Everything until it is live, from now on at so many milliseconds.

@@ -23,7 +23,7 @@ use super::Bytes;
 use crate::dialect::Publishers;
 use crate::dialect::publisher::{Grants, Publisher};
 use crate::limits::{CONFIG_FILE_BYTES_MAX, TERMS_MAX};
-use crate::market::{ChannelClass, ChannelRule, ChannelRules, Pattern};
+use crate::market::{ChannelClass, ChannelRule, ChannelRules, Offer, OfferError, Pattern};
 use crate::ring::Descriptors;
 use crate::shard::{Policy, Slack, Terms};
 use crate::writer::IngestSpec;
@@ -132,6 +132,8 @@ pub struct ConfigFile {
     publish: Vec<Spanned<String>>,
     /// What is said of channels.
     channel: Vec<ChannelTable>,
+    /// What may be derived of them.
+    derived: DerivedTable,
     /// Who may publish more.
     publisher: Vec<PublisherTable>,
     /// Where it was read from, and what stands there: for what is found out later.
@@ -152,6 +154,14 @@ struct ChannelTable {
     behind_ms: Option<u64>,
     #[serde(default, deserialize_with = "written")]
     behind_bytes: Option<Bytes>,
+}
+
+/// What clients may have derived.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct DerivedTable {
+    depths: Option<Vec<Spanned<usize>>>,
+    intervals: Option<Vec<Spanned<String>>>,
 }
 
 /// What a file says of channels.
@@ -293,7 +303,7 @@ impl ConfigFile {
     ///
     /// # Errors
     /// When a pattern is none or stands there twice, is given a class that does not fit or a policy that the class cannot
-    /// have, or there are too many different terms.
+    /// have, or there are too many different terms; or when something is to be derived that cannot be.
     pub fn channels(&self, slack: Slack) -> Result<Channels, ConfigFileError> {
         let mut channels = Channels::default();
         for table in &self.channel {
@@ -325,7 +335,28 @@ impl ConfigFile {
                 return Err(wrong(policy.span(), what.to_owned()));
             }
         }
+        channels.rules = channels.rules.offering(self.offer()?);
         Ok(channels)
+    }
+
+    fn offer(&self) -> Result<Offer, ConfigFileError> {
+        let mut offer = Offer::default();
+        let wrong = |span, error: OfferError| self.origin.error(Some(span), &error.to_string());
+        if let Some(depths) = &self.derived.depths {
+            offer = offer.without_depths();
+            for depth in depths {
+                let added = offer.add_depth(*depth.get_ref());
+                added.map_err(|error| wrong(depth.span(), error))?;
+            }
+        }
+        if let Some(intervals) = &self.derived.intervals {
+            offer = offer.without_intervals();
+            for interval in intervals {
+                let added = offer.add_interval(interval.get_ref());
+                added.map_err(|error| wrong(interval.span(), error))?;
+            }
+        }
+        Ok(offer)
     }
 }
 

@@ -66,6 +66,25 @@ impl<'a> Reading<'a> {
         whole.into_iter().chain(part)
     }
 
+    /// Whether a book can have that depth.
+    ///
+    /// # Errors
+    /// When it cannot.
+    pub fn check_depth(depth: usize) -> Result<(), DerivationError> {
+        match (1..=BOOK_LEVELS_MAX).contains(&depth) {
+            true => Ok(()),
+            false => Err(DerivationError::Depth),
+        }
+    }
+
+    /// The milliseconds of an interval as it is written in a name: `100ms`, `1s`.
+    ///
+    /// # Errors
+    /// When there can be no such interval, or it is written in another way.
+    pub fn interval_ms(text: &str) -> Result<u32, DerivationError> {
+        read_interval(text)
+    }
+
     /// What it leaves out of its base, which is of `class`.
     ///
     /// # Errors
@@ -142,10 +161,10 @@ fn are_digits(text: &str) -> bool {
 }
 
 fn read_depth(digits: &str) -> Result<usize, DerivationError> {
-    number(digits)
-        .and_then(|depth| usize::try_from(depth).ok())
-        .filter(|depth| (1..=BOOK_LEVELS_MAX).contains(depth))
-        .ok_or(DerivationError::Depth)
+    let depth = number(digits).and_then(|depth| usize::try_from(depth).ok());
+    let depth = depth.ok_or(DerivationError::Depth)?;
+    Reading::check_depth(depth)?;
+    Ok(depth)
 }
 
 fn read_interval(text: &str) -> Result<u32, DerivationError> {

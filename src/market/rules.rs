@@ -1,4 +1,5 @@
-//! What a configuration says of channels, by pattern: what they keep of their past, and on which terms clients may be behind.
+//! What a configuration says of channels, by pattern: what they keep of their past, and on which terms clients may be behind; and
+//! what may be derived of all of them.
 //!
 //! Never guesses: a pattern about which something is said twice, or a class that does not fit what its channels hold, is
 //! refused when it is added.
@@ -10,7 +11,7 @@ use std::collections::HashMap;
 use std::error::Error;
 use std::fmt;
 
-use super::{ChannelClass, ChannelName, Pattern};
+use super::{ChannelClass, ChannelName, Offer, Pattern};
 use crate::limits::CHANNEL_RULES_MAX;
 
 /// What is said of channels.
@@ -34,6 +35,7 @@ pub struct ChannelRules {
     named: HashMap<Box<str>, ChannelRule>,
     kinds: HashMap<Box<str>, ChannelRule>,
     all: Option<ChannelRule>,
+    offer: Offer,
 }
 
 /// What is said of the channels that one pattern matches.
@@ -73,6 +75,18 @@ impl ChannelRules {
             }
         }
         Ok(())
+    }
+
+    /// Says what clients may have derived of all channels, in place of what they may unless it is said.
+    #[must_use]
+    pub fn offering(self, offer: Offer) -> Self {
+        Self { offer, ..self }
+    }
+
+    /// What clients may have derived.
+    #[must_use]
+    pub fn offer(&self) -> &Offer {
+        &self.offer
     }
 
     /// What is said of a channel.

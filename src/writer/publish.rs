@@ -161,7 +161,9 @@ fn refused(code: Code, why: &impl ToString) -> Carried {
 /// Whose fault it is that there is no derived channel of a name.
 const fn code_of_name(error: &DeriveError) -> Code {
     match error {
-        DeriveError::Unknown | DeriveError::Derivation(_) => Code::UnknownChannel,
+        DeriveError::Unknown | DeriveError::Derivation(_) | DeriveError::NotOffered(_) => {
+            Code::UnknownChannel
+        }
         DeriveError::BaseFull | DeriveError::StatesFull | DeriveError::Publish(_) => Code::Overloaded,
     }
 }

@@ -574,7 +574,7 @@ impl Client {
             "book:BTC-USD/10",
             "book:BTC-USD@100ms",
             "book:ETH-USD/3@50ms",
-            "bbo:BTC-USD@10ms",
+            "bbo:BTC-USD@20ms",
             "bbo:ETH-USD@1s",
             "trade:BTC-USD@1s",
             "book:no-such/5",

@@ -44,6 +44,10 @@ class = "replace"
 
 [[channel]]
 pattern = "status:log"
+
+[derived]
+depths = [5]
+intervals = ["100ms", "1s"]
 "#;
 
 #[test]
@@ -96,6 +100,37 @@ fn every_key_is_read_as_its_option_is() {
         ChannelClass::Append,
         "the more specific pattern counts alone"
     );
+    assert_eq!(rules.offer().names(), (5, 2));
+}
+
+#[test]
+fn what_may_be_derived_is_what_the_file_says_or_what_comes() {
+    let names = |text: &str| {
+        let file = parse(text)?;
+        let channels = file.channels(Slack::default());
+        channels
+            .map(|channels| channels.rules.offer().names())
+            .map_err(|error| error.to_string())
+    };
+    assert_eq!(names(""), Ok(Offer::default().names()));
+    assert_eq!(names("[derived]\ndepths = []\nintervals = [\"1s\"]"), Ok((1, 1)));
+    assert_eq!(names("[derived]\nintervals = []"), Ok((10, 0)));
+    for (text, said) in [
+        ("depths = [0]", "a depth is a number from 1 to 6000"),
+        ("depths = [5, 5]", "offered twice; say it once"),
+        (
+            "intervals = [\"1ms\"]",
+            "an interval is a number from 10ms to 60s",
+        ),
+        (
+            "intervals = [\"1000ms\"]",
+            "an interval of whole seconds is written in s, as @1s",
+        ),
+    ] {
+        let (key, _) = text.split_once(" =").unwrap();
+        let expected = format!("a.toml:2: {key}: {said}");
+        assert_eq!(names(&format!("[derived]\n{text}")), Err(expected));
+    }
 }
 
 #[test]

@@ -14,7 +14,9 @@ use super::{
 use crate::base::Now;
 use crate::dialect::native_json::Input;
 use crate::limits;
-use crate::market::{Changes, ChannelClass, Derivation, DerivationError, Quote, Reading, Touched};
+use crate::market::{
+    Changes, ChannelClass, Derivation, DerivationError, NotOffered, Quote, Reading, Touched,
+};
 use crate::writer::channel::Channel;
 use crate::writer::derived::{Follower, Origin};
 
@@ -23,8 +25,10 @@ use crate::writer::derived::{Follower, Origin};
 pub enum DeriveError {
     /// It ends like none, or what would be its base does not exist.
     Unknown,
-    /// Nothing is derived of its base in this way.
+    /// Nothing can be derived of its base in this way.
     Derivation(DerivationError),
+    /// Nothing is, in this way.
+    NotOffered(NotOffered),
     /// Its base has as many as it may.
     BaseFull,
     /// The states of derived channels take almost as much of the tape as they may.
@@ -239,9 +243,15 @@ impl Sequencer {
             if !channel.is_published() || channel.seq == 0 {
                 continue;
             }
-            match reading.derivation(channel.class) {
+            let derivation = reading.derivation(channel.class).map_err(DeriveError::Derivation);
+            let offer = self.rules.offer();
+            let offered = derivation.and_then(|derivation| {
+                let offered = offer.check(derivation).map_err(DeriveError::NotOffered);
+                offered.map(|()| derivation)
+            });
+            match offered {
                 Ok(derivation) => return Ok((base, derivation)),
-                Err(why) => error = DeriveError::Derivation(why),
+                Err(why) => error = why,
             }
         }
         Err(error)
@@ -402,6 +412,7 @@ impl fmt::Display for DeriveError {
         match self {
             Self::Unknown => f.write_str("no such channel"),
             Self::Derivation(error) => error.fmt(f),
+            Self::NotOffered(refusal) => refusal.fmt(f),
             Self::BaseFull => write!(
                 f,
                 "{} channels are derived from this one already; name one of them",

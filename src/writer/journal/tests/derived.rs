@@ -18,7 +18,7 @@ fn of_derived(messages: Vec<Message>) -> Vec<Message> {
     messages.into_iter().filter(is_derived).collect()
 }
 
-const NAMES: [&str; 4] = ["book:0/2", "book:0@10ms", "book:1/1@20ms", "bbo:0@10ms"];
+const NAMES: [&str; 4] = ["book:0/2", "book:0@20ms", "book:1/1@20ms", "bbo:0@20ms"];
 
 #[test]
 fn numbers_go_on_behind_a_restart_and_the_first_message_is_a_state() {

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::base::now::NS_PER_MS;
-use crate::market::DerivationError;
+use crate::market::{DerivationError, NotOffered, Offer};
 use crate::writer::derived::Origin;
 
 fn level(price: i64, size: i64) -> Level {
@@ -18,6 +18,15 @@ fn settle(sequencer: &mut Sequencer, reader: &mut Reader) {
         reader.pin();
     }
     sequencer.invariants();
+}
+
+/// Every depth from 1 on that can be offered, and every interval that comes.
+fn wide() -> ChannelRules {
+    let mut offer = Offer::default().without_depths();
+    for depth in 1..=limits::DERIVED_OFFERS_MAX {
+        offer.add_depth(depth).unwrap();
+    }
+    ChannelRules::default().offering(offer)
 }
 
 fn open(sequencer: &mut Sequencer, name: &str, ms: u64) -> Result<ChannelId, DeriveError> {
@@ -148,10 +157,10 @@ fn an_interval_has_one_message_at_its_end_and_none_when_nothing_changed() {
 fn the_last_change_is_said_however_late_somebody_asks() {
     let (mut sequencer, _reader) = smallest();
     put(&mut sequencer, "bbo:A", quote(1), 10);
-    open(&mut sequencer, "bbo:A@60s", 10).unwrap();
+    open(&mut sequencer, "bbo:A@10s", 10).unwrap();
     put(&mut sequencer, "bbo:A", quote(2), 20);
-    assert_eq!(sequencer.due_ns(), Some(60_000 * NS_PER_MS));
-    assert!(derive(&mut sequencer, 59_999).is_empty());
+    assert_eq!(sequencer.due_ns(), Some(10_000 * NS_PER_MS));
+    assert!(derive(&mut sequencer, 9_999).is_empty());
     sequencer.hurry();
     assert_eq!(derive(&mut sequencer, 30)[0]["bp"], "0.02");
     put(&mut sequencer, "bbo:A", quote(3), 70_000);
@@ -241,10 +250,12 @@ fn a_name_that_is_derived_cannot_be_published_to_and_others_that_look_like_one_c
 
 #[test]
 fn what_cannot_be_derived_is_refused_with_why() {
-    let (mut sequencer, mut reader) = smallest();
+    let (sequencer, mut reader) = smallest();
+    let mut sequencer = sequencer.ruled_by(wide());
     publish(&mut sequencer, "trade:A", trade(1)).unwrap();
     publish(&mut sequencer, "bbo:A", quote(1)).unwrap();
     publish(&mut sequencer, "book:A", delta(&[level(2, 1)])).unwrap();
+    let intervals = limits::DERIVED_INTERVALS_MS_DEFAULT.to_vec();
     for (name, error) in [
         ("book:B/10", DeriveError::Unknown),
         ("book:B", DeriveError::Unknown),
@@ -254,6 +265,10 @@ fn what_cannot_be_derived_is_refused_with_why() {
         ("bbo:A/5", DeriveError::Derivation(DerivationError::NoBook)),
         ("book:A/0", DeriveError::Derivation(DerivationError::Depth)),
         ("book:A@5ms", DeriveError::Derivation(DerivationError::Interval)),
+        (
+            "book:A@2s",
+            DeriveError::NotOffered(NotOffered::Interval(intervals)),
+        ),
     ] {
         assert_eq!(open(&mut sequencer, name, 1), Err(error), "{name}");
     }
@@ -269,7 +284,7 @@ fn what_cannot_be_derived_is_refused_with_why() {
         open(&mut sequencer, &format!("book:A/{depth}"), 1).unwrap();
     }
     let full = DeriveError::Publish(PublishError::DerivedChannels { channels_max });
-    assert_eq!(open(&mut sequencer, "book:A/100", 1), Err(full));
+    assert_eq!(open(&mut sequencer, "book:A@1s", 1), Err(full));
     for n in sequencer.channels.len()..limits::TAPE_RECORDS_MIN / IMAGES_DIVISOR + channels_max {
         publish(&mut sequencer, &format!("bbo:{n}"), quote(1)).unwrap();
     }
@@ -283,14 +298,14 @@ fn what_cannot_be_derived_is_refused_with_why() {
         track_bytes: vec![limits::TRACK_BYTES_MIN],
         readers: 1,
     };
-    let mut sequencer = Sequencer::new(tape::new(&shape).unwrap().0);
+    let mut sequencer = Sequencer::new(tape::new(&shape).unwrap().0).ruled_by(wide());
     publish(&mut sequencer, "book:A", delta(&[level(2, 1)])).unwrap();
     for depth in 1..=limits::DERIVED_PER_BASE_MAX {
         open(&mut sequencer, &format!("book:A/{depth}"), 1).unwrap();
     }
-    assert_eq!(open(&mut sequencer, "book:A/100", 1), Err(DeriveError::BaseFull));
+    assert_eq!(open(&mut sequencer, "book:A@1s", 1), Err(DeriveError::BaseFull));
     sequencer.close_derived(sequencer.ids["book:A/7"], 0);
-    open(&mut sequencer, "book:A/100", 1).unwrap();
+    open(&mut sequencer, "book:A@1s", 1).unwrap();
 }
 
 #[test]
@@ -357,7 +372,7 @@ const NAMES: [&str; 9] = [
     "book:1/3",
     "bbo:0@50ms",
     "bbo:1@1s",
-    "book:2@10ms",
+    "book:2@20ms",
     "trade:0@1s",
 ];
 
@@ -512,7 +527,7 @@ fn both_encodings_and_what_is_compressed_say_the_same() {
     put(&mut sequencer, "book:A", delta(&[level(5, 1), level(4, 1)]), 1);
     put(&mut sequencer, "bbo:A", quote(1), 1);
     open(&mut sequencer, "book:A/1", 1).unwrap();
-    open(&mut sequencer, "bbo:A@10ms", 1).unwrap();
+    open(&mut sequencer, "bbo:A@20ms", 1).unwrap();
     for n in 0..50 {
         put(&mut sequencer, "book:A", delta(&[level(6 + n, 1)]), 2);
         put(&mut sequencer, "bbo:A", quote(2 + n), 2);

@@ -183,8 +183,10 @@ impl Desk<'_> {
                 break verdict;
             }
         };
-        // What has arrived counts as one frame at least, however small; for what is published the writer is the bound.
-        let frames = decoder.frames().max(1).saturating_sub(caller.published);
+        // What has arrived counts as one frame at least, however small; but not that what arrived before must wait still. For what
+        // is published the writer is the bound.
+        let least = usize::from(*pause == Pause::None);
+        let frames = decoder.frames().max(least).saturating_sub(caller.published);
         let held = decoder.finish();
         self.site.inflater = inflater;
         let is_counted = self.site.service == Service::Feed && verdict == Verdict::GoOn;

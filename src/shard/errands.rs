@@ -89,6 +89,22 @@ impl Errands {
     fn has_room(&self) -> bool {
         self.under_way < limits::ERRANDS_PER_SHARD_MAX
     }
+
+    /// Whether somebody waits for room and no answer will make any: there is all of it.
+    pub(super) fn is_idle(&self) -> bool {
+        self.under_way == 0 && !self.waiting.is_empty()
+    }
+
+    /// How many of those who wait may find room, if their errands are like those that are under way.
+    fn callable(&self) -> usize {
+        if !self.has_room() {
+            return 0;
+        }
+        let usual = (self.bytes / self.under_way.max(1)).max(1);
+        let by_bytes = limits::ERRANDS_BYTES_PER_SHARD_MAX.saturating_sub(self.bytes) / usual;
+        let by_number = limits::ERRANDS_PER_SHARD_MAX - self.under_way;
+        by_number.min(by_bytes).max(1).min(self.waiting.len())
+    }
 }
 
 impl Desk<'_> {
@@ -120,10 +136,9 @@ impl Desk<'_> {
 impl<R: Ring> Shard<R> {
     /// Tells clients what came of their errands, and goes on with those who waited for that.
     pub(super) fn answer(&mut self, now: Now) {
-        let mut waiting = 0;
+        let mut is_news = self.errands.is_idle();
         while let Some(answer) = self.errands.next() {
-            // Whoever waits for room may find it now.
-            waiting = self.errands.waiting.len();
+            is_news = true;
             let key = answer.errand.client;
             self.openings.learn(&answer, now);
             let Some(connection) = self.connections.slots.get_mut(key) else {
@@ -135,9 +150,9 @@ impl<R: Ring> Shard<R> {
             }
             self.go_on(key);
         }
-        // Each may want less room than the one before, or be gone.
-        while waiting > 0 && self.errands.has_room() {
-            waiting -= 1;
+        // Whoever waits for room may find it now. Not all are called at once for room that there is for a few: whoever finds none
+        // has been heard in vain, and stands last again.
+        for _ in 0..if is_news { self.errands.callable() } else { 0 } {
             let slot = self.errands.waiting.pop();
             let key = slot.and_then(|slot| self.connections.slots.key_at(slot));
             if let Some(key) = key

@@ -282,7 +282,12 @@ impl<R: Ring> Shard<R> {
 
     /// When the next turn must begin at the latest.
     fn deadline_ns(&self) -> Option<u64> {
-        if self.busy || !self.owing.is_empty() || !self.catching_up.is_empty() || self.intake.is_waiting() {
+        if self.busy
+            || !self.owing.is_empty()
+            || !self.catching_up.is_empty()
+            || self.intake.is_waiting()
+            || self.errands.is_idle()
+        {
             return Some(0);
         }
         let own = match self.life {

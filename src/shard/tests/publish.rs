@@ -18,13 +18,18 @@ const TOKEN: &str = "a token of enough bytes";
 
 impl Hall {
     fn new() -> Self {
+        Self::of(4)
+    }
+
+    /// For so many connections.
+    fn of(connections: usize) -> Self {
         let grants = |pattern| Grants::parse([pattern]).unwrap();
         let desk = Publisher::new("desk", TOKEN, grants("desk:*")).unwrap();
         let publishers = Arc::new(Publishers::new(grants("room:*"), vec![desk]).unwrap());
         let (shard, writer) = way(|| {}, || {});
         let site = Site::new(0, "epoch".into()).asking(shard, publishers);
         Self {
-            stage: Stage::of(site, Pools::default()),
+            stage: Stage::with(site, Pools::default(), connections),
             writer,
             seq: 0,
         }
@@ -149,6 +154,69 @@ fn when_the_lane_is_full_of_bytes_everybody_waits_for_room_and_nobody_is_forgott
     assert!(most > 20 && most < 40, "there was no room for all: {most}");
     for client in &mut clients {
         assert_eq!(heard(client).len(), 20);
+    }
+}
+
+#[test]
+fn who_waits_for_room_is_called_when_there_may_be_some_and_not_blamed_for_finding_none() {
+    let mut hall = Hall::of(40);
+    let data = "x".repeat(60_000);
+    let long = frame(&format!(r#"{{"op":"pub","id":1,"ch":"room:1","data":"{data}"}}"#));
+    let mut clients = Vec::new();
+    for _ in 0..20 {
+        let mut client = hall.stage.upgraded();
+        let mut unsaid = &long[..];
+        while !unsaid.is_empty() {
+            unsaid = &unsaid[client.write(unsaid)..];
+            hall.stage.rest();
+        }
+        clients.push(client);
+    }
+    let held: Vec<_> = std::iter::from_fn(|| hall.writer.errands.pop()).collect();
+    assert_eq!(held.len(), 17, "there is no room for the rest");
+    let mut brief = hall.stage.upgraded();
+    // One of three is called each time.
+    for n in 0..4 * u64::from(limits::FRAMES_AHEAD_MAX) {
+        hall.say(&mut brief, &[publish(n)]);
+        assert_eq!(
+            hall.answer(1),
+            [n],
+            "there is room for less, and each answer calls somebody"
+        );
+        heard(&mut brief);
+    }
+    for errand in held {
+        let outcome = Outcome::Published { seq: 1 };
+        hall.writer.answers.push(Answer { errand, outcome }).unwrap();
+    }
+    hall.stage.shard.ring.doorbell().ring();
+    hall.stage.rest();
+    assert_eq!(hall.answer(9).len(), 3);
+    for client in &mut clients {
+        assert!(heard(client)[0].starts_with(r#"{"t":"ack","id":1"#));
+    }
+}
+
+#[test]
+fn whoever_waits_is_called_in_turn_however_few_at_once() {
+    let mut hall = Hall::of(40);
+    let mut clients: Vec<Client> = (0..40).map(|_| hall.stage.upgraded()).collect();
+    for client in &mut clients {
+        let all: Vec<String> = (1..=100).map(publish).collect();
+        hall.say(client, &all);
+    }
+    assert_eq!(
+        hall.stage.shard.errands.under_way(),
+        limits::ERRANDS_PER_SHARD_MAX
+    );
+    // Half of those who wait are gone before they are called.
+    for mut client in clients.drain(16..28) {
+        client.reset();
+    }
+    hall.stage.rest();
+    while !hall.answer(5).is_empty() {}
+    for client in &mut clients {
+        assert_eq!(heard(client).len(), 100);
     }
 }
 

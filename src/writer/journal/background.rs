@@ -123,6 +123,11 @@ impl Background {
             let mark = Mark { segment, offset: 0 };
             let message = self.written.get().message;
             let reached = Reached { mark, message };
+            // Where each message is synced nothing is left to do, and what comes next need not wait for it.
+            if self.finished.borrow().is_empty() && self.synced.get() >= self.written.get() {
+                self.synced.set(reached);
+                return;
+            }
             self.finished.borrow_mut().push_back(Finished { file, reached });
             self.syncing.notify_one();
         }
@@ -259,3 +264,38 @@ impl Background {
 
 /// Between two attempts to make a segment ready.
 const RETRY: Duration = Duration::from_millis(limits::JOURNAL_RETRY_MS);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::writer::runtime::runtime;
+
+    /// The first message of a segment was once told not to be safe when its sync was done before that of the segment before.
+    #[test]
+    fn a_segment_that_was_synced_as_it_was_written_keeps_nothing_waiting_when_it_ends() {
+        let census = Arc::<JournalCensus>::default();
+        let directory = Directory::new(&std::env::temp_dir());
+        let background = Background::new(directory, 1, Arc::clone(&census));
+        let reached = |segment, message| Reached {
+            mark: Mark { segment, offset: 9 },
+            message,
+        };
+        runtime().unwrap().block_on(async {
+            // Nothing is written to it.
+            let file = Rc::new(File::open("/dev/null").await.unwrap());
+            background.turn_to(1, &file);
+            background.wrote(reached(1, 5));
+            background.synced_to(reached(1, 5));
+            background.turn_to(2, &file);
+            background.wrote(reached(2, 6));
+            assert_eq!(census.durable.read(), 5);
+            background.synced_to(reached(2, 6));
+            assert_eq!(census.durable.read(), 6);
+            background.wrote(reached(2, 7));
+            background.turn_to(3, &file);
+            background.wrote(reached(3, 8));
+            background.synced_to(reached(3, 8));
+            assert_eq!(census.durable.read(), 6, "message 7 was not synced");
+        });
+    }
+}

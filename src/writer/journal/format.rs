@@ -128,6 +128,8 @@ pub struct KeyLine<'a> {
 pub enum Flaw {
     /// They end before the header or record does.
     Short,
+    /// They end before what the next segment says there is.
+    Missing,
     /// A header does not say that it is one.
     Magic,
     /// A header of another version of the format.
@@ -336,6 +338,7 @@ impl fmt::Display for Flaw {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Short => f.write_str("the file ends in the middle of it"),
+            Self::Missing => f.write_str("the next segment counts more than there is"),
             Self::Magic => f.write_str("it is no segment of a journal"),
             Self::Version(version) => write!(f, "it is of version {version} of the format, not {VERSION}"),
             Self::Length(bytes) => write!(f, "no record has {bytes} bytes"),

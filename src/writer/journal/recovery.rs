@@ -197,10 +197,13 @@ fn check(
             }
             let checked = check_segment(directory, segment)?;
             let Checked { header, end, .. } = checked;
-            let torn = checked.flaw.filter(|_| {
+            let torn = match run.first() {
+                None => checked.flaw,
+                // It may also end between two records.
+                Some(next) if end < next.header.previous_end => Some(checked.flaw.unwrap_or(Flaw::Missing)),
                 // Behind what the next one counts of it stands only what was given up.
-                run.first().is_none_or(|next| end < next.header.previous_end)
-            });
+                Some(_) => None,
+            };
             if let Some(flaw) = torn {
                 refuse_damage(directory, &checked, flaw, &run)?;
                 cut_bytes += cut(directory, &checked, flaw, numbers.split_off(at + 1))?;

@@ -113,12 +113,15 @@ fn damage_in_a_segment_that_another_one_follows_is_refused() {
         std::fs::write(folder.segment(damaged), &bytes).unwrap();
         let error = Server::start(&spec).await.err().unwrap();
         assert!(matches!(error, JournalError::Corrupt { .. }), "{error}");
-        std::fs::write(folder.segment(damaged), &whole[..middle]).unwrap();
-        let error = Server::start(&spec).await.err().unwrap();
-        assert!(
-            matches!(error, JournalError::Corrupt { .. }),
-            "cut short: {error}"
-        );
+        let starts = records(&whole);
+        for end in [middle, starts[starts.len() / 2], starts[starts.len() - 1]] {
+            std::fs::write(folder.segment(damaged), &whole[..end]).unwrap();
+            let error = Server::start(&spec).await.err().unwrap();
+            assert!(
+                matches!(error, JournalError::Corrupt { .. }),
+                "cut short at {end}: {error}"
+            );
+        }
         std::fs::remove_file(folder.segment(damaged)).unwrap();
         let error = Server::start(&spec).await.err().unwrap();
         assert!(matches!(error, JournalError::Gone { .. }), "{error}");
@@ -129,6 +132,12 @@ fn damage_in_a_segment_that_another_one_follows_is_refused() {
 
 #[test]
 fn what_a_power_cut_took_between_two_segments_puts_the_later_one_aside() {
+    cut_between_two_segments(|bytes| bytes.len() - 5);
+    // Between two records.
+    cut_between_two_segments(|bytes| *records(bytes).last().unwrap());
+}
+
+fn cut_between_two_segments(end: impl Fn(&[u8]) -> usize) {
     run(async {
         let folder = Folder::new();
         let spec = folder.spec(SyncPolicy::Never);
@@ -150,14 +159,14 @@ fn what_a_power_cut_took_between_two_segments_puts_the_later_one_aside() {
         }
         std::fs::write(folder.segment(later), &bytes).unwrap();
         let bytes = std::fs::read(folder.segment(torn)).unwrap();
-        std::fs::write(folder.segment(torn), &bytes[..bytes.len() - 5]).unwrap();
+        std::fs::write(folder.segment(torn), &bytes[..end(&bytes)]).unwrap();
         let server = Server::start(&spec).await.unwrap();
         let again = server.messages();
         let last = again.last().unwrap();
-        let end = messages.iter().position(|message| message == last).unwrap();
-        let pairs = messages[..=end].iter().rev().zip(again.iter().rev());
+        let newest = messages.iter().position(|message| message == last).unwrap();
+        let pairs = messages[..=newest].iter().rev().zip(again.iter().rev());
         assert!(pairs.clone().count() > 100 && pairs.clone().all(|(before, after)| before == after));
-        assert!(end + 1 < messages.len());
+        assert!(newest + 1 < messages.len());
         assert!(folder.segment(later).with_extension("cut").exists());
     });
 }

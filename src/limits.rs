@@ -238,6 +238,9 @@ pub const INGEST_CONNECTIONS_MAX: usize = 32;
 pub const INGEST_LINES_PER_BATCH: usize = 64;
 /// Bytes of replies that a publisher of lines has not read. Beyond: nothing more is taken from it until it has.
 pub const INGEST_REPLY_BYTES_PAUSE: usize = 64 * 1024;
+/// Seconds in which a publisher of lines takes the replies that it is sent, so many at most. Beyond: closed, and its connection
+/// is another's.
+pub const INGEST_REPLY_S: u64 = 30;
 /// Connections that wait to be let in, on each socket for lines. Beyond: the kernel makes them wait.
 pub const INGEST_BACKLOG: i32 = 128;
 /// Seconds of silence after which the kernel asks whether a publisher of lines is still there, and between its questions.

@@ -87,12 +87,7 @@ impl Ingest {
     /// # Errors
     /// When it cannot listen there.
     pub fn open(specs: &[IngestSpec], bell: Arc<Notify>) -> Result<Self, IngestError> {
-        let room = Rc::new(Room {
-            queue: RefCell::default(),
-            bell,
-            open: Cell::new(0),
-            opened: Cell::new(0),
-        });
+        let room = Rc::new(Room::new(bell));
         let (mut accepting, mut files) = (Vec::new(), Vec::new());
         for spec in specs {
             let listener = Listener::bind(spec)?;
@@ -270,6 +265,15 @@ impl fmt::Debug for Ingest {
 }
 
 impl Room {
+    fn new(bell: Arc<Notify>) -> Self {
+        Self {
+            queue: RefCell::default(),
+            bell,
+            open: Cell::new(0),
+            opened: Cell::new(0),
+        }
+    }
+
     /// The publisher has lines, or may have.
     fn queue(&self, publisher: &Rc<Publisher>) {
         if publisher.enter_queue() {

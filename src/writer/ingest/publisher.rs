@@ -6,8 +6,10 @@
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
+use std::time::Duration;
 
 use tokio::sync::Notify;
+use tokio::time::timeout;
 
 use super::Room;
 use super::socket::Stream;
@@ -94,8 +96,7 @@ impl Publisher {
         loop {
             let replies = std::mem::take(&mut *self.replies.borrow_mut());
             if !replies.is_empty() && !self.is_deaf.get() {
-                let sent = self.stream.write_all(replies).await;
-                self.is_deaf.set(sent.is_err());
+                self.is_deaf.set(!self.tell(replies).await);
             }
             if self.is_stalled.get() && !self.is_long() {
                 self.is_stalled.set(false);
@@ -106,6 +107,22 @@ impl Publisher {
                     return;
                 }
                 self.replied.notified().await;
+            }
+        }
+    }
+
+    /// Sends these replies. Says whether it takes more; one that does not is not read from any longer.
+    async fn tell(&self, replies: Vec<u8>) -> bool {
+        match timeout(PATIENCE, self.stream.write_all(replies)).await {
+            Ok(sent) => sent.is_ok(),
+            Err(_) => {
+                let (publisher, seconds) = (self.number, limits::INGEST_REPLY_S);
+                tracing::warn!(
+                    publisher,
+                    "has not read its replies for {seconds} s, and is closed"
+                );
+                self.stream.shut_down();
+                false
             }
         }
     }
@@ -163,5 +180,52 @@ impl Publisher {
 
     pub(super) fn leave_queue(&self) {
         self.is_queued.set(false);
+    }
+}
+
+/// How long one waits for a publisher to take its replies.
+const PATIENCE: Duration = Duration::from_secs(limits::INGEST_REPLY_S);
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Read as _, Write as _};
+    use std::os::unix::net::UnixStream;
+
+    use super::*;
+    use crate::writer::runtime::runtime;
+
+    #[test]
+    fn who_does_not_read_its_replies_gives_its_connection_back() {
+        runtime().unwrap().block_on(async {
+            // Nobody waits for the seconds that pass.
+            tokio::time::pause();
+            let (near, mut far) = UnixStream::pair().unwrap();
+            let stream = Stream::Unix(tokio_uring::net::UnixStream::from_std(near));
+            let publisher = Rc::new(Publisher::new(1, stream));
+            let room = Rc::new(Room::new(std::sync::Arc::default()));
+            far.write_all(b"{\"ch\":\"trade:A\"").unwrap();
+            let listening = tokio_uring::spawn(Rc::clone(&publisher).listen(Rc::clone(&room)));
+            publisher.expect();
+            publisher.reply(|out| out.resize(8 << 20, b'\n'));
+            let talking = tokio_uring::spawn(Rc::clone(&publisher).talk(Rc::clone(&room)));
+            while !publisher.is_deaf.get() {
+                tokio::time::sleep(Duration::from_secs(1)).await;
+            }
+            // What has begun of a line is torn, and nothing more comes.
+            while !listening.is_finished() {
+                match room.next().map(|publisher| publisher.turn(|_, _| ())) {
+                    Some(Turn::Taken(())) => panic!("it is no whole line"),
+                    Some(Turn::Torn { .. }) => room.queue(&publisher),
+                    Some(Turn::Drained) => publisher.read_on(),
+                    None => tokio::time::sleep(Duration::from_millis(1)).await,
+                }
+                tokio::task::yield_now().await;
+            }
+            listening.await.unwrap();
+            talking.await.unwrap();
+            let mut told = Vec::new();
+            far.read_to_end(&mut told).unwrap();
+            assert!(!told.is_empty() && told.len() < 8 << 20);
+        });
     }
 }

@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{Shutdown, SocketAddr};
 use std::os::unix::fs::FileTypeExt as _;
 use std::os::unix::net::UnixStream as StdUnixStream;
 use std::path::{Path, PathBuf};
@@ -105,6 +105,15 @@ impl Stream {
             Self::Tcp(stream) => stream.write_all(bytes).await.0,
             Self::Unix(stream) => stream.write_all(bytes).await.0,
         }
+    }
+
+    /// Ends it in both directions: whatever waits for it waits no longer.
+    pub(super) fn shut_down(&self) {
+        // One that has ended already is as good.
+        let _ = match self {
+            Self::Tcp(stream) => stream.shutdown(Shutdown::Both),
+            Self::Unix(stream) => stream.shutdown(Shutdown::Both),
+        };
     }
 }
 

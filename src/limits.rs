@@ -66,8 +66,10 @@ pub const ERROR_REASON_BYTES_MAX: usize = 512;
 
 // ---- tape -----------------------------------------------------------------------------------
 
-/// Readers of one tape, so shards of one server. Beyond: refused at start.
+/// Shards of one server. Beyond: refused at start.
 pub const SHARDS_MAX: usize = 256;
+/// Readers of one tape: the shards, and of a feed the control thread. Beyond: refused at start.
+pub const READERS_MAX: usize = SHARDS_MAX + 1;
 /// Tracks of one tape, so wire formats at once. Beyond: refused at start.
 pub const TRACKS_MAX: usize = 8;
 /// Channels of one server. Beyond: the line that would open another is a bad line.

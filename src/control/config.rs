@@ -186,11 +186,11 @@ impl Config {
     /// # Errors
     /// When no machine could give what was asked for.
     pub fn draft(self) -> Result<Resolved, StartError> {
-        let shards = shards(self.shards);
+        let shards = shards(self.shards)?;
         let shape = Shape {
             records: self.records,
             track_bytes: self.formats().track_bytes(self.track_bytes),
-            readers: shards,
+            readers: shards + CONTROL,
         };
         shape.check().map_err(StartError::Tape)?;
         check_size("bytes", self.track_bytes, limits::TRACK_BYTES_MIN)?;
@@ -283,7 +283,7 @@ impl EchoConfig {
                 asked: message_bytes_max,
             });
         }
-        let shards = shards(self.shards);
+        let shards = shards(self.shards)?;
         let shape = Shape::smallest(shards);
         shape.check().map_err(StartError::Tape)?;
         Ok(Resolved {
@@ -434,9 +434,11 @@ fn per_shard(connections: usize, shards: usize) -> usize {
 }
 
 /// How many shards: as many as was asked for, or else one for each core.
-fn shards(asked: Option<NonZeroUsize>) -> usize {
+fn shards(asked: Option<NonZeroUsize>) -> Result<usize, StartError> {
     let cores = thread::available_parallelism().map_or(1, NonZeroUsize::get);
-    asked.map_or(cores.min(limits::SHARDS_MAX), NonZeroUsize::get)
+    let shards = asked.map_or(cores.min(limits::SHARDS_MAX), NonZeroUsize::get);
+    within("--shards", shards as u64, 1, SHARDS_MOST)?;
+    Ok(shards)
 }
 
 /// How many connections: as many as was asked for, or else as many as every shard has room for.
@@ -458,6 +460,13 @@ fn check_size(what: &'static str, asked: usize, least: usize) -> Result<(), Star
     reason = "limits.rs keeps it far below 32 bits"
 )]
 const HEARTBEAT_SECONDS: u32 = (limits::HEARTBEAT_MS / 1000) as u32;
+#[expect(
+    clippy::cast_possible_truncation,
+    reason = "limits.rs keeps it far below 32 bits"
+)]
+const SHARDS_MOST: u32 = limits::SHARDS_MAX as u32;
+/// Beside the shards, the control thread reads the tape.
+const CONTROL: usize = 1;
 const SUBSCRIPTIONS: NonZeroUsize =
     NonZeroUsize::new(limits::SUBSCRIPTIONS_PER_CONNECTION_PLANNED).expect("limits.rs plans some");
 

@@ -1,5 +1,5 @@
 //! The tape, the only queue: an append-only strip in memory with one writer and up to
-//! [`SHARDS_MAX`](crate::limits::SHARDS_MAX) readers, each at its own place.
+//! [`READERS_MAX`](crate::limits::READERS_MAX) readers, each at its own place.
 //!
 //! Never waits for anybody, never allocates once made, and never copies a frame but once, onto the tape.
 //!

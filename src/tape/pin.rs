@@ -93,6 +93,17 @@ pub(super) struct View {
     pub(super) channels: u32,
 }
 
+impl View {
+    /// No records, of a tape with so many channels. No pin gives this view: heads start at the first position.
+    pub(super) const fn unpinned(channels: u32) -> Self {
+        Self {
+            tail: Position::NONE,
+            head: Position::NONE,
+            channels,
+        }
+    }
+}
+
 /// How far the writer may overwrite.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Clear {

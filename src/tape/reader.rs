@@ -1,4 +1,4 @@
-//! The reading end: one for each shard, at its own place.
+//! The reading end: one for each shard, and of a feed one for the control thread, each at its own place.
 //!
 //! Never blocks the writer while parked, and never reads outside its pin. What it lends borrows from it, and
 //! pinning anew or parking needs it whole, so no slice outlives the pin that it was read under.
@@ -65,6 +65,13 @@ impl Reader {
     /// When not pinned.
     pub fn park_holding(&mut self, next: Position) -> Parked {
         self.end.park(next, true)
+    }
+
+    /// Lets go of everything, and does not ask to be rung: for a reader that looks at the tape now and then.
+    ///
+    /// Until its next pin the writer may retire whatever there is, as while a reader is parked.
+    pub fn leave(&mut self) {
+        self.end.leave();
     }
 
     /// Whether it holds anything.

@@ -6,7 +6,7 @@ use super::mirror;
 use super::shared;
 use super::writer::Writer;
 use crate::base::cost::{self, Cost, Part};
-use crate::limits::{CHANNELS_MAX, SHARDS_MAX, TAPE_RECORDS_MAX, TRACKS_MAX};
+use crate::limits::{CHANNELS_MAX, READERS_MAX, TAPE_RECORDS_MAX, TRACKS_MAX};
 use std::{fmt, io};
 
 /// What a track is called among the costs of a tape.
@@ -19,7 +19,7 @@ pub struct Shape {
     pub records: usize,
     /// Bytes of each track; powers of two, and multiples of the machine's page.
     pub track_bytes: Vec<usize>,
-    /// Readers, so shards; at most [`SHARDS_MAX`].
+    /// Readers; at most [`READERS_MAX`].
     pub readers: usize,
 }
 
@@ -60,7 +60,7 @@ impl Shape {
                 });
             }
         }
-        if !(1..=SHARDS_MAX).contains(&self.readers) {
+        if !(1..=READERS_MAX).contains(&self.readers) {
             return Err(TapeError::Readers {
                 readers: self.readers,
             });
@@ -109,7 +109,7 @@ pub enum TapeError {
         /// The machine's page.
         page_bytes: usize,
     },
-    /// No reader, or more than [`SHARDS_MAX`].
+    /// No reader, or more than [`READERS_MAX`].
     Readers {
         /// What was asked for.
         readers: usize,
@@ -148,7 +148,7 @@ impl fmt::Display for TapeError {
                 f,
                 "track {track} must be a power of two of bytes, at least one page ({page_bytes}), not {bytes}"
             ),
-            Self::Readers { readers } => write!(f, "a tape has 1 to {SHARDS_MAX} readers, not {readers}"),
+            Self::Readers { readers } => write!(f, "a tape has 1 to {READERS_MAX} readers, not {readers}"),
             Self::Memory { bytes } => write!(f, "cannot reserve {bytes} bytes for the tape's index"),
             Self::Map { call, bytes, source } => {
                 write!(f, "cannot map a track of {bytes} bytes: {call}: {source}")

@@ -45,7 +45,7 @@ pub(super) fn ends(shape: &Shape) -> Result<(WriteEnd, Vec<ReadEnd>), TapeError>
         .map(|reader| ReadEnd {
             shared: Arc::clone(&shared),
             reader,
-            view: UNPINNED,
+            view: View::unpinned(0),
             ranges: [(0, 0); TRACKS_MAX],
         })
         .collect();
@@ -373,12 +373,15 @@ impl ReadEnd {
         }
         let parked = self.shared.pins.park(self.reader, next, holds);
         if parked == Parked::Idle && !holds {
-            self.view = View {
-                channels: self.view.channels,
-                ..UNPINNED
-            };
+            self.view = View::unpinned(self.view.channels);
         }
         parked
+    }
+
+    /// Drops the view, and does not ask to be rung.
+    pub(super) fn leave(&mut self) {
+        self.view = View::unpinned(self.view.channels);
+        self.shared.pins.leave(self.reader);
     }
 
     pub(super) fn is_pinned(&self) -> bool {
@@ -591,10 +594,3 @@ fn distance(from: u64, to: u64) -> usize {
 fn wrap(number: u64, len: usize) -> usize {
     usize::try_from(number & (len as u64 - 1)).expect("less than the length, which is a usize")
 }
-
-/// No records. No pin gives this view: heads start at the first position.
-const UNPINNED: View = View {
-    tail: Position::NONE,
-    head: Position::NONE,
-    channels: 0,
-};

@@ -4,7 +4,7 @@ mod oracle;
 mod stress;
 
 use super::*;
-use crate::limits::{CHANNEL_NAME_BYTES_MAX, CHANNELS_MAX, SHARDS_MAX, TRACKS_MAX};
+use crate::limits::{CHANNEL_NAME_BYTES_MAX, CHANNELS_MAX, READERS_MAX, TRACKS_MAX};
 
 const PAGE: usize = 64 * 1024;
 const TRACK: Track = Track::new(0);
@@ -51,7 +51,7 @@ fn a_shape_that_cannot_be_is_refused_by_its_sin() {
     assert!(refusal(4, &[512], 1).contains("not 512"));
     assert!(refusal(4, &[1 << 63], 1).starts_with("track 0"));
     assert!(refusal(4, &[PAGE], 0).contains("readers, not 0"));
-    assert!(refusal(4, &[PAGE], SHARDS_MAX + 1).contains("readers, not 257"));
+    assert!(refusal(4, &[PAGE], READERS_MAX + 1).contains("readers, not 258"));
 }
 
 #[test]
@@ -224,6 +224,32 @@ fn a_reader_that_parks_or_dies_holds_nobody_up_and_finds_itself_lapped() {
     sleeper.pin();
     assert!(sleeper.tail() > next);
     assert_eq!(sleeper.record(sleeper.tail()).seq, 8);
+}
+
+#[test]
+fn a_reader_that_has_left_is_in_nobodys_way_and_is_never_rung() {
+    let (mut writer, mut readers) = tape(2, 1, 1);
+    let channel = writer.declare("a:b", Class::Append).unwrap();
+    let reader = &mut readers[0];
+    reader.pin();
+    reader.leave();
+    assert!(!reader.is_pinned());
+    for seq in 1..=3 {
+        if writer.free_records() == 0 {
+            writer.retire_oldest();
+        }
+        writer.append(entry(channel, seq), &[b"1"]).unwrap();
+    }
+    writer.wake_parked(|reader| panic!("reader {reader} is rung"));
+    assert_eq!(reader.channel(channel).name, "a:b", "names can still be read");
+    reader.pin();
+    assert_eq!(reader.record(reader.tail()).seq, 2);
+    // One that had asked to be rung and leaves is rung no more.
+    assert_eq!(reader.park(writer.head()), Parked::Idle);
+    reader.leave();
+    writer.retire_oldest();
+    writer.append(entry(channel, 4), &[b"1"]).unwrap();
+    writer.wake_parked(|reader| panic!("reader {reader} is rung"));
 }
 
 #[test]

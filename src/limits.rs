@@ -122,6 +122,16 @@ pub const FRAME_BYTES_MAX: usize = 1024 * 1024;
 /// Bytes of a configuration's file. Beyond: refused at start.
 pub const CONFIG_FILE_BYTES_MAX: u64 = 1024 * 1024;
 
+// ---- control: the history ---------------------------------------------------------------------
+
+/// Records of the tape's index that the control thread reads under one pin. Beyond: it lets go, and pins anew.
+pub const HISTORY_RECORDS_PER_PIN: usize = 4096;
+/// Times that the tape is walked before what was seen has to do: as often may its end overtake the walk. Beyond: of a
+/// channel whose messages leave the tape that fast, one is reported that has just left it.
+pub const HISTORY_WALKS_MAX: u64 = 4;
+/// Channels of which a report of the history says how far back it reaches: those with the shortest; the others are counted.
+pub const HISTORY_LINES_MAX: usize = 64;
+
 // ---- writer: sources ------------------------------------------------------------------------
 
 /// Bytes read from a source's file in one go.
@@ -138,8 +148,6 @@ pub const SIM_BOOK_LEVELS: usize = 40;
 
 /// Events that the writer publishes amid a burst before it rings for sleeping shards.
 pub const EVENTS_PER_BELL: u64 = 64;
-/// Channels of which a report of the history says how far back it reaches: those with the shortest; the others are counted.
-pub const HISTORY_LINES_MAX: usize = 64;
 /// Events of a source that the writer publishes amid a burst before it looks whether clients want something.
 pub const EVENTS_PER_LOOK: u64 = 8;
 

@@ -9,6 +9,8 @@
 //! - [`machine`]: what this machine says of itself;
 //! - [`doctor`]: whether that suffices for a server, and what mends it;
 //! - [`bytes`]: numbers of bytes as people write them;
+//! - [`history`]: how far back the tape reaches;
+//! - [`vitals`]: what can be asked of a running server;
 //! - [`server`]: threads and how they end;
 //! - [`start_error`]: why there is no server, and the cure;
 //! - [`progress`]: the line on the terminal while a capture replays.
@@ -17,12 +19,14 @@ pub mod bytes;
 pub mod config;
 pub mod config_file;
 pub mod doctor;
+pub mod history;
 pub mod machine;
 pub mod plan;
 pub mod progress;
 pub mod server;
 pub mod start_error;
 pub mod tuning;
+pub mod vitals;
 
 pub use bytes::Bytes;
 pub use config::{Config, EchoConfig, Purpose, Resolved};

@@ -11,6 +11,8 @@ use std::time::Duration;
 
 use tokio::sync::{Notify, mpsc, watch};
 
+use super::history::History;
+use super::vitals::Vitals;
 use super::{Config, Purpose, Resolved, StartError};
 use crate::base::{Census, JournalCensus, Orders};
 use crate::dialect::errand::{self, ShardEnd, WriterEnd};
@@ -30,7 +32,8 @@ pub struct Server {
     shards: Vec<ShardHandle>,
     orders: Arc<Orders>,
     stop: watch::Sender<bool>,
-    history: watch::Sender<()>,
+    /// What can be asked of it; nothing of an echo.
+    vitals: Option<Arc<Vitals>>,
     /// Whether clients are served on for a while after that.
     drains: bool,
     progress: watch::Receiver<Option<Progress>>,
@@ -65,7 +68,7 @@ impl Server {
     /// When anything that it needs is refused; no thread is left behind then.
     pub fn start(resolved: &Resolved) -> Result<Self, StartError> {
         let capabilities = probe().map_err(StartError::Ring)?;
-        let (writer, readers) = tape::new(&resolved.shape).map_err(StartError::Tape)?;
+        let (writer, mut readers) = tape::new(&resolved.shape).map_err(StartError::Tape)?;
         // Before anyone can connect: whoever does finds all that is in the journal.
         let (prepared, journal_lock) = Prepared::new(resolved, writer)?;
         let listeners = listen_all(resolved).map_err(StartError::Listen)?;
@@ -87,15 +90,17 @@ impl Server {
             .collect();
         let (ways, counter) = counter(&shards);
         let (stop, stopped) = watch::channel(false);
-        let (history, history_asked) = watch::channel(());
         let (progress_sender, progress) = watch::channel(None);
         let (teller, news) = mpsc::unbounded_channel();
+        // Those of the shards come first, and what is left is there to be walked now and then.
+        let history = readers.drain(shards.len()..).next().map(History::new);
+        let vitals = history.map(|history| Arc::new(Vitals::new(history)));
         let mut server = Self {
             address,
             shards,
             orders: Arc::default(),
             stop,
-            history,
+            vitals,
             drains: matches!(&resolved.purpose, Purpose::Feed(config) if config.drain_seconds > 0),
             progress,
             news,
@@ -114,7 +119,6 @@ impl Server {
                     let ends = WriterEnds {
                         counter,
                         stopped,
-                        history: history_asked,
                         progress_sender,
                         teller,
                     };
@@ -166,9 +170,10 @@ impl Server {
         }
     }
 
-    /// Has the writer say in the log how far back the tape reaches.
-    pub fn report_history(&self) {
-        self.history.send_replace(());
+    /// What can be asked of it while it runs; nothing of an echo.
+    #[must_use]
+    pub fn vitals(&self) -> Option<Arc<Vitals>> {
+        self.vitals.clone()
     }
 
     /// Waits until every thread has ended.
@@ -212,7 +217,6 @@ impl Server {
         let WriterEnds {
             counter,
             stopped,
-            history,
             progress_sender,
             teller: news,
         } = ends;
@@ -249,12 +253,16 @@ impl Server {
                     counter,
                     ingest,
                     publishing: Publishing::of(Arc::clone(&config.publishers)),
-                    bell: |reader: usize| bells[reader].ring(),
+                    // The control thread reads too, and never asks to be rung.
+                    bell: |reader: usize| {
+                        if let Some(bell) = bells.get(reader) {
+                            bell.ring();
+                        }
+                    },
                     subscribers: || censuses.iter().map(|census| census.subscribers.read()).sum(),
                     tell: |end| drop(news.send(News::Feed(end))),
                     wait_for: config.wait_for,
                     stop: stopped,
-                    history,
                     progress: progress_sender,
                 };
                 feed.run().await;
@@ -345,7 +353,6 @@ impl Prepared {
 struct WriterEnds {
     counter: Counter,
     stopped: watch::Receiver<bool>,
-    history: watch::Receiver<()>,
     progress_sender: watch::Sender<Option<Progress>>,
     teller: mpsc::UnboundedSender<News>,
 }

@@ -45,8 +45,6 @@ pub struct Feed<B, S, T> {
     pub wait_for: u64,
     /// True when the server ends.
     pub stop: watch::Receiver<bool>,
-    /// Changes when somebody wants to know how far back the tape reaches.
-    pub history: watch::Receiver<()>,
     /// Told how far the source has come, where it has an end.
     pub progress: watch::Sender<Option<Progress>>,
 }
@@ -153,7 +151,6 @@ impl<B: FnMut(usize), S: Fn() -> u64, T: FnMut(FeedEnd)> Feed<B, S, T> {
             waited = self.source.wait(now) => waited.err(),
             () = self.counter.rung() => None,
             () = interval => None,
-            Ok(()) = changed(&self.history) => None,
             _ = self.stop.wait_for(|stop| *stop) => return Flow::Stopped,
         };
         if let Some(error) = broken {
@@ -185,10 +182,6 @@ impl<B: FnMut(usize), S: Fn() -> u64, T: FnMut(FeedEnd)> Feed<B, S, T> {
 
     /// Does what clients have asked for and publishes lines, so much at once. Says whether that was all.
     async fn attend(&mut self, now: Now) -> bool {
-        if self.history.has_changed().unwrap_or(false) {
-            self.history.mark_unchanged();
-            self.sequencer.report_history(now);
-        }
         let no_errands = self.attend_to_errands(now).await;
         self.attend_to_lines(now).await && no_errands
     }
@@ -321,11 +314,6 @@ impl<B: FnMut(usize), S: Fn() -> u64, T: FnMut(FeedEnd)> Feed<B, S, T> {
     fn ring(&mut self) {
         self.sequencer.wake_readers(&mut self.bell);
     }
-}
-
-/// Waits for a change, and leaves it to be seen.
-async fn changed(history: &watch::Receiver<()>) -> Result<(), watch::error::RecvError> {
-    history.clone().changed().await
 }
 
 /// Between looks at what other threads do.

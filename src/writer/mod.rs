@@ -9,7 +9,6 @@
 //! - `derived`: when channels that follow from others are due;
 //! - [`formats`]: in which forms, and on which tracks;
 //! - `press`, `compression`: the frames of each message, one for each track;
-//! - [`history`]: how far back the tape reaches;
 //! - [`journal`]: what was published, on disk before anyone sees it;
 //! - [`feed`]: drains the one into the other;
 //! - [`counter`], [`publish`]: what clients ask the writer for, and the messages that they publish;
@@ -23,7 +22,6 @@ pub mod counter;
 mod derived;
 pub mod feed;
 pub mod formats;
-pub mod history;
 mod images;
 pub mod ingest;
 pub mod journal;

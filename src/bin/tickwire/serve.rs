@@ -88,7 +88,9 @@ async fn watch_over(
         tokio::select! {
             _ = interrupt.recv() => break,
             _ = terminate.recv() => break,
-            _ = report.recv() => server.report_history(),
+            _ = report.recv() => if let Some(vitals) = server.vitals() {
+                vitals.report_history().await;
+            },
             _ = redraw.tick() => if let Some(progress) = &*progress.borrow() {
                 line.show(progress);
             },

@@ -9,6 +9,7 @@ mod report;
 use std::fmt;
 
 use super::config::most;
+use super::history::CHANNEL_BYTES;
 use super::{Bytes, Machine, Purpose, Resolved, StartError};
 use crate::base::cost::{self, Cost, Part};
 use crate::dialect::errand;
@@ -65,6 +66,12 @@ impl Plan {
         }
         if let Purpose::Feed(config) = &resolved.purpose {
             costs.extend(errand::costs(resolved.shards));
+            costs.push(Cost::new(
+                Part::Working,
+                "history of channels",
+                limits::CHANNELS_MAX,
+                CHANNEL_BYTES,
+            ));
             costs.push(Cost::new(
                 Part::Pools,
                 "keys of messages",

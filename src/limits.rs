@@ -129,8 +129,25 @@ pub const HISTORY_RECORDS_PER_PIN: usize = 4096;
 /// Times that the tape is walked before what was seen has to do: as often may its end overtake the walk. Beyond: of a
 /// channel whose messages leave the tape that fast, one is reported that has just left it.
 pub const HISTORY_WALKS_MAX: u64 = 4;
+/// A walk that is not older does for whoever asks.
+pub const HISTORY_FRESH_MS: u64 = 1_000;
 /// Channels of which a report of the history says how far back it reaches: those with the shortest; the others are counted.
 pub const HISTORY_LINES_MAX: usize = 64;
+
+// ---- control: the admin port ------------------------------------------------------------------
+
+/// Connections to the admin port at once. Beyond: they wait in the kernel to be accepted.
+pub const ADMIN_CONNECTIONS_MAX: usize = 16;
+/// From accept to the end of the request's head. Beyond: closed.
+pub const ADMIN_HEAD_MS: u64 = 5_000;
+/// From accept to the end of the answer. Beyond: closed.
+pub const ADMIN_CONNECTION_MS: u64 = 10_000;
+/// Bytes of a request's head. Beyond: 431, then closed; it has at most [`HEAD_FIELDS_MAX`] fields.
+pub const ADMIN_HEAD_BYTES_MAX: usize = HEAD_BYTES_MAX;
+/// Channels that have metrics: those that were opened first. Beyond: a metric counts them.
+pub const ADMIN_CHANNELS_MAX: usize = 1_000;
+/// Bytes that an answer has room for: more than there can be of metrics.
+pub const ADMIN_ANSWER_BYTES: usize = 1024 * 1024;
 
 // ---- writer: sources ------------------------------------------------------------------------
 

@@ -23,6 +23,8 @@ use crate::writer::{JournalError, JournalSpec};
 pub struct Config {
     /// Where to listen; port 0 for any free port.
     pub listen: SocketAddr,
+    /// Where metrics and health are told; `None` for nowhere.
+    pub admin: Option<SocketAddr>,
     /// How many shards; `None` for one per core.
     pub shards: Option<NonZeroUsize>,
     /// How many connections all shards together serve at once; `None` for as many as the descriptors allow, up to
@@ -128,6 +130,7 @@ impl Config {
     pub fn new(listen: SocketAddr, source: SourceSpec) -> Self {
         Self {
             listen,
+            admin: None,
             shards: None,
             connections: None,
             descriptors: Descriptors::default(),

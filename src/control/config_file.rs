@@ -69,6 +69,9 @@ pub struct ConfigFile {
     /// Where to listen.
     #[serde(deserialize_with = "written")]
     pub listen: Option<SocketAddr>,
+    /// Where metrics and health are told.
+    #[serde(deserialize_with = "written")]
+    pub admin: Option<SocketAddr>,
     /// How many shards.
     pub shards: Option<NonZeroUsize>,
     /// How many connections all shards together serve.

@@ -17,6 +17,8 @@ use crate::tape::{ChannelId, Position, Reader};
 pub struct History {
     reader: Reader,
     walk: Walk,
+    /// When that was finished last, in the nanoseconds of the monotonic clock.
+    walked_ns: Option<u64>,
 }
 
 /// One channel's messages on the tape.
@@ -48,11 +50,12 @@ impl History {
         Self {
             reader,
             walk: Walk::default(),
+            walked_ns: None,
         }
     }
 
     /// Walks the tape, letting other tasks run between slices.
-    pub async fn walk(&mut self) {
+    pub async fn walk(&mut self, now: Now) {
         self.walk.begin();
         let mut slices = 0;
         while !self.walk.slice(&mut self.reader, limits::HISTORY_RECORDS_PER_PIN)
@@ -60,6 +63,16 @@ impl History {
         {
             slices += 1;
             tokio::task::yield_now().await;
+        }
+        self.walked_ns = Some(now.mono_ns);
+    }
+
+    /// The same, unless it was done a moment ago.
+    pub async fn refresh(&mut self, now: Now) {
+        let is_fresh =
+            |walked_ns| now.mono_ns.saturating_sub(walked_ns) < limits::HISTORY_FRESH_MS * 1_000_000;
+        if !self.walked_ns.is_some_and(is_fresh) {
+            self.walk(now).await;
         }
     }
 
@@ -77,6 +90,12 @@ impl History {
     #[must_use]
     pub fn records(&self) -> u64 {
         self.walk.records
+    }
+
+    /// How many have left it.
+    #[must_use]
+    pub fn retired(&self) -> u64 {
+        self.walk.retired
     }
 
     /// When the oldest message on the tape was published; `None` when there is none.
@@ -128,6 +147,7 @@ struct Walk {
     high: Position,
     channels: Vec<Seen>,
     records: u64,
+    retired: u64,
 }
 
 /// What has been seen of a channel.
@@ -154,6 +174,7 @@ impl Walk {
         reader.pin();
         let (tail, head) = (reader.tail(), reader.head());
         self.records = head.number() - tail.number();
+        self.retired = tail.number() - Position::FIRST.number();
         self.channels.resize(reader.channels() as usize, Seen::default());
         if self.high.is_none() || self.is_overtaken(tail) {
             self.begin();

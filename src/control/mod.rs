@@ -10,11 +10,12 @@
 //! - [`doctor`]: whether that suffices for a server, and what mends it;
 //! - [`bytes`]: numbers of bytes as people write them;
 //! - [`history`]: how far back the tape reaches;
-//! - [`vitals`]: what can be asked of a running server;
+//! - [`vitals`], [`admin`]: what can be asked of a running server, and the port where it is;
 //! - [`server`]: threads and how they end;
 //! - [`start_error`]: why there is no server, and the cure;
 //! - [`progress`]: the line on the terminal while a capture replays.
 
+pub mod admin;
 pub mod bytes;
 pub mod config;
 pub mod config_file;

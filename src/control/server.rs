@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use tokio::sync::{Notify, mpsc, watch};
 
+use super::admin::Admin;
 use super::history::History;
 use super::vitals::Vitals;
 use super::{Config, Purpose, Resolved, StartError};
@@ -34,6 +35,8 @@ pub struct Server {
     stop: watch::Sender<bool>,
     /// What can be asked of it; nothing of an echo.
     vitals: Option<Arc<Vitals>>,
+    /// Where that is asked, until somebody answers there.
+    admin: Option<Admin>,
     /// Whether clients are served on for a while after that.
     drains: bool,
     progress: watch::Receiver<Option<Progress>>,
@@ -92,15 +95,18 @@ impl Server {
         let (stop, stopped) = watch::channel(false);
         let (progress_sender, progress) = watch::channel(None);
         let (teller, news) = mpsc::unbounded_channel();
+        let orders: Arc<Orders> = Arc::default();
         // Those of the shards come first, and what is left is there to be walked now and then.
         let history = readers.drain(shards.len()..).next().map(History::new);
-        let vitals = history.map(|history| Arc::new(Vitals::new(history)));
+        let vitals = history.map(|history| Arc::new(vitals(&shards, prepared.as_ref(), &orders, history)));
+        let admin = admin(resolved, vitals.as_ref()).map_err(StartError::Admin)?;
         let mut server = Self {
             address,
             shards,
-            orders: Arc::default(),
+            orders,
             stop,
             vitals,
+            admin,
             drains: matches!(&resolved.purpose, Purpose::Feed(config) if config.drain_seconds > 0),
             progress,
             news,
@@ -174,6 +180,12 @@ impl Server {
     #[must_use]
     pub fn vitals(&self) -> Option<Arc<Vitals>> {
         self.vitals.clone()
+    }
+
+    /// The admin port, where one was asked for, for whoever will have it answer. It is given away once.
+    #[must_use]
+    pub fn take_admin(&mut self) -> Option<Admin> {
+        self.admin.take()
     }
 
     /// Waits until every thread has ended.
@@ -314,6 +326,30 @@ fn counter(shards: &[ShardHandle]) -> (Vec<ShardEnd>, Counter) {
     });
     let (ways, ends): (_, Vec<WriterEnd>) = ways.unzip();
     (ways, Counter::new(ends, bell))
+}
+
+/// What can be asked of a server of ticks.
+fn vitals(
+    shards: &[ShardHandle],
+    prepared: Option<&Prepared>,
+    orders: &Arc<Orders>,
+    history: History,
+) -> Vitals {
+    let censuses = shards.iter().map(|shard| Arc::clone(&shard.census)).collect();
+    let journaled = prepared.filter(|prepared| prepared.journal.is_some());
+    let journal = journaled.map(|prepared| Arc::clone(&prepared.journal_census));
+    Vitals::new(censuses, journal, Arc::clone(orders), history)
+}
+
+/// Where it is asked, where there is to be such a place.
+fn admin(resolved: &Resolved, vitals: Option<&Arc<Vitals>>) -> Result<Option<Admin>, ListenError> {
+    match (&resolved.purpose, vitals) {
+        (Purpose::Feed(config), Some(vitals)) => {
+            let bind = |address| Admin::bind(address, Arc::clone(vitals));
+            config.admin.map(bind).transpose()
+        }
+        (Purpose::Feed(_) | Purpose::Echo { .. }, _) => Ok(None),
+    }
 }
 
 /// What is there before the first thread is.

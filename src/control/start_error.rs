@@ -28,6 +28,8 @@ pub enum StartError {
     Ring(Unavailable),
     /// The address cannot be listened on.
     Listen(ListenError),
+    /// The admin port's address cannot be listened on.
+    Admin(ListenError),
     /// The process may not hold enough descriptors.
     Descriptors(DescriptorShortage),
     /// A shard's table of registered descriptors cannot be as large as it would have to be.
@@ -98,6 +100,7 @@ impl fmt::Display for StartError {
             ),
             Self::Ring(error) => error.fmt(f),
             Self::Listen(error) => error.fmt(f),
+            Self::Admin(error) => write!(f, "--admin: {error}"),
             Self::Descriptors(error) => error.fmt(f),
             Self::Table(error) => error.fmt(f),
             Self::Tape(error) => error.fmt(f),
@@ -143,7 +146,7 @@ impl std::error::Error for StartError {
         match self {
             Self::ConfigFile(error) => Some(error),
             Self::Ring(error) => Some(error),
-            Self::Listen(error) => Some(error),
+            Self::Listen(error) | Self::Admin(error) => Some(error),
             Self::Descriptors(error) => Some(error),
             Self::Table(error) => Some(error),
             Self::Tape(error) => Some(error),

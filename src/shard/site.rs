@@ -195,12 +195,9 @@ impl Site {
         (self.way.take(), self)
     }
 
-    /// What a load balancer is told. A feed that is not journaled, as it should be, is a feed still.
+    /// What a load balancer is told.
     pub(super) fn health(&self) -> &'static str {
-        match &self.journal {
-            Some(journal) if journal.missing.read() > 0 => "ok, but not journaling\n",
-            Some(_) | None => "ok\n",
-        }
+        health(self.journal.as_deref())
     }
 
     /// The same of a shard that echoes. Whoever asks for compression has it, each message by itself.
@@ -227,5 +224,14 @@ impl Site {
         self.text.clear();
         write(&mut self.text);
         self.frame_text();
+    }
+}
+
+/// What a load balancer is told of a feed with this journal. One that is not journaled, as it should be, is a feed still.
+#[must_use]
+pub fn health(journal: Option<&JournalCensus>) -> &'static str {
+    match journal {
+        Some(journal) if journal.missing.read() > 0 => "ok, but not journaling\n",
+        Some(_) | None => "ok\n",
     }
 }

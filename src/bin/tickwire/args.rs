@@ -182,6 +182,9 @@ pub(crate) struct Feed {
     /// When told to stop, tell clients and answer 503, and serve on for so long before closing them [default: 0].
     #[arg(long, value_name = "SECONDS")]
     pub(crate) drain_seconds: Option<u32>,
+    /// Tell metrics (/metrics, for Prometheus) and health (/healthz) here, in HTTP [default: nowhere].
+    #[arg(long, value_name = "ADDR")]
+    pub(crate) admin: Option<SocketAddr>,
     /// Publish lines that come in on this socket (one JSON object a line): tcp:ADDR:PORT or unix:PATH. May be given again.
     #[arg(long, value_name = "SOCKET")]
     pub(crate) ingest: Vec<IngestSpec>,
@@ -435,6 +438,7 @@ fn feed(size: &Size, feed: &Feed, tuning: &Tuning, file: &ConfigFile) -> Result<
     let heartbeat_seconds = feed.heartbeat_seconds.or(file.heartbeat_seconds);
     let drain_seconds = feed.drain_seconds.or(file.drain_seconds);
     Ok(Config {
+        admin: feed.admin.or(file.admin),
         shards: size.shards.or(file.shards),
         connections: size.connections.or(file.connections),
         descriptors: size.descriptors(file),

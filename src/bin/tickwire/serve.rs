@@ -45,6 +45,7 @@ pub(crate) fn serve(resolved: &Resolved, announce: impl FnOnce(SocketAddr)) -> R
         let mut server = Server::start(resolved)?;
         log_start(resolved);
         announce(server.address());
+        answer(&mut server);
         let result = watch_over(&mut server, &mut interrupt, &mut terminate, &mut report).await;
         server.stop();
         // Clients have seconds to part. Whoever does not want to wait for them says so again.
@@ -72,6 +73,20 @@ fn log_start(resolved: &Resolved) {
     if let Some(shortage) = plan.beyond(&Machine::here()) {
         tracing::warn!("memory may run out, the kernel's included: {shortage}");
     }
+}
+
+/// Has the admin port answer, where there is one, until the process ends: also while clients part.
+fn answer(server: &mut Server) {
+    let Some(admin) = server.take_admin() else {
+        return;
+    };
+    if let Some(address) = admin.address() {
+        eprintln!("metrics on http://{address}/metrics");
+    }
+    tokio::spawn(async {
+        let Err(error) = admin.run().await;
+        tracing::error!("the admin port does not answer: {error}");
+    });
 }
 
 /// Shows how the source gets on until the server is to end.

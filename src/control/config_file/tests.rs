@@ -13,6 +13,7 @@ source = "sim:7"
 speed = 2.5
 wait = 3
 listen = "127.0.0.1:9001"
+admin = "127.0.0.1:9090"
 shards = 2
 connections = 1000
 descriptors = "registered"
@@ -60,6 +61,7 @@ fn every_key_is_read_as_its_option_is() {
         (Some(3), Some(128), Some(60))
     );
     assert_eq!(file.listen, Some(SocketAddr::from(([127, 0, 0, 1], 9001))));
+    assert_eq!(file.admin, Some(SocketAddr::from(([127, 0, 0, 1], 9090))));
     assert_eq!(
         (file.shards, file.connections),
         (NonZeroUsize::new(2), NonZeroUsize::new(1000))
@@ -175,6 +177,7 @@ const WRONG: &[(&str, &str, &str)] = &[
     ("shards = \"two\"", "a.toml:1: shards: ", "invalid type"),
     ("\n\nbehind_ms = -1", "a.toml:3: behind_ms: ", "u64"),
     ("listen = \"nowhere\"", "a.toml:1: listen: ", "socket address"),
+    ("admin = \"9090\"", "a.toml:1: admin: ", "socket address"),
     (
         "memory = \"much\"",
         "a.toml:1: memory: ",

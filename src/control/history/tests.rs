@@ -113,7 +113,7 @@ fn each_channels_oldest_message_is_the_first_that_the_tape_still_has() {
     for n in 1..2 * RECORDS {
         stage.publish(if n % 41 == 0 { "room:rare" } else { "room:busy" });
     }
-    block_on(stage.history.walk());
+    block_on(stage.history.walk(at(1)));
     stage.check();
     let silent = stage.horizon("room:silent");
     assert_eq!(
@@ -128,7 +128,7 @@ fn each_channels_oldest_message_is_the_first_that_the_tape_still_has() {
 #[test]
 fn an_empty_tape_has_no_history() {
     let mut stage = Stage::new();
-    block_on(stage.history.walk());
+    block_on(stage.history.walk(at(1)));
     stage.check();
     assert_eq!(stage.history.reach_ns(), None);
     stage.history.report(at(1));
@@ -206,10 +206,22 @@ fn a_walk_ends_however_fast_the_tape_moves() {
 }
 
 #[test]
+fn a_walk_a_moment_ago_does() {
+    let mut stage = Stage::new();
+    stage.publish("room:a");
+    block_on(stage.history.refresh(at(1)));
+    stage.publish("room:a");
+    block_on(stage.history.refresh(at(limits::HISTORY_FRESH_MS)));
+    assert_eq!(stage.horizon("room:a").newest_seq, 1);
+    block_on(stage.history.refresh(at(1 + limits::HISTORY_FRESH_MS)));
+    stage.check();
+}
+
+#[test]
 fn nobody_waits_for_a_reader_that_has_walked() {
     let mut stage = Stage::new();
     stage.publish_all("room:a", RECORDS / 2);
-    block_on(stage.history.walk());
+    block_on(stage.history.walk(at(1)));
     assert!(!stage.history.reader.is_pinned());
     // Twice around, and each time there is room.
     stage.publish_all("room:a", 2 * RECORDS);

@@ -72,6 +72,14 @@ impl Plan {
                 limits::CHANNELS_MAX,
                 CHANNEL_BYTES,
             ));
+            if config.admin.is_some() {
+                costs.push(Cost::new(
+                    Part::Working,
+                    "admin's connections",
+                    limits::ADMIN_CONNECTIONS_MAX,
+                    limits::ADMIN_ANSWER_BYTES + 2 * limits::ADMIN_HEAD_BYTES_MAX,
+                ));
+            }
             costs.push(Cost::new(
                 Part::Pools,
                 "keys of messages",

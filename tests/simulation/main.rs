@@ -18,6 +18,8 @@ mod client;
 mod echo;
 mod fairness;
 mod frames;
+#[allow(dead_code, reason = "each test uses its part")]
+mod manners;
 mod oracle;
 mod publishers;
 mod seeds;

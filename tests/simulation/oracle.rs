@@ -6,7 +6,8 @@ use serde_json::Value;
 use tickwire::base::Now;
 use tickwire::dialect::native_json::{Stamp, encode};
 use tickwire::market::{BookUpdateKind, ChannelClass, Level, Tick};
-use tickwire::shard::Policy;
+
+use super::manners::{Configuration, Manners};
 
 /// A book as a map of texts.
 pub type Book = [BTreeMap<String, String>; 2];
@@ -17,8 +18,7 @@ pub struct Oracle {
     /// The text of every message, as every subscriber must get it.
     pub messages: Vec<String>,
     pub channels: BTreeMap<String, Channel>,
-    /// What is said of kinds of channel.
-    manners: BTreeMap<String, Manners>,
+    configuration: Configuration,
     /// The tape's tail and head.
     tape: (u64, u64),
     pt_ns: u64,
@@ -38,33 +38,16 @@ pub struct Channel {
     interval: Option<u64>,
 }
 
-/// What a channel keeps, and what becomes of those who are behind on it.
-#[derive(Clone, Copy)]
-pub struct Manners {
-    pub class: ChannelClass,
-    pub policy: Policy,
-}
-
 impl Oracle {
-    pub fn of(manners: BTreeMap<String, Manners>) -> Self {
+    pub fn of(configuration: Configuration) -> Self {
         Self {
-            manners,
+            configuration,
             ..Self::default()
         }
     }
 
     pub fn manners(&self, channel: &str) -> Manners {
-        let kind = channel.split_once(':').unwrap().0;
-        let by_kind = match kind {
-            "bbo" => (ChannelClass::Replace, Policy::Conflate),
-            "book" => (ChannelClass::Book, Policy::Conflate),
-            _ => (ChannelClass::Append, Policy::Gap),
-        };
-        let (class, policy) = by_kind;
-        self.manners
-            .get(kind)
-            .copied()
-            .unwrap_or(Manners { class, policy })
+        self.configuration.manners(channel)
     }
 
     /// Whether a channel has no state that could stand for what was before.

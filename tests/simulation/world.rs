@@ -1,6 +1,5 @@
 //! One run: a server and its clients, from the first connection to the last goodbye.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -8,9 +7,9 @@ use tickwire::base::{Census, Now, Orders, Prng};
 use tickwire::connection::{Bounds, Pools};
 use tickwire::dialect::Publishers;
 use tickwire::dialect::errand::way;
-use tickwire::market::{ChannelClass, ChannelRule, ChannelRules, Pattern, Tick};
+use tickwire::market::Tick;
 use tickwire::ring::{Bell as _, Faults, Ring as _, SimNet, SimRing};
-use tickwire::shard::{Policy, Shard, Site, Size, Terms};
+use tickwire::shard::{Shard, Site, Size, Terms};
 use tickwire::tape::{self, Position, Shape};
 use tickwire::wire::{Direction, FrameHeader};
 use tickwire::writer::formats::NATIVE_JSON;
@@ -19,8 +18,9 @@ use tickwire::writer::source::{Event, Market};
 use tickwire::writer::{Counter, Formats, Publishing, Sequencer};
 
 use super::client::Client;
-use super::oracle::{Manners, Oracle, derived};
-use super::seeds::{hot_receptions, pace, slack};
+use super::manners::Configuration;
+use super::oracle::{Oracle, derived};
+use super::seeds::{hot_receptions, pace};
 
 /// How often anybody skipped something, in all runs.
 pub static CONFLATED: AtomicU64 = AtomicU64::new(0);
@@ -85,7 +85,8 @@ impl World {
             hot_receptions: hot_receptions(&mut prng),
             pace: pace(&mut prng),
         };
-        let (manners, rules, terms) = channels(&mut prng);
+        let configuration = Configuration::any(&mut prng, &CHANNELS);
+        let (rules, terms) = (configuration.rules(), configuration.terms());
         let rings: Vec<SimRing> = (0..readers).map(|_| net.ring()).collect();
         let bells: Vec<_> = rings.iter().map(|ring| ring.doorbell()).collect();
         let publishers = Arc::new(Publishers::default());
@@ -104,7 +105,7 @@ impl World {
             market: Market::new(prng.next_u64()),
             market_ns: 0,
             messages: 0,
-            oracle: Oracle::of(manners),
+            oracle: Oracle::of(configuration),
             clients: Vec::new(),
             sequencer: Sequencer::writing(writer, formats).ruled_by(rules),
             counter: Counter::new(ends, Arc::default()),
@@ -430,49 +431,5 @@ fn site(shard: usize, terms: &[Terms], formats: Formats) -> Site {
     site
 }
 
-/// What is said of channels. In half of all worlds that is nothing; in the others some have another class than their kind has,
-/// and some other terms.
-fn channels(prng: &mut Prng) -> (BTreeMap<String, Manners>, ChannelRules, Vec<Terms>) {
-    let first = Terms {
-        policy: None,
-        slack: slack(prng),
-    };
-    let (mut manners, mut rules, mut terms) = (BTreeMap::new(), ChannelRules::default(), vec![first]);
-    if prng.chance(1, 2) {
-        return (manners, rules, terms);
-    }
-    for kind in ["trade", "bbo", "book", "room"] {
-        if prng.chance(1, 3) {
-            continue;
-        }
-        let class = match (kind, prng.below(3)) {
-            ("book", _) => ChannelClass::Book,
-            (_, 0) => ChannelClass::Append,
-            (_, 1) => ChannelClass::Replace,
-            (kind, _) => ChannelClass::default_for_kind(kind),
-        };
-        let policy = match prng.below(5) {
-            0 => Some(Policy::Disconnect),
-            1 | 2 => Some(Policy::Gap),
-            _ => None,
-        };
-        let slack = slack(prng);
-        rules
-            .add(
-                Pattern::Kind(kind),
-                ChannelRule {
-                    class: Some(class),
-                    terms: terms.len() as u8,
-                },
-            )
-            .unwrap();
-        terms.push(Terms { policy, slack });
-        let policy = policy.unwrap_or(if class == ChannelClass::Append {
-            Policy::Gap
-        } else {
-            Policy::Conflate
-        });
-        manners.insert(kind.to_owned(), Manners { class, policy });
-    }
-    (manners, rules, terms)
-}
+/// Of which something may be said.
+const CHANNELS: [&str; 4] = ["trade:BTC-USD", "bbo:ETH-USD", "book:BTC-USD", "room:1"];

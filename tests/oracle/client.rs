@@ -10,8 +10,8 @@ pub struct Client {
     prng: Prng,
     pub wire: Wire,
     socket: Option<Socket>,
-    /// The number of the epoch that its server is in.
-    epoch: usize,
+    /// The number of its server.
+    server: usize,
 }
 
 impl Client {
@@ -19,7 +19,7 @@ impl Client {
         Self {
             wire: Wire::new(Prng::new(prng.next_u64())),
             socket: None,
-            epoch: 0,
+            server: 0,
             prng,
         }
     }
@@ -30,7 +30,7 @@ impl Client {
         Self {
             wire: Wire::following(channels, Prng::new(prng.next_u64())),
             socket: None,
-            epoch: 0,
+            server: 0,
             prng,
         }
     }
@@ -39,8 +39,8 @@ impl Client {
         self.socket.is_some()
     }
 
-    pub fn connect(&mut self, socket: Socket, epoch: usize) {
-        self.epoch = epoch;
+    pub fn connect(&mut self, socket: Socket, server: usize) {
+        self.server = server;
         self.socket = Some(socket);
         self.wire.begin();
     }
@@ -103,7 +103,7 @@ impl Client {
         }
         if socket.read(&mut self.wire.incoming) > 0 {
             moved = true;
-            self.wire.digest(&truths[self.epoch]);
+            self.wire.digest(&truths[self.server]);
         }
         if matches!(socket.state(), ClientState::Ended | ClientState::Reset) {
             socket.finish();

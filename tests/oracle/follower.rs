@@ -2,16 +2,24 @@
 //!
 //! It knows the protocol's rules and nothing of the server. It outlives its connections, and says at each new one what
 //! it has. Whatever it was not sent must have been announced: by a gap, by an image, or, once it was warned, by a number
-//! that skips ahead in a channel whose newest message is enough.
+//! that skips ahead in a channel whose newest message is enough. Which channels these are is what the server was told, and
+//! what it says of each that is asked for by name must agree with that.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use serde_json::{Value, json};
 use tickwire::base::Prng;
+use tickwire::market::ChannelClass;
+use tickwire::shard::Policy;
 
-use super::book::{Book, hash};
+use super::book::Book;
+use super::manners::Manners;
 use super::tick::{Tick, What};
-use super::truth::{State, Truth, View};
+use super::truth::{Truth, View};
+
+mod standing;
+
+use standing::{At, Standing};
 
 #[derive(Debug, Default)]
 pub struct Follower {
@@ -27,6 +35,8 @@ pub struct Follower {
     pending: VecDeque<Request>,
     next_id: u64,
     warned: bool,
+    /// Whether the tape has left it behind on this connection.
+    lapsed: bool,
     greeted: bool,
     pub counts: Counts,
 }
@@ -45,29 +55,13 @@ pub struct Counts {
     pub connections: u64,
     /// Ticks of derived channels.
     pub derived: u64,
-}
-
-/// What a follower has of one channel.
-#[derive(Clone, Debug)]
-struct Standing {
-    at: At,
-    /// The epoch that it has this of.
-    epoch: u64,
-    book: Book,
-    replaying: bool,
-    /// Of a derived channel, what it says, and the number within its base that this is of, at least.
-    state: Option<State>,
-    base: u64,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum At {
-    /// It begins with an image.
-    Nothing,
-    /// The next message is any: it is covered by a pattern, and where that began was not said.
-    Anywhere,
-    /// It has everything up to this number.
-    After(u64),
+    /// Ticks of channels that are of another class than their kind is by default.
+    pub reclassed: u64,
+    /// Messages of these that a gap has announced, and numbers that were passed over.
+    pub reclassed_gapped: u64,
+    pub reclassed_skipped: u64,
+    /// How often one was closed for being too far behind on a channel where nobody may be.
+    pub disposed: u64,
 }
 
 #[derive(Debug)]
@@ -90,6 +84,7 @@ impl Follower {
         self.subscribed.clear();
         self.pending.clear();
         self.warned = false;
+        self.lapsed = false;
         self.greeted = false;
         let wanted: Vec<String> = self.wanted.iter().cloned().collect();
         let resumes = prng.chance(5, 6);
@@ -245,7 +240,7 @@ impl Follower {
             self.channels
                 .retain(|channel, _| !is_new(channel) || truth.newest(channel) > 0);
             for channel in truth.channels().filter(|channel| is_new(channel)) {
-                let at = if is_append(channel) {
+                let at = if truth.is_append(channel) {
                     At::Anywhere
                 } else {
                     At::Nothing
@@ -254,6 +249,12 @@ impl Follower {
             }
             return;
         }
+        let Manners { class, .. } = truth.manners(name);
+        assert_eq!(entry["class"], class.as_str(), "{entry}");
+        assert!(
+            class != ChannelClass::Append || View::of(name).is_none(),
+            "nothing is derived of a channel whose every message counts: {entry}"
+        );
         let newest = entry["seq"].as_u64().expect("a number");
         assert!(
             newest <= truth.newest(name) || View::of(name).is_some(),
@@ -262,7 +263,7 @@ impl Follower {
         let since = since.get(name).filter(|_| entry.get("resume").is_some());
         let Some(&seen) = since else {
             if !was_covered {
-                let at = if is_append(name) {
+                let at = if class == ChannelClass::Append {
                     At::After(newest)
                 } else {
                     At::Nothing
@@ -275,13 +276,14 @@ impl Follower {
         let standing = self.channels.entry(name.to_owned());
         let standing = standing.or_insert_with(|| Standing::at(At::Nothing));
         let why = entry["why"].as_str();
-        let at = match (entry["resume"].as_str(), why) {
-            // Of a quote the newest is enough.
-            (Some("replay"), None) if is_replace(name) && seen < newest => At::Nothing,
-            (Some("replay"), None) => At::After(seen),
-            (Some("gap"), Some("epoch")) => At::After(0),
-            (Some("gap"), Some("expired")) => At::After(seen),
-            (Some("snap"), Some(_)) => At::Nothing,
+        let skips = class == ChannelClass::Replace && truth.is_skipped(name);
+        let at = match (entry["resume"].as_str(), why, class) {
+            // The newest is enough.
+            (Some("replay"), None, _) if skips && seen < newest => At::Nothing,
+            (Some("replay"), None, _) => At::After(seen),
+            (Some("gap"), Some("epoch"), ChannelClass::Append) => At::After(0),
+            (Some("gap"), Some("expired"), ChannelClass::Append) => At::After(seen),
+            (Some("snap"), Some(_), ChannelClass::Replace | ChannelClass::Book) => At::Nothing,
             _ => panic!("{entry}"),
         };
         if why.is_none() {
@@ -307,7 +309,9 @@ impl Follower {
         let channel = value["ch"].as_str().expect("a name");
         let number = |field: &str| value[field].as_u64().expect("a number");
         let (from, to) = (number("from"), number("to"));
-        assert!(is_append(channel) && self.covers(channel), "{value}");
+        assert!(truth.is_append(channel) && self.covers(channel), "{value}");
+        let may_be_slow = truth.manners(channel).policy != Policy::Disconnect;
+        assert!(value["why"] != "slow" || may_be_slow, "{value}");
         assert!(from <= to && to <= truth.newest(channel), "{value}");
         // A channel may have come into being since its pattern was subscribed, and run away.
         let standing = self.channels.entry(channel.to_owned());
@@ -320,8 +324,40 @@ impl Follower {
             At::Nothing => panic!("{value}"),
         }
         self.counts.gapped += to + 1 - from;
+        if truth.is_reclassed(channel) {
+            self.counts.reclassed_gapped += to + 1 - from;
+        }
         standing.at = At::After(to);
         standing.epoch = self.epochs;
+        self.lapsed = true;
+    }
+
+    /// It was closed for being behind: where that is due to one channel, nobody may be behind on that.
+    pub fn disposed(&mut self, why: &str, truth: &Truth) {
+        if let Some(channel) = why.strip_prefix("too far behind on ") {
+            assert!(self.covers(channel), "{why}");
+            assert_eq!(truth.manners(channel).policy, Policy::Disconnect, "{why}");
+            self.counts.disposed += 1;
+        }
+    }
+
+    /// Whether it has, by now, been left behind by the tape, on any channel: also on one that has come into being since its
+    /// pattern was subscribed, and of which nothing has come.
+    fn is_left_behind(&mut self, truth: &Truth) -> bool {
+        let known = self.channels.iter();
+        let known = known.filter(|(_, standing)| standing.epoch == self.epochs);
+        let mut known = known.map(|(channel, standing)| (channel.as_str(), standing.at));
+        let mut new = truth
+            .channels()
+            .filter(|channel| !self.channels.contains_key(*channel) && self.covers(channel))
+            .map(|channel| (channel, At::After(0)));
+        let is_given_up = |(channel, at): (&str, At)| match at {
+            At::After(last) => truth.is_given_up(channel, last),
+            At::Nothing | At::Anywhere => false,
+        };
+        let is_behind = known.any(is_given_up) || new.any(is_given_up);
+        self.lapsed |= is_behind;
+        self.lapsed
     }
 
     fn live(&mut self, value: &Value) {
@@ -350,40 +386,22 @@ impl Follower {
 
     fn tick(&mut self, tick: &Tick, truth: &Truth) {
         let Tick { channel, seq, what } = tick;
-        let (seq, warned) = (*seq, self.warned);
+        let seq = *seq;
         assert!(
             self.covers(channel),
             "{channel} {seq} was not subscribed, or is not any more"
         );
-        let standing = self
-            .channels
-            .entry(channel.clone())
-            // A channel that has come into being since its pattern was subscribed.
-            .or_insert_with(|| Standing::at(At::After(0)));
-        let at = standing.at;
-        let follows = match at {
-            At::After(last) => seq == last + 1,
-            At::Anywhere => true,
-            At::Nothing => false,
-        };
-        match what {
-            What::One(_) | What::Delta(_) => assert!(follows, "{channel} {seq} behind {at:?}"),
-            What::State(_) => {
-                if let At::After(last) = at {
-                    assert!(follows || warned && last <= seq, "{channel} {seq} behind {at:?}");
-                    self.counts.skipped += seq.saturating_sub(last + 1);
-                }
-            }
-            What::Snap(_) => {
-                assert!(
-                    follows || at == At::Nothing || warned,
-                    "{channel}: a snapshot {seq} behind {at:?} that nobody asked for"
-                );
-                self.counts.snaps += 1;
-                standing.book = Book::default();
-                if !follows {
-                    standing.base = 0;
-                }
+        let at = self.channels.get(channel).map(|standing| standing.at);
+        // A channel that has come into being since its pattern was subscribed.
+        let at = at.unwrap_or(At::After(0));
+        self.judge_number(channel, (at, seq), what, truth);
+        let standing = self.channels.entry(channel.clone());
+        let standing = standing.or_insert_with(|| Standing::at(at));
+        if let What::Snap(_) = what {
+            self.counts.snaps += 1;
+            standing.book = Book::default();
+            if at != At::After(seq - 1) {
+                standing.base = 0;
             }
         }
         if at == At::Nothing {
@@ -400,6 +418,47 @@ impl Follower {
         standing.at = At::After(seq);
         standing.epoch = self.epochs;
         self.counts.ticks += 1;
+        self.counts.reclassed += u64::from(truth.is_reclassed(channel));
+    }
+
+    /// It is the next number of the channel, unless the channel's class and what the client was told allow another.
+    fn judge_number(&mut self, channel: &str, (at, seq): (At, u64), what: &What, truth: &Truth) {
+        let follows = match at {
+            At::After(last) => seq == last + 1,
+            At::Anywhere => true,
+            At::Nothing => false,
+        };
+        let is_state = match (what, truth.manners(channel).class) {
+            (What::One(_), ChannelClass::Append) | (What::Delta(_), ChannelClass::Book) => false,
+            (What::One(_), ChannelClass::Replace) | (What::Snap(_), ChannelClass::Book) => true,
+            (_, class) => panic!("{channel} is of class {class:?}: {what:?}"),
+        };
+        let At::After(last) = at else {
+            assert!(
+                follows || is_state && at == At::Nothing,
+                "{channel} {seq} behind {at:?}"
+            );
+            return;
+        };
+        if follows {
+            return;
+        }
+        // A book's image may be older than what is known of it: what follows goes on from there.
+        let goes_back = seq < last && !matches!(what, What::Snap(_));
+        assert!(
+            is_state && self.warned && !goes_back,
+            "{channel} {seq} behind {at:?}, and nobody has asked for it"
+        );
+        if seq > last {
+            assert!(
+                truth.is_skipped(channel) || self.is_left_behind(truth),
+                "{channel} skips from {last} to {seq}, and its messages were still there"
+            );
+            self.counts.skipped += seq - last - 1;
+            if truth.is_reclassed(channel) {
+                self.counts.reclassed_skipped += seq - last - 1;
+            }
+        }
     }
 
     /// Whether it has the newest of everything that it has subscribed to.
@@ -464,67 +523,6 @@ impl Follower {
     }
 }
 
-impl Standing {
-    fn at(at: At) -> Self {
-        Self {
-            at,
-            epoch: 0,
-            book: Book::default(),
-            replaying: false,
-            state: None,
-            base: 0,
-        }
-    }
-
-    /// Takes in what a message says.
-    fn take(&mut self, what: &What) {
-        match what {
-            What::One(_) => {}
-            What::State(said) => self.state = Some(State::Quote(*said)),
-            What::Snap(sides) | What::Delta(sides) => {
-                for (side, levels) in sides.iter().enumerate() {
-                    for [price, size] in levels {
-                        self.book.set(side, price, size);
-                    }
-                }
-                self.state = Some(State::Book(self.book.print()));
-            }
-        }
-    }
-
-    /// It says what was published under this number.
-    fn judge(&self, channel: &str, seq: u64, what: &What, truth: &Truth) {
-        assert!(seq <= truth.newest(channel), "{channel} {seq} was not published");
-        let said = match what {
-            What::One(said) | What::State(said) => Some(*said),
-            What::Delta(sides) => Some(hash(sides)),
-            What::Snap(_) => None,
-        };
-        if said.is_some() {
-            assert_eq!(said, truth.content(channel, seq), "{channel} {seq}");
-        }
-        if let What::Snap(_) | What::Delta(_) = what {
-            assert_eq!(
-                Some(self.book.print()),
-                truth.print(channel, seq),
-                "{channel} at {seq}"
-            );
-        }
-    }
-
-    /// It says what its base has come to at some time, and never goes back.
-    fn judge_derived(&mut self, channel: &str, seq: u64, view: &View<'_>, truth: &Truth) {
-        let state = self.state.expect("it has just said something");
-        let found = truth.find(view, self.base, state);
-        self.base = found.unwrap_or_else(|| {
-            panic!(
-                "{channel} {seq}: its base was not like that from {} on",
-                self.base
-            )
-        });
-    }
-}
-
 impl Counts {
     pub fn add(&mut self, other: &Self) {
         self.ticks += other.ticks;
@@ -535,6 +533,10 @@ impl Counts {
         self.resumed_anew += other.resumed_anew;
         self.connections += other.connections;
         self.derived += other.derived;
+        self.reclassed += other.reclassed;
+        self.reclassed_gapped += other.reclassed_gapped;
+        self.reclassed_skipped += other.reclassed_skipped;
+        self.disposed += other.disposed;
     }
 }
 
@@ -542,12 +544,4 @@ impl Counts {
 fn covers(pattern: &str, channel: &str) -> bool {
     let is_of_kind = |kind: &str| kind.is_empty() || kind.ends_with(':') && channel.starts_with(kind);
     pattern == channel || pattern.strip_suffix('*').is_some_and(is_of_kind) && View::of(channel).is_none()
-}
-
-fn is_replace(channel: &str) -> bool {
-    channel.starts_with("bbo:")
-}
-
-fn is_append(channel: &str) -> bool {
-    !is_replace(channel) && !channel.starts_with("book:")
 }

@@ -18,10 +18,8 @@ pub struct Tick {
 
 #[derive(Debug)]
 pub enum What {
-    /// A message of an append channel, and what it says.
+    /// A trade, a quote or any other message, and what it says.
     One(u64),
-    /// A quote, and what it says.
-    State(u64),
     Snap([Vec<[String; 2]>; 2]),
     Delta([Vec<[String; 2]>; 2]),
 }
@@ -52,7 +50,7 @@ impl Tick {
         let fields = |four: [Option<&str>; 4]| content(four.map(|field| field.expect(text)));
         let what = match (read.t, read.k) {
             ("trade", None) => What::One(fields([read.px, read.sz, read.side, read.tid])),
-            ("bbo", None) => What::State(fields([read.bp, read.bs, read.ap, read.r#as])),
+            ("bbo", None) => What::One(fields([read.bp, read.bs, read.ap, read.r#as])),
             ("msg", None) => What::One(hash(&read.data.expect(text).get())),
             ("book", Some(kind)) => {
                 let sides = [read.b.expect(text), read.a.expect(text)];
@@ -90,7 +88,7 @@ impl Tick {
                     trade.id,
                 ]))
             }
-            Decoded::Quote(quote) => What::State(content([
+            Decoded::Quote(quote) => What::One(content([
                 &quote.bid_price.to_string(),
                 &quote.bid_size.to_string(),
                 &quote.ask_price.to_string(),

@@ -127,23 +127,26 @@ impl Wire {
                     self.follower.text(&text(&message), truth);
                 }
                 2 => self.follower.bytes(&payload, truth),
-                8 => self.close(&payload),
+                8 => self.close(&payload, truth),
                 9 => self.send(10, &payload),
                 other => panic!("opcode {other}"),
             }
         }
     }
 
-    fn close(&mut self, payload: &[u8]) {
+    fn close(&mut self, payload: &[u8], truth: &Truth) {
         let code = u16::from_be_bytes([payload[0], payload[1]]);
         let reason = text(&payload[2..]);
         let is_fair = match code {
             1012 => true,
             3000 => self.closing,
-            4008 => reason.starts_with("slow consumer: "),
+            4008 => reason.starts_with(SLOW),
             _ => false,
         };
         assert!(is_fair, "{code} {reason}");
+        if let Some(why) = reason.strip_prefix(SLOW) {
+            self.follower.disposed(why, truth);
+        }
         if !self.closing {
             self.send(8, &payload[..2]);
             self.closing = true;
@@ -163,9 +166,10 @@ fn text(payload: &[u8]) -> String {
 }
 
 fn any_channel(prng: &mut Prng) -> String {
-    const CHANNELS: [&str; 13] = [
+    const CHANNELS: [&str; 17] = [
         "*",
         "trade:*",
+        "bbo:*",
         "book:*",
         "trade:BTCUSDT",
         "trade:BTCUSDT",
@@ -177,9 +181,14 @@ fn any_channel(prng: &mut Prng) -> String {
         "book:BTCUSDT@20ms",
         "book:BTCUSDT/3@20ms",
         "bbo:BTCUSDT@20ms",
+        "trade:BTCUSDT@20ms",
+        "room:1@20ms",
+        "bbo:BTCUSDT",
     ];
     CHANNELS[prng.below(CHANNELS.len() as u64) as usize].to_owned()
 }
 
 /// Of what the server compresses.
 const WINDOW_BITS: u8 = 12;
+/// What a close says first of who is behind.
+const SLOW: &str = "slow consumer: ";

@@ -19,6 +19,7 @@ use tickwire::writer::{Counter, Formats, Publishing};
 use super::capture::Event;
 use super::client::Client;
 use super::follower::Counts;
+use super::manners::{Configuration, Manners};
 use super::seeds::{hot_receptions, pace, slack};
 use super::truth::Truth;
 
@@ -36,8 +37,12 @@ pub struct World {
     events: &'static [Event],
     at: usize,
     messages: u64,
-    /// One for each epoch, the present one last.
+    /// One for each server, the present one last.
     truths: Vec<Truth>,
+    /// How many epochs have ended.
+    epoch: usize,
+    /// What the server is told of channels. With its journal goes its configuration.
+    configuration: Configuration,
     journal: Vec<Note>,
     /// How many of these are on disk.
     durable: usize,
@@ -75,7 +80,9 @@ enum Noted {
 impl World {
     /// Two hundred clients, each with a will of its own.
     pub fn of_many(seed: u64, faults: Faults, events: &'static [Event]) -> Self {
-        let mut world = Self::new(seed, faults, events);
+        let mut prng = Prng::new(seed);
+        let configuration = Configuration::any(&mut prng, &CHANNELS);
+        let mut world = Self::new(prng, faults, events, configuration);
         for _ in 0..CLIENTS {
             let prng = Prng::new(world.prng.next_u64());
             world.clients.push(Client::new(prng));
@@ -85,7 +92,9 @@ impl World {
 
     /// One that reads all the time, and one that does so once in a while: both follow everything.
     pub fn of_two(seed: u64, events: &'static [Event]) -> Self {
-        let mut world = Self::new(seed, Faults::default(), events);
+        let mut prng = Prng::new(seed);
+        let configuration = Configuration::silent(slack(&mut prng));
+        let mut world = Self::new(prng, Faults::default(), events, configuration);
         for client in 0..2 {
             let prng = Prng::new(world.prng.next_u64());
             world.clients.push(Client::of_everything(prng));
@@ -94,11 +103,10 @@ impl World {
         world
     }
 
-    fn new(seed: u64, faults: Faults, events: &'static [Event]) -> Self {
-        let mut prng = Prng::new(seed);
+    fn new(mut prng: Prng, faults: Faults, events: &'static [Event], configuration: Configuration) -> Self {
         let net = SimNet::new(prng.next_u64(), faults);
         let at = prng.below(events.len() as u64 - 2000) as usize;
-        let server = Server::start(&net, 0, &mut prng);
+        let server = Server::start(&net, 0, &configuration, &mut prng);
         let mut world = Self {
             net,
             faults,
@@ -107,7 +115,9 @@ impl World {
             events,
             at,
             messages: 0,
-            truths: vec![Truth::default()],
+            truths: vec![Truth::of(configuration.clone())],
+            epoch: 0,
+            configuration,
             journal: Vec::new(),
             durable: 0,
             clients: Vec::new(),
@@ -212,6 +222,7 @@ impl World {
             self.events[self.at % self.events.len()].clone()
         };
         let at = self.net.now();
+        let position = self.server.sequencer.tape().head().number();
         let lent = event.lend(|tick| {
             let channel = event.channel();
             let ts_ns = at.wall_ns;
@@ -219,6 +230,7 @@ impl World {
         });
         lent.expect("every event of the recording is one");
         let seq = self.truth().publish(&event);
+        self.truth().is_at(event.channel(), seq, position);
         self.journal.push(Note {
             what: Noted::Published(event),
             seq,
@@ -263,9 +275,11 @@ impl World {
             return;
         };
         assert!(accepted.is_derived, "{}", accepted.name);
-        let (name, class) = (accepted.name.to_owned(), accepted.class);
+        let (name, class, seq) = (accepted.name.to_owned(), accepted.class, accepted.seq);
+        let position = self.server.sequencer.tape().head().number();
+        self.truth().is_at(&name, seq, position);
         self.journal.push(Note {
-            seq: accepted.seq,
+            seq,
             what: Noted::Derived { name, class },
             at: self.net.now(),
         });
@@ -278,6 +292,9 @@ impl World {
                 self.turn_shard(shard);
             }
         }
+        let tape = self.server.sequencer.tape();
+        let (tail, head) = (tape.tail().number(), tape.head().number());
+        self.truth().tape_is(tail, head);
     }
 
     /// The journal has everything, and so readers may see it.
@@ -296,30 +313,44 @@ impl World {
     fn restart(&mut self) {
         self.restarts += 1;
         self.rings_before += self.server.shards.len();
-        if self.prng.chance(3, 4) {
+        let keeps = self.prng.chance(3, 4);
+        if keeps {
             let torn = self.journal.len() - self.durable;
             let kept = self.durable + self.prng.below(torn as u64 + 1) as usize;
             self.journal.truncate(kept);
-            self.truths.pop();
         } else {
             self.journal.clear();
+            self.epoch += 1;
+            self.configuration = Configuration::any(&mut self.prng, &CHANNELS);
         }
-        self.server = Server::start(&self.net, self.truths.len(), &mut self.prng);
-        self.truths.push(Truth::default());
+        self.server = Server::start(&self.net, self.epoch, &self.configuration, &mut self.prng);
+        self.truths.push(Truth::of(self.configuration.clone()));
         self.server.sequencer.hold();
+        self.restore_all();
+        if let [.., before, now] = &mut self.truths[..]
+            && keeps
+        {
+            before.end_with(now);
+        }
+        self.sync();
+    }
+
+    /// The server takes back what the journal has.
+    fn restore_all(&mut self) {
         let journal = std::mem::take(&mut self.journal);
         for note in &journal {
             match &note.what {
                 Noted::Published(event) => {
                     let first = self.truth().newest(event.channel()) == 0;
                     assert_eq!(self.truth().publish(event), note.seq);
+                    let position = self.server.sequencer.tape().head().number();
+                    self.truth().is_at(event.channel(), note.seq, position);
                     self.restore(note, event, first);
                 }
                 Noted::Derived { name, class } => self.restore_number(note, name, *class),
             }
         }
         self.journal = journal;
-        self.sync();
     }
 
     fn restore_number(&mut self, note: &Note, name: &str, class: ChannelClass) {
@@ -337,6 +368,7 @@ impl World {
     }
 
     fn restore(&mut self, note: &Note, event: &Event, first: bool) {
+        let Manners { class, .. } = self.truth().manners(event.channel());
         let restored = event.lend(|mut tick| {
             let kind = match &mut tick {
                 Tick::Book(update) if first => {
@@ -344,8 +376,10 @@ impl World {
                     update.kind = BookUpdateKind::Snapshot;
                     RecordKind::State
                 }
-                Tick::Quote(_) => RecordKind::State,
-                Tick::Book(_) | Tick::Trade(_) | Tick::Message(_) => RecordKind::Live,
+                Tick::Quote(_) | Tick::Trade(_) | Tick::Message(_) if class == ChannelClass::Replace => {
+                    RecordKind::State
+                }
+                Tick::Book(_) | Tick::Quote(_) | Tick::Trade(_) | Tick::Message(_) => RecordKind::Live,
             };
             self.server.sequencer.restore(&Restored {
                 channel: event.channel(),
@@ -423,7 +457,7 @@ impl World {
 }
 
 impl Server {
-    fn start(net: &SimNet, epoch: usize, prng: &mut Prng) -> Self {
+    fn start(net: &SimNet, epoch: usize, configuration: &Configuration, prng: &mut Prng) -> Self {
         let readers = 1 + prng.below(3) as usize;
         let formats = Formats {
             deflated: prng.chance(1, 2).then(|| prng.below(600) as usize),
@@ -450,7 +484,7 @@ impl Server {
             hot_receptions: hot_receptions(prng),
             pace: pace(prng),
         };
-        let slack = slack(prng);
+        let terms = configuration.terms();
         let orders = Arc::new(Orders::default());
         let rings: Vec<SimRing> = (0..readers).map(|_| net.ring()).collect();
         let bells: Vec<_> = rings.iter().map(|ring| ring.doorbell()).collect();
@@ -458,7 +492,7 @@ impl Server {
         let mut ends = Vec::new();
         let parts = rings.into_iter().zip(tapes).enumerate();
         let shards = parts.map(|(shard, (ring, tape))| {
-            let mut site = Site::new(shard, format!("epoch-{epoch}").into()).with_slack(slack);
+            let mut site = Site::new(shard, format!("epoch-{epoch}").into()).on_terms(terms.clone());
             if let Some(track) = formats.deflated_track() {
                 site = site.compressing(track);
             }
@@ -480,7 +514,7 @@ impl Server {
         });
         Self {
             shards: shards.collect(),
-            sequencer: Sequencer::writing(writer, formats),
+            sequencer: Sequencer::writing(writer, formats).ruled_by(configuration.rules()),
             counter: Counter::new(ends, Arc::default()),
             publishing: Publishing::of(publishers),
             bells,
@@ -488,6 +522,8 @@ impl Server {
     }
 }
 
+/// Of which something may be said.
+const CHANNELS: [&str; 4] = ["trade:BTCUSDT", "bbo:BTCUSDT", "book:BTCUSDT", "room:1"];
 /// Of each run.
 const STEPS: usize = 200;
 const BLOCK_BYTES: usize = 4096;

@@ -12,9 +12,11 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use tickwire::base::Prng;
+use tickwire::shard::{Policy, Terms};
 
 use super::capture::Event;
 use super::follower::Counts;
+use super::manners::{Configuration, Said};
 use super::scene::DEADLINE;
 use super::scene::folder::Folder;
 use super::scene::process::Process;
@@ -47,10 +49,12 @@ struct Standing {
 }
 
 impl Play {
-    pub fn new(name: &str, recorded: &[Event], messages: usize) -> Self {
+    /// So many messages beside what was recorded, on servers that are told this of channels.
+    pub fn new(name: &str, recorded: &[Event], messages: usize, configuration: Configuration) -> Self {
         let folder = Folder::new(&format!("oracle-{name}"));
         std::fs::create_dir_all(folder.path()).expect("there is room for a folder");
-        let mut truth = Truth::default();
+        std::fs::write(folder.path().join("config"), file(&configuration)).expect("there is room for a file");
+        let mut truth = Truth::of(configuration);
         let (mut events, mut seqs) = (Vec::new(), Vec::new());
         let every = recorded.len() / messages.max(1);
         for (index, event) in recorded.iter().enumerate() {
@@ -102,7 +106,7 @@ impl Play {
     fn start(&self, listen: &str) -> Process {
         let folder = self.folder.display();
         let mut server = Process::start(&format!(
-            "serve --source none --ingest unix:{folder}/publish --listen {listen} --shards 2 --connections 256 \
+            "serve --config {folder}/config --source none --ingest unix:{folder}/publish --listen {listen} --shards 2 --connections 256 \
              --binary on --compression on --tape-records 8192 --journal {folder}/journal --journal-sync each \
              --journal-segment 1M"
         ));
@@ -247,6 +251,32 @@ impl Play {
         );
         standing
     }
+}
+
+/// The configuration as a server reads it.
+fn file(configuration: &Configuration) -> String {
+    let mut file = String::new();
+    for Said {
+        pattern,
+        class,
+        terms: Terms { policy, slack },
+    } in configuration.said()
+    {
+        file += &format!("[[channel]]\npattern = \"{pattern}\"\n");
+        if let Some(class) = class {
+            file += &format!("class = \"{}\"\n", class.as_str());
+        }
+        if let Some(policy) = policy {
+            let policy = match policy {
+                Policy::Conflate => "conflate",
+                Policy::Gap => "gap",
+                Policy::Disconnect => "disconnect",
+            };
+            file += &format!("policy = \"{policy}\"\n");
+        }
+        file += &format!("behind_ms = {}\nbehind_bytes = \"{}\"\n", slack.ms, slack.bytes);
+    }
+    file
 }
 
 /// An event as a publisher says it: its index is its name and its key.

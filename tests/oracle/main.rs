@@ -2,7 +2,8 @@
 //! each ends with exactly what was published, and was told of everything that it was not sent.
 //!
 //! Two hundred clients on the simulated ring, one run for each seed, and fifty on a real server. Both are judged by the
-//! same [`follower`], which shares nothing with the server but the protocol. The recording is the one that
+//! same [`follower`], which shares nothing with the server but the protocol and what is configured of channels: these are of
+//! any class and policy that they can be of. The recording is the one that
 //! `TICKWIRE_CAPTURE` names, or the project's own where it is at hand.
 //!
 //! `TICKWIRE_SEEDS=10000 cargo test --release --test oracle` runs so many seeds, and `TICKWIRE_SEED=42` replays one;
@@ -42,8 +43,11 @@ mod world;
 
 use follower::Counts;
 use live::Play;
+use manners::Configuration;
 use seeds::{NameOnPanic, seeds};
+use tickwire::market::ChannelClass;
 use tickwire::ring::Faults;
+use tickwire::shard::{Policy, Slack, Terms};
 use world::World;
 
 fn run_all(faults: Faults) {
@@ -91,18 +95,43 @@ fn who_reads_a_hundredth_of_what_is_published_has_the_present_state_whenever_it_
     }
 }
 
-#[test]
-fn fifty_clients_of_a_server_that_is_killed_notice_nothing_but_reconnects() {
+/// Fifty clients of real servers that are killed so often unless the environment says otherwise, and what has happened to them.
+fn fifty(name: &str, kills: usize, configuration: Configuration) -> Option<Counts> {
     if scene::cannot_serve() {
-        return;
+        return None;
     }
-    let Some(events) = capture::events() else { return };
+    let events = capture::events()?;
     let asked = std::env::var("TICKWIRE_KILLS").ok();
-    let kills = asked.map(|kills| kills.parse().expect("TICKWIRE_KILLS is a number"));
-    let events = if kills.is_some() { events } else { &events[..8_000] };
-    let counts = Play::new("killed", events, 500).run(kills.unwrap_or(3));
+    let asked = asked.map(|kills| kills.parse().expect("TICKWIRE_KILLS is a number"));
+    let events = if asked.is_some() { events } else { &events[..8_000] };
+    let counts = Play::new(name, events, 500, configuration).run(asked.unwrap_or(kills));
     eprintln!("{} events: {counts:?}", events.len());
     assert!(counts.replays > 0, "somebody has resumed: {counts:?}");
+    Some(counts)
+}
+
+#[test]
+fn fifty_clients_of_a_server_that_is_killed_notice_nothing_but_reconnects() {
+    fifty("killed", 3, Configuration::default());
+}
+
+#[test]
+fn fifty_clients_of_a_server_whose_channels_are_of_other_classes_notice_no_more_when_it_is_killed() {
+    let terms = |policy| Terms {
+        policy,
+        slack: Slack {
+            ms: 50,
+            bytes: 16 * 1024,
+        },
+    };
+    let configuration = Configuration::default()
+        .saying("*", None, terms(None))
+        .saying("bbo:*", Some(ChannelClass::Append), terms(None))
+        .saying("room:1", Some(ChannelClass::Replace), terms(None))
+        .saying("trade:*", Some(ChannelClass::Replace), terms(Some(Policy::Gap)));
+    if let Some(counts) = fifty("reclassed", 2, configuration) {
+        assert!(counts.reclassed > 1000, "{counts:?}");
+    }
 }
 
 /// Where nothing else is asked for.

@@ -470,6 +470,8 @@ pub const CLIENT_UNSENT_BYTES_MAX: usize = 256 * 1024;
 pub const CLIENT_AHEAD_BYTES: usize = 256 * 1024;
 /// The most that a client waits before it connects again the first time; each failure doubles it.
 pub const CLIENT_RETRY_MS: u64 = 500;
+/// The least that it waits where the server says when to come back. Below: it waits so long, and does not connect without end.
+pub const CLIENT_RETRY_MS_TOLD_LEAST: u64 = 100;
 /// The most that it waits ever, unless the server asks for more.
 pub const CLIENT_RETRY_MS_MOST: u64 = 30_000;
 /// The most that a server can make it wait. Beyond: it waits so long.

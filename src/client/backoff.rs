@@ -3,10 +3,13 @@
 //! Never reads a clock: it says how long. Which of a thousand clients comes back when is left to chance, so that they do not
 //! come back at once (RFC 6455 §7.2.3).
 //!
-//! Invariant: no wait is longer than [`CLIENT_RETRY_MS_TOLD`] and [`CLIENT_RETRY_MS_MOST`] together, whatever a server says.
+//! Invariant: no wait is longer than [`CLIENT_RETRY_MS_TOLD`] and [`CLIENT_RETRY_MS_MOST`] together, whatever a server says,
+//! and none that a server asked for is shorter than [`CLIENT_RETRY_MS_TOLD_LEAST`].
 
 use crate::base::Prng;
-use crate::limits::{CLIENT_RETRY_MS, CLIENT_RETRY_MS_MOST, CLIENT_RETRY_MS_TOLD};
+use crate::limits::{
+    CLIENT_RETRY_MS, CLIENT_RETRY_MS_MOST, CLIENT_RETRY_MS_TOLD, CLIENT_RETRY_MS_TOLD_LEAST,
+};
 
 /// The waits of one client.
 #[derive(Clone, Debug)]
@@ -44,7 +47,7 @@ impl Backoff {
             Told::Nothing => self.jitter_ms(),
             Told::NotBefore(ms) => ms.min(CLIENT_RETRY_MS_TOLD) + self.jitter_ms(),
             Told::Within(least, most) => {
-                let least = least.min(CLIENT_RETRY_MS_TOLD);
+                let least = least.clamp(CLIENT_RETRY_MS_TOLD_LEAST, CLIENT_RETRY_MS_TOLD);
                 let most = most.clamp(least, CLIENT_RETRY_MS_TOLD);
                 least + self.prng.below(most - least + 1)
             }
@@ -115,6 +118,11 @@ mod tests {
             let wait = backoff.wait_ms(Told::Within(500, 8_000));
             assert!((500..=8_000).contains(&wait), "{wait}");
             // The ends may be the wrong way round, or beyond all reason.
+            assert_eq!(
+                backoff.wait_ms(Told::Within(0, 0)),
+                CLIENT_RETRY_MS_TOLD_LEAST,
+                "it does not spin"
+            );
             assert_eq!(backoff.wait_ms(Told::Within(700, 5)), 700);
             assert_eq!(
                 backoff.wait_ms(Told::Within(u64::MAX, u64::MAX)),

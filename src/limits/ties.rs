@@ -90,6 +90,7 @@ const _: () = assert!(CLIENT_MESSAGE_BYTES_MAX as usize >= REPLY_BYTES_MAX);
 const _: () = assert!(CLIENT_UNSENT_BYTES_MAX >= MESSAGE_BYTES_MAX + FRAME_HEADER_BYTES_MAX);
 const _: () = assert!(CLIENT_REFUSAL_MS < CLIENT_CONNECT_MS);
 const _: () = assert!(CLIENT_RETRY_MS <= CLIENT_RETRY_MS_MOST && RETRY_MS_MOST <= CLIENT_RETRY_MS_TOLD);
+const _: () = assert!(CLIENT_RETRY_MS_TOLD_LEAST <= RETRY_MS_LEAST && RETRY_MS_LEAST <= CLIENT_RETRY_MS_TOLD);
 // Each channel twice, once with its number, and the syntax of both.
 const _: () =
     assert!(CLIENT_RESUMED_PER_REQUEST * (2 * CHANNEL_NAME_BYTES_MAX + 32) + 256 <= MESSAGE_BYTES_MAX);

@@ -6,7 +6,10 @@
 //! ([`poll_request`](Course::poll_request)) and comes back at [`deadline_ms`](Course::deadline_ms).
 //!
 //! Invariant: nothing is asked before the server has greeted, and then first what is needed to go on: who the client is, and
-//! what it was subscribed to, each channel from the last message that was handed out.
+//! what it was subscribed to, each channel from the last message that was handed out. Nothing is published before the server
+//! has taken the client for who it said to be.
+
+use std::collections::VecDeque;
 
 use serde::de::IgnoredAny;
 
@@ -19,8 +22,9 @@ use crate::dialect::Code;
 use crate::dialect::native_json::message::{Answer, Granted, Greeting, RequestRefused};
 use crate::dialect::native_json::{Input, ServerMessage};
 use crate::limits::{
-    CHANNELS_MAX, CLIENT_DOUBT_MS, CLIENT_GREETING_MS, CLIENT_REFUSED_RETRY_MS, CLIENT_RESUMED_PER_REQUEST,
-    CLIENT_SILENT_HEARTBEATS, CLIENT_STEADY_MS, HEARTBEAT_MS, MESSAGE_BYTES_MAX, REQUEST_CHANNELS_MAX,
+    CHANNELS_MAX, CLIENT_DOUBT_MS, CLIENT_GREETING_MS, CLIENT_REFUSED_RETRY_MS, CLIENT_REQUESTS_MAX,
+    CLIENT_RESUMED_PER_REQUEST, CLIENT_SILENT_HEARTBEATS, CLIENT_STEADY_MS, HEARTBEAT_MS, MESSAGE_BYTES_MAX,
+    REQUEST_CHANNELS_MAX,
 };
 use crate::market::{BookUpdateKind, ChannelClass, ChannelName, Pattern, Tick};
 
@@ -64,6 +68,11 @@ pub(super) struct Course {
     granted: Vec<Box<str>>,
     requests: Requests,
     token: Option<Box<str>>,
+    name: Name,
+    /// Publications that are refused because the token was, and nobody was told.
+    nameless: VecDeque<u64>,
+    /// The code and the words with which a token was refused last.
+    refusal: (u16, Box<str>),
     /// The number of the newest request.
     id: u64,
     /// What the keys of this client's publications begin with.
@@ -87,6 +96,18 @@ pub(super) struct Course {
     refused_until_ms: u64,
 }
 
+/// Whom the server takes the client for.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+enum Name {
+    /// Whom it said to be, if it said so on this connection.
+    #[default]
+    Taken,
+    /// That is what the request of this number asks.
+    Asked(u64),
+    /// Not for whom it said to be.
+    Refused,
+}
+
 /// How far a connection has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Phase {
@@ -107,6 +128,9 @@ impl Course {
             granted: Vec::new(),
             requests: Requests::default(),
             token: None,
+            name: Name::default(),
+            nameless: VecDeque::new(),
+            refusal: Default::default(),
             id: 0,
             key_prefix: key_prefix.into(),
             backoff: Backoff::new(seed),
@@ -132,9 +156,19 @@ impl Course {
     pub(super) fn authenticate(&mut self, token: &str) {
         self.token = Some(token.into());
         if self.phase == Phase::Greeted {
-            let asked = self.by_itself(Op::Authenticate(token.into()));
-            self.requests.put_first(vec![asked]);
+            let asked = self.say_who();
+            self.requests.put_first(asked);
         }
+    }
+
+    /// The request that says who the client is, where it does.
+    fn say_who(&mut self) -> Vec<Asked> {
+        let Some(token) = self.token.clone() else {
+            return Vec::new();
+        };
+        let asked = self.by_itself(Op::Authenticate(token));
+        self.name = Name::Asked(asked.id);
+        vec![asked]
     }
 
     /// Makes a request; gives its number.
@@ -148,11 +182,16 @@ impl Course {
         if bytes > MESSAGE_BYTES_MAX {
             return Err(RequestError::TooLong { bytes });
         }
+        let is_refused = matches!((&op, &self.name), (Op::Publish { .. }, Name::Refused));
         let asked = Asked { id, op, again: false };
-        if !self.requests.push(asked) {
+        let has_room = self.unanswered() < CLIENT_REQUESTS_MAX;
+        if !has_room || !is_refused && !self.requests.push(asked) {
             return Err(RequestError::TooManyUnanswered {
-                requests: self.requests.len(),
+                requests: self.unanswered(),
             });
+        }
+        if is_refused {
+            self.nameless.push_back(id);
         }
         self.id = id;
         Ok(id)
@@ -209,6 +248,8 @@ impl Course {
         let was_open = self.phase != Phase::Away;
         self.phase = Phase::Away;
         self.requests.lost();
+        // The next connection says anew who the client is.
+        self.name = Name::default();
         self.refused.clear();
         if was_open && now_ms.saturating_sub(self.opened_ms) >= CLIENT_STEADY_MS {
             self.backoff.reset();
@@ -231,6 +272,9 @@ impl Course {
         let Some(asked) = self.requests.unsent() else {
             return Poll::Idle;
         };
+        if matches!((&asked.op, &self.name), (Op::Publish { .. }, Name::Asked(_))) {
+            return Poll::Idle;
+        }
         if let Err(later) = self.pace.admit(now_ms, asked.op.cost()) {
             return Poll::At(later);
         }
@@ -317,7 +361,22 @@ impl Course {
 
     /// Requests that are not answered yet.
     pub(super) fn unanswered(&self) -> usize {
-        self.requests.len()
+        self.requests.len() + self.nameless.len()
+    }
+
+    /// Whether a publication is refused because the token was, and nobody was told.
+    pub(super) fn has_nameless(&self) -> bool {
+        !self.nameless.is_empty()
+    }
+
+    /// The next of these, with what the server said of the token.
+    pub(super) fn take_nameless(&mut self) -> Option<RequestRefused<'static>> {
+        let id = self.nameless.pop_front()?;
+        Some(RequestRefused {
+            id: Some(id),
+            code: self.refusal.0,
+            msg: self.refusal.1.to_string().into(),
+        })
     }
 
     fn greeted(&mut self, greeting: &Greeting<'_>) -> Continuation {
@@ -325,10 +384,7 @@ impl Course {
         self.phase = Phase::Greeted;
         self.heartbeat_ms = greeting.heartbeat_ms.unwrap_or(HEARTBEAT_MS).max(1);
         self.pace = Pace::new(greeting.limits.requests_per_s);
-        let mut first = Vec::new();
-        if let Some(token) = self.token.clone() {
-            first.push(self.by_itself(Op::Authenticate(token)));
-        }
+        let mut first = self.say_who();
         // Names before patterns: what a pattern matches too is then resumed and not begun anew.
         let granted = std::mem::take(&mut self.granted);
         let (names, patterns): (Vec<_>, Vec<_>) = granted
@@ -371,6 +427,7 @@ impl Course {
                     self.ledger.forget(channel, |name| is_wanted(granted, name));
                 }
             }
+            Op::Authenticate(_) if self.name == Name::Asked(asked.id) => self.name = Name::Taken,
             Op::Authenticate(_) | Op::Snapshot(_) | Op::List | Op::Ping { .. } | Op::Publish { .. } => {}
         }
         Heard::Answered { again: asked.again }
@@ -417,10 +474,25 @@ impl Course {
         if goes || refused.code == Code::RateLimited.value() {
             self.pace.hold(now_ms);
             if refused.id.is_some_and(|id| self.requests.postponed(id)) {
+                if self.name == Name::Refused {
+                    self.nameless.extend(self.requests.take_unsent_publications());
+                }
                 return Heard::Postponed;
             }
         }
+        if let Name::Asked(id) = self.name
+            && refused.id == Some(id)
+        {
+            self.refuse_publications(refused);
+        }
         self.answered(refused.id)
+    }
+
+    /// The token was refused. What was to be published under its name is not published under another, or under none.
+    fn refuse_publications(&mut self, refused: &RequestRefused<'_>) {
+        self.name = Name::Refused;
+        self.refusal = (refused.code, (&*refused.msg).into());
+        self.nameless.extend(self.requests.take_unsent_publications());
     }
 
     fn ask_for_refused(&mut self, now_ms: u64) {

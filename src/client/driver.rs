@@ -178,7 +178,8 @@ impl Client {
         self.course.publish_line(line, key)
     }
 
-    /// Says who the client is, now and on each connection after this one: another token before the first expires.
+    /// Says who the client is, now and on each connection after this one: another token before the first expires. What is
+    /// published waits until the server has taken the token, and is refused if it does not: [`Event::Refused`].
     pub fn authenticate(&mut self, token: &str) {
         self.course.authenticate(token);
     }
@@ -198,7 +199,7 @@ impl Client {
     /// # Errors
     /// As [`next`](Self::next).
     pub async fn receive(&mut self) -> Result<Received<'_>, ClientError> {
-        while self.disconnected.is_none() && self.batch.is_empty() {
+        while !self.has_event() {
             self.turn().await?;
         }
         Ok(self.take())
@@ -206,7 +207,11 @@ impl Client {
 
     /// The next event, if there is one that has come already.
     pub fn next_at_hand(&mut self) -> Option<Received<'_>> {
-        (self.disconnected.is_some() || !self.batch.is_empty()).then(|| self.take())
+        self.has_event().then(|| self.take())
+    }
+
+    fn has_event(&self) -> bool {
+        self.disconnected.is_some() || self.course.has_nameless() || !self.batch.is_empty()
     }
 
     /// Where the client stands in each channel, for [`Builder::since`]; `None` before the server has greeted.
@@ -320,6 +325,10 @@ impl Client {
         } = self;
         if let Some(disconnected) = disconnected.take() {
             return Received::own(Event::Disconnected(disconnected));
+        }
+        if let Some(refused) = course.take_nameless() {
+            let again = false;
+            return Received::own(Event::Refused { refused, again });
         }
         let (read, text, bytes) = match batch.take() {
             None => return Received::own(Event::Other),

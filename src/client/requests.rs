@@ -192,6 +192,16 @@ impl Requests {
         self.bytes = self.asked.iter().map(|asked| asked.op.bytes()).sum();
     }
 
+    /// Takes out all publications that are not sent; gives their numbers.
+    pub(super) fn take_unsent_publications(&mut self) -> Vec<u64> {
+        let unsent = self.asked.split_off(self.sent);
+        let is_publication = |asked: &Asked| matches!(asked.op, Op::Publish { .. });
+        let (taken, kept): (Vec<_>, Vec<_>) = unsent.into_iter().partition(is_publication);
+        self.asked.extend(kept);
+        self.bytes = self.asked.iter().map(|asked| asked.op.bytes()).sum();
+        taken.into_iter().map(|asked| asked.id).collect()
+    }
+
     /// How many there are.
     pub(super) fn len(&self) -> usize {
         self.asked.len()
@@ -298,6 +308,25 @@ mod tests {
         requests.sent();
         assert!(requests.postponed(3) && requests.postponed(2) && !requests.postponed(5));
         assert_eq!(unsent(&mut requests), [2, 3, 4, 5]);
+    }
+
+    #[test]
+    fn publications_that_are_not_sent_can_be_taken_out() {
+        let mut requests = Requests::default();
+        for id in 1..4 {
+            requests.push(publication(id));
+        }
+        requests.push(Asked {
+            op: Op::List,
+            ..publication(4)
+        });
+        requests.push(publication(5));
+        requests.sent();
+        assert_eq!(requests.take_unsent_publications(), [2, 3, 5]);
+        assert_eq!(unsent(&mut requests), [4]);
+        assert_eq!(requests.len(), 2);
+        assert!(requests.answered(1).is_some() && requests.answered(4).is_some());
+        assert_eq!(requests.bytes, 0);
     }
 
     #[test]

@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 
 use super::*;
 
+mod names;
 mod played;
 
 /// A client, what it is told, and what it asks.

@@ -35,6 +35,8 @@ pub(super) enum Heard {
     Told,
     /// It is the greeting of a connection that stands so to the one before.
     Greeted(Continuation),
+    /// It is another greeting of the same connection, and what the server says is not to be relied on.
+    GreetedAgain,
     /// It answers a request, which the client made by itself or not.
     Answered { again: bool },
     /// It refuses a request that will be sent once more.
@@ -320,6 +322,7 @@ impl Course {
     /// Deals with one message.
     pub(super) fn hear(&mut self, message: &ServerMessage<'_>, now_ms: u64) -> Heard {
         match message {
+            ServerMessage::Hello(_) if self.phase == Phase::Greeted => Heard::GreetedAgain,
             ServerMessage::Hello(greeting) => Heard::Greeted(self.greeted(greeting)),
             ServerMessage::Tick(stamp, tick) => {
                 let image = matches!(tick, Tick::Book(update) if update.kind == BookUpdateKind::Snapshot);
@@ -345,13 +348,17 @@ impl Course {
                 Heard::Told
             }
             ServerMessage::Warning(_) => Heard::Told,
-            ServerMessage::Other(other) => {
-                if let (Some(channel), Some(seq)) = (&other.ch, other.seq) {
-                    self.ledger.pass(channel, seq);
-                }
-                Heard::Told
-            }
+            // What was published on a channel counts there. A number in anything else may be any.
+            ServerMessage::Other(other) => match (&other.ch, other.seq, other.pt_ns) {
+                (Some(channel), Some(seq), Some(_)) => heard(channel, self.ledger.pass(channel, seq)),
+                _ => Heard::Told,
+            },
         }
+    }
+
+    /// A message came of which not even the channel can be read.
+    pub(super) const fn pass_unread(&mut self) {
+        self.ledger.pass_unread();
     }
 
     /// Where the client stands.

@@ -351,7 +351,10 @@ impl Client {
                 distrust(link, batch, error);
                 Event::Other
             }
-            Ok(None) => Event::Other,
+            Ok(None) => {
+                course.pass_unread();
+                Event::Other
+            }
             Ok(Some(message)) => {
                 let heard = course.hear(&message, now_ms);
                 match &heard {
@@ -360,6 +363,7 @@ impl Client {
                         let (channel, from, to) = (channel.to_string(), *from, *to);
                         distrust(link, batch, ClientError::Missing { channel, from, to });
                     }
+                    Heard::GreetedAgain => distrust(link, batch, ClientError::GreetedAgain),
                     Heard::Told
                     | Heard::Greeted(_)
                     | Heard::Answered { .. }

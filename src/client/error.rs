@@ -172,6 +172,8 @@ pub enum ClientError {
     Unreadable(MessageError),
     /// The server sent a binary message that cannot be read.
     UnreadableBinary(DecodeError),
+    /// The server greeted once more on the same connection.
+    GreetedAgain,
     /// The operating system has no random bytes.
     Random(getrandom::Error),
     /// The server did not answer our close frame within [`CLOSE_MS`].
@@ -212,6 +214,7 @@ impl ClientError {
             | Self::Binary
             | Self::Unreadable(_)
             | Self::UnreadableBinary(_)
+            | Self::GreetedAgain
             | Self::Random(_)
             | Self::CloseTimeout
             | Self::Silent
@@ -235,6 +238,10 @@ impl ClientError {
             Self::UnreadableBinary(_) => Some(CloseFrame::new(
                 CloseCode::INVALID_PAYLOAD,
                 "message is not one of tickwire.v1.bin",
+            )),
+            Self::GreetedAgain => Some(CloseFrame::new(
+                CloseCode::POLICY_VIOLATION,
+                "hello came twice on one connection",
             )),
             Self::Missing { .. } => Some(CloseFrame::new(CloseCode::GOING_AWAY, "messages are missing")),
             Self::Silent => Some(CloseFrame::new(CloseCode::GOING_AWAY, "nothing was heard")),
@@ -284,6 +291,9 @@ impl fmt::Display for ClientError {
             Self::Unreadable(error) => write!(f, "the server sent a message that cannot be read: {error}"),
             Self::UnreadableBinary(error) => {
                 write!(f, "the server sent a binary message that cannot be read: {error}")
+            }
+            Self::GreetedAgain => {
+                f.write_str("the server broke tickwire.v1: it said hello twice on one connection")
             }
             Self::Random(error) => write!(f, "cannot draw random bytes: {error}"),
             Self::CloseTimeout => {

@@ -186,6 +186,7 @@ impl<'a> Event<'a> {
             Heard::Unexplained { from, to } => Self::gap(message, from, to, GapReason::Unexplained),
             Heard::Hole { channel, from, to } => Self::Missing { channel, from, to },
             Heard::Repeated => Self::repeated(message),
+            Heard::GreetedAgain => Self::Other,
             Heard::Greeted(continuation) => Self::said(message, continuation, false),
             // A refusal is the end of a request, whoever made it.
             Heard::Answered { again } => {
@@ -288,6 +289,7 @@ fn channel_of(message: ServerMessage<'_>) -> Option<(Cow<'_, str>, u64)> {
     match message {
         ServerMessage::Tick(stamp, _) => Some((stamp.channel.into(), stamp.seq)),
         ServerMessage::Gap(gap) => Some((gap.ch, gap.from)),
+        ServerMessage::Other(other) => other.ch.zip(other.seq),
         ServerMessage::Hello(_)
         | ServerMessage::Ack(_)
         | ServerMessage::Published(_)
@@ -296,7 +298,6 @@ fn channel_of(message: ServerMessage<'_>) -> Option<(Cow<'_, str>, u64)> {
         | ServerMessage::Live(_)
         | ServerMessage::Heartbeat(_)
         | ServerMessage::Warning(_)
-        | ServerMessage::Shutdown(_)
-        | ServerMessage::Other(_) => None,
+        | ServerMessage::Shutdown(_) => None,
     }
 }

@@ -62,6 +62,8 @@ pub(super) enum Step {
 pub(super) struct Ledger {
     epoch: Option<Box<str>>,
     channels: HashMap<Box<str>, Heard>,
+    /// Whether a message came on this connection of which not even the channel could be read.
+    unread: bool,
 }
 
 /// What is known of a channel.
@@ -93,12 +95,14 @@ impl Ledger {
                 })
                 .collect(),
             epoch: Some(places.epoch.into()),
+            unread: false,
         }
     }
 
     /// A connection has begun, within this epoch.
     pub(super) fn enter(&mut self, epoch: &str) -> Continuation {
         let before = self.epoch.replace(epoch.into());
+        self.unread = false;
         match before.as_deref() {
             None => Continuation::First,
             Some(before) if before == epoch => {
@@ -108,9 +112,12 @@ impl Ledger {
                 Continuation::Same
             }
             Some(_) => {
-                // Of the new epoch nothing was handed out: all of it is still to come, of a channel that has a past.
-                self.channels
-                    .retain(|_, heard| heard.class == ChannelClass::Append);
+                // Of the new epoch nothing was handed out: all of it is still to come, of a channel that has a past or may have.
+                self.channels.retain(|_, heard| match heard.class {
+                    ChannelClass::Append => true,
+                    ChannelClass::Replace => !heard.certain,
+                    ChannelClass::Book => false,
+                });
                 for heard in self.channels.values_mut() {
                     (heard.seq, heard.away) = (Some(0), true);
                 }
@@ -148,7 +155,13 @@ impl Ledger {
             heard.away = false;
             return Step::Next;
         };
-        let stands_alone = image || (heard.class == ChannelClass::Replace && seq >= last);
+        // Of what is only guessed to be a channel whose newest message says it all, each may count: what is passed over is told.
+        let stands_alone = image
+            || match heard.class {
+                ChannelClass::Replace if heard.certain => seq >= last,
+                ChannelClass::Replace => seq == last,
+                ChannelClass::Append | ChannelClass::Book => false,
+            };
         if stands_alone {
             heard.seq = Some(seq);
             heard.away = false;
@@ -157,7 +170,7 @@ impl Ledger {
         if seq <= last {
             return Step::Repeated;
         }
-        let step = heard.skip_to(last, seq);
+        let step = heard.skip_to(last, seq, self.unread);
         if step == Step::Next {
             heard.seq = Some(seq);
             heard.away = false;
@@ -171,7 +184,10 @@ impl Ledger {
             self.insert(channel, Heard::guessed(channel, to));
             return Step::Next;
         };
-        let step = heard.seq.map_or(Step::Next, |last| heard.skip_to(last, from));
+        let unread = self.unread;
+        let step = heard
+            .seq
+            .map_or(Step::Next, |last| heard.skip_to(last, from, unread));
         if step == Step::Next {
             heard.seq = heard.seq.max(Some(to));
             heard.away = false;
@@ -186,7 +202,7 @@ impl Ledger {
                 seq: Some(last),
                 away: false,
                 ..
-            }) if *last < seq => Step::Hole {
+            }) if *last < seq && !self.unread => Step::Hole {
                 from: *last + 1,
                 to: seq,
             },
@@ -194,12 +210,22 @@ impl Ledger {
         }
     }
 
-    /// A message came that cannot be read: its number counts, and what it was is not known.
-    pub(super) fn pass(&mut self, channel: &str, seq: u64) {
-        if let Some(heard) = self.channels.get_mut(channel) {
-            heard.seq = heard.seq.max(Some(seq));
-            heard.away = false;
+    /// A message came of which only channel and number can be read. It counts as any other, but on a book, where it may be one
+    /// that stands for all before it.
+    pub(super) fn pass(&mut self, channel: &str, seq: u64) -> Step {
+        match self.channels.get_mut(channel) {
+            Some(heard) if heard.class == ChannelClass::Book => {
+                heard.seq = heard.seq.max(Some(seq));
+                heard.away = false;
+                Step::Next
+            }
+            Some(_) | None => self.note(channel, seq, false),
         }
+    }
+
+    /// A message came of which not even that can be read: what is missing from here on may be that.
+    pub(super) const fn pass_unread(&mut self) {
+        self.unread = true;
     }
 
     /// The subscription has ended: what the name or pattern stands for and `still` does not want is not known any more.
@@ -257,15 +283,16 @@ impl Heard {
     }
 
     /// What lies between the newest number and `next`, for which everything before it must be known. What is missed
-    /// for good is told once.
-    fn skip_to(&mut self, last: u64, next: u64) -> Step {
+    /// for good is told once. Where messages are `unread`, it may be one of those.
+    fn skip_to(&mut self, last: u64, next: u64, unread: bool) -> Step {
         let (from, to) = (last.saturating_add(1), next.saturating_sub(1));
         if from > to {
             return Step::Next;
         }
         let was_away = std::mem::take(&mut self.away);
         // A book goes on with an image, whatever happened.
-        if self.class == ChannelClass::Book || (self.certain && !was_away) {
+        let must_be_whole = self.class == ChannelClass::Book || (self.certain && !was_away);
+        if must_be_whole && !unread {
             return Step::Hole { from, to };
         }
         self.seq = Some(to);

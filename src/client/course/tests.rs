@@ -6,6 +6,7 @@ use super::*;
 
 mod names;
 mod played;
+mod servers;
 
 /// A client, what it is told, and what it asks.
 struct Side {

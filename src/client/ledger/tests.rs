@@ -112,7 +112,8 @@ fn what_happened_while_there_was_no_connection_is_told_once_where_nothing_brings
     let mut ledger = Ledger::default();
     assert_eq!(ledger.enter("e"), Continuation::First);
     ledger.granted("trade:X", ChannelClass::Append, 4, false);
-    for channel in ["trade:X", "trade:Y", "bbo:X"] {
+    ledger.granted("bbo:X", ChannelClass::Replace, 4, false);
+    for channel in ["trade:X", "trade:Y", "bbo:X", "bbo:Y"] {
         ledger.note(channel, 5, false);
     }
     ledger.note("book:X", 5, true);
@@ -126,6 +127,9 @@ fn what_happened_while_there_was_no_connection_is_told_once_where_nothing_brings
     assert_eq!(ledger.note("trade:X", 9, false), Step::Next);
     assert_eq!(ledger.note("trade:X", 11, false), hole(10, 10));
     assert_eq!(ledger.note("bbo:X", 9, false), Step::Next);
+    // Nobody said that the newest of these says it all.
+    assert_eq!(ledger.note("bbo:Y", 9, false), Step::Away { from: 6, to: 8 });
+    assert_eq!(ledger.note("bbo:Y", 9, false), Step::Next);
     assert_eq!(ledger.note("book:X", 9, true), Step::Next);
     // One that is resumed goes on where it was.
     ledger.granted("trade:Y", ChannelClass::Append, 8, true);
@@ -137,11 +141,15 @@ fn another_epoch_makes_all_numbers_void() {
     let mut ledger = Ledger::default();
     ledger.enter("e");
     ledger.note("trade:X", 5, false);
+    ledger.granted("bbo:X", ChannelClass::Replace, 4, false);
     ledger.note("bbo:X", 5, false);
+    ledger.note("bbo:Y", 5, false);
     assert_eq!(ledger.enter("f"), Continuation::Anew);
     // All of the new epoch is to come, and what was before it never will.
     assert_eq!((ledger.epoch(), ledger.seq("trade:X")), (Some("f"), Some(0)));
     assert_eq!(ledger.seq("bbo:X"), None);
+    // Whose class nobody said may have a past as well.
+    assert_eq!(ledger.note("bbo:Y", 4, false), Step::Away { from: 1, to: 3 });
     ledger.granted("trade:X", ChannelClass::Append, 3, true);
     assert_eq!(ledger.note("trade:X", 2, false), hole(1, 1));
     assert_eq!(ledger.note("trade:X", 1, false), Step::Next);
@@ -159,9 +167,60 @@ fn of_what_a_pattern_stands_for_nobody_said_that_it_has_all_numbers() {
     // Once the server has said so, it must.
     ledger.granted("stat:X", ChannelClass::Append, 9, false);
     assert_eq!(ledger.note("stat:X", 11, false), hole(10, 10));
+    // Quotes may count one by one as well: so it is configured, and a pattern's reply does not say so.
+    ledger.note("bbo:X", 5, false);
+    assert_eq!(
+        ledger.note("bbo:X", 9, false),
+        Step::Unexplained { from: 6, to: 8 }
+    );
+    assert_eq!(ledger.note("bbo:X", 9, false), Step::Next);
+    assert_eq!(
+        ledger.note("bbo:X", 9, false),
+        Step::Next,
+        "the present state once more"
+    );
+    assert_eq!(ledger.gap("bbo:X", 10, 12), Step::Next);
+    assert_eq!(ledger.note("bbo:X", 13, false), Step::Next);
     // A book without a delta is none in any case.
     ledger.note("book:X", 5, true);
     assert_eq!(ledger.note("book:X", 9, false), hole(6, 8));
+}
+
+#[test]
+fn what_cannot_be_read_counts_where_its_channel_and_number_can() {
+    let mut ledger = Ledger::default();
+    ledger.granted("trade:X", ChannelClass::Append, 4, false);
+    assert_eq!(ledger.pass("trade:X", 5), Step::Next);
+    assert_eq!(
+        ledger.pass("trade:X", 8),
+        hole(6, 7),
+        "it is no excuse for others"
+    );
+    assert_eq!(ledger.pass("trade:X", 5), Step::Repeated);
+    assert_eq!(ledger.note("trade:X", 6, false), Step::Next);
+    ledger.granted("book:X", ChannelClass::Book, 4, false);
+    ledger.note("book:X", 4, true);
+    assert_eq!(ledger.pass("book:X", 9), Step::Next, "it may be a snapshot");
+    assert_eq!(ledger.note("book:X", 10, false), Step::Next);
+}
+
+#[test]
+fn what_cannot_be_read_at_all_may_be_what_is_missing_until_the_connection_ends() {
+    let mut ledger = Ledger::default();
+    ledger.enter("e");
+    ledger.granted("trade:X", ChannelClass::Append, 4, false);
+    ledger.granted("book:X", ChannelClass::Book, 4, false);
+    ledger.note("book:X", 4, true);
+    ledger.pass_unread();
+    assert_eq!(ledger.sent("trade:X", 5), Step::Next);
+    let missing = Step::Unexplained { from: 5, to: 5 };
+    for channel in ["trade:X", "book:X"] {
+        assert_eq!(ledger.note(channel, 6, false), missing, "{channel}");
+        assert_eq!(ledger.note(channel, 6, false), Step::Next, "{channel}");
+    }
+    ledger.enter("e");
+    ledger.granted("trade:X", ChannelClass::Append, 6, true);
+    assert_eq!(ledger.note("trade:X", 8, false), hole(7, 7));
 }
 
 #[test]

@@ -251,6 +251,8 @@ pub struct Other<'a> {
     pub ch: Option<Cow<'a, str>>,
     /// Its number there.
     pub seq: Option<u64>,
+    /// When it was published, in nanoseconds since the epoch: only what was published on a channel says so.
+    pub pt_ns: Option<u64>,
 }
 
 impl<'a> ServerMessage<'a> {
@@ -288,6 +290,7 @@ impl<'a> ServerMessage<'a> {
                 t: kind,
                 ch: ch.and_then(fields::string),
                 seq,
+                pt_ns: pt.and_then(fields::unsigned),
             })
         }))
     }

@@ -108,6 +108,7 @@ impl User {
             Heard::Away { .. }
             | Heard::Unexplained { .. }
             | Heard::Hole { .. }
+            | Heard::GreetedAgain
             | Heard::Repeated
             | Heard::Postponed => {
                 panic!("{heard:?} {text}")

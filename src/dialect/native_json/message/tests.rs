@@ -34,6 +34,7 @@ fn other(t: &'static str) -> Other<'static> {
         t: t.into(),
         ch: None,
         seq: None,
+        pt_ns: None,
     }
 }
 
@@ -269,6 +270,7 @@ fn what_is_not_known_is_tolerated() {
             Other {
                 ch: Some("trade:X".into()),
                 seq: Some(5),
+                pt_ns: Some(1),
                 ..other("trade")
             },
         ),

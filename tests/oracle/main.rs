@@ -59,16 +59,12 @@ fn run_all(faults: Faults) {
         counts.add(&World::of_many(seed, faults, events).run());
     }
     eprintln!("{} runs: {counts:?}", seeds.len());
-    let happened = [
-        counts.gapped,
-        counts.skipped,
-        counts.replays,
-        counts.resumed_anew,
-        counts.reclassed_gapped,
-        counts.reclassed_skipped,
-    ];
+    let happened = [counts.gapped, counts.skipped, counts.replays, counts.resumed_anew];
+    // Rarer: they need a channel of another class, or one where nobody may be behind.
+    let rarely = [counts.reclassed_gapped, counts.reclassed_skipped, counts.disposed];
     assert!(
-        seeds.len() < SEEDS as usize || counts.disposed > 10 && happened.iter().all(|count| *count > 100),
+        seeds.len() < SEEDS as usize
+            || happened.iter().all(|count| *count > 100) && rarely.iter().all(|count| *count > 20),
         "the runs have clients that fall far behind and come back, whatever the classes: {counts:?}"
     );
 }

@@ -41,11 +41,11 @@ impl Configuration {
         }
     }
 
-    /// In half of all worlds nothing; in the others some of these channels have another class than their kind has, and some
-    /// other terms.
+    /// In a quarter of all worlds nothing; in the others some of these channels have another class than their kind has, and
+    /// some other terms.
     pub fn any(prng: &mut Prng, channels: &[&str]) -> Self {
         let mut configuration = Self::silent(slack(prng));
-        if prng.chance(1, 2) {
+        if prng.chance(1, 4) {
             return configuration;
         }
         if prng.chance(1, 3) {

@@ -80,6 +80,8 @@ pub const DERIVED_DEPTHS_DEFAULT: [usize; 10] = [1, 2, 3, 5, 10, 20, 50, 100, 50
 pub const DERIVED_INTERVALS_MS_DEFAULT: [u32; 8] = [20, 50, 100, 250, 500, 1_000, 5_000, 10_000];
 /// Depths that a configuration offers, and intervals. Beyond: refused at start.
 pub const DERIVED_OFFERS_MAX: usize = 64;
+/// Patterns of which a greeting says the class of their channels. Beyond: it says that it does not say.
+pub const HELLO_CLASSES_MAX: usize = 32;
 /// Derived channels of one server, and at most one for each [`DERIVED_RECORDS_DIVISOR`] records of the index: whoever has
 /// named one, now or before, has made it. Beyond: error 4503 for the name of another.
 pub const DERIVED_CHANNELS_MAX: usize = 4_096;

@@ -387,6 +387,7 @@ impl Course {
     }
 
     fn greeted(&mut self, greeting: &Greeting<'_>) -> Continuation {
+        self.ledger.told(greeting.classes.clone());
         let continuation = self.ledger.enter(&greeting.epoch);
         self.phase = Phase::Greeted;
         self.heartbeat_ms = greeting.heartbeat_ms.unwrap_or(HEARTBEAT_MS).max(1);
@@ -445,7 +446,7 @@ impl Course {
         if is_new && self.granted.len() < CHANNELS_MAX {
             self.granted.push((&*granted.ch).into());
         }
-        let class = granted.class.as_deref().and_then(class);
+        let class = granted.class.as_deref().and_then(ChannelClass::of_word);
         if let Some((class, seq)) = class.zip(granted.seq) {
             self.ledger
                 .granted(&granted.ch, class, seq, granted.resume.is_some());
@@ -563,12 +564,6 @@ fn heard(channel: &str, step: Step) -> Heard {
 fn is_wanted(granted: &[Box<str>], channel: ChannelName<'_>) -> bool {
     let mut patterns = granted.iter().filter_map(|name| Pattern::parse(name).ok());
     patterns.any(|pattern| pattern.matches(channel))
-}
-
-fn class(word: &str) -> Option<ChannelClass> {
-    [ChannelClass::Append, ChannelClass::Replace, ChannelClass::Book]
-        .into_iter()
-        .find(|class| class.as_str() == word)
 }
 
 #[cfg(test)]

@@ -9,6 +9,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use serde::{Deserialize, Serialize};
 
+use crate::dialect::native_json::Told;
 use crate::limits::CHANNELS_MAX;
 use crate::market::{ChannelClass, ChannelName, Pattern};
 
@@ -62,6 +63,8 @@ pub(super) enum Step {
 pub(super) struct Ledger {
     epoch: Option<Box<str>>,
     channels: HashMap<Box<str>, Heard>,
+    /// Of which class they are, as far as the server said.
+    classes: Told,
     /// Whether a message came on this connection of which not even the channel could be read.
     unread: bool,
 }
@@ -70,7 +73,7 @@ pub(super) struct Ledger {
 #[derive(Debug)]
 struct Heard {
     class: ChannelClass,
-    /// Whether the server said that it is of this class, which it does not of what a pattern stands for.
+    /// Whether the server said that it is of this class: when it greeted, or when it was asked for the channel by its name.
     certain: bool,
     /// The newest number; `None` before the first.
     seq: Option<u64>,
@@ -95,8 +98,19 @@ impl Ledger {
                 })
                 .collect(),
             epoch: Some(places.epoch.into()),
+            classes: Told::default(),
             unread: false,
         }
+    }
+
+    /// The server says of which classes its channels are. What it says of one by its name counts more, and comes later.
+    pub(super) fn told(&mut self, classes: Told) {
+        for (channel, heard) in &mut self.channels {
+            if let Some(class) = told_class(&classes, channel) {
+                (heard.class, heard.certain) = (class, true);
+            }
+        }
+        self.classes = classes;
     }
 
     /// A connection has begun, within this epoch.
@@ -147,7 +161,7 @@ impl Ledger {
     /// A message of the channel came; `image` says that it is a book's snapshot.
     pub(super) fn note(&mut self, channel: &str, seq: u64, image: bool) -> Step {
         let Some(heard) = self.channels.get_mut(channel) else {
-            self.insert(channel, Heard::guessed(channel, seq));
+            self.insert(channel, Heard::first(channel, &self.classes, seq));
             return Step::Next;
         };
         let Some(last) = heard.seq else {
@@ -181,7 +195,7 @@ impl Ledger {
     /// The server said that these are not sent.
     pub(super) fn gap(&mut self, channel: &str, from: u64, to: u64) -> Step {
         let Some(heard) = self.channels.get_mut(channel) else {
-            self.insert(channel, Heard::guessed(channel, to));
+            self.insert(channel, Heard::first(channel, &self.classes, to));
             return Step::Next;
         };
         let unread = self.unread;
@@ -272,11 +286,12 @@ impl Ledger {
 }
 
 impl Heard {
-    /// A channel of which a message came before anything was said about it: its class is what it usually is.
-    fn guessed(channel: &str, seq: u64) -> Self {
+    /// A channel of which a message came before it was asked for by its name. Where nobody said so, its class is what it usually is.
+    fn first(channel: &str, classes: &Told, seq: u64) -> Self {
+        let told = told_class(classes, channel);
         Self {
-            class: default_class(channel),
-            certain: false,
+            class: told.unwrap_or_else(|| default_class(channel)),
+            certain: told.is_some(),
             seq: Some(seq),
             away: false,
         }
@@ -302,6 +317,12 @@ impl Heard {
             Step::Unexplained { from, to }
         }
     }
+}
+
+fn told_class(classes: &Told, channel: &str) -> Option<ChannelClass> {
+    ChannelName::parse(channel)
+        .ok()
+        .and_then(|name| classes.class(name))
 }
 
 fn default_class(channel: &str) -> ChannelClass {

@@ -17,6 +17,7 @@ use super::vitals::Vitals;
 use super::{Config, Purpose, Resolved, StartError};
 use crate::base::{Census, JournalCensus, Orders};
 use crate::dialect::errand::{self, ShardEnd, WriterEnd};
+use crate::dialect::native_json::Classes;
 use crate::limits;
 use crate::ring::uring::UringBell;
 use crate::ring::{Bell, Errno, ListenError, UringBuilder, listen, probe};
@@ -436,6 +437,7 @@ fn site(resolved: &Resolved, shard: usize, prepared: Option<&Prepared>) -> Site 
             let heartbeat_ms = u64::from(config.heartbeat_seconds) * 1000;
             let site = Site::new(shard, prepared.epoch.as_str().into())
                 .on_terms(config.all_terms())
+                .classed(Classes::of(&config.rules))
                 .beating((heartbeat_ms > 0).then_some(heartbeat_ms))
                 .draining(u64::from(config.drain_seconds) * 1000);
             let site = match prepared.journal {

@@ -190,6 +190,14 @@ impl ChannelClass {
         }
     }
 
+    /// The class that this is the [word](Self::as_str) for.
+    #[must_use]
+    pub fn of_word(word: &str) -> Option<Self> {
+        [Self::Append, Self::Replace, Self::Book]
+            .into_iter()
+            .find(|class| class.as_str() == word)
+    }
+
     /// The word for it in an acknowledgement.
     #[must_use]
     pub const fn as_str(self) -> &'static str {

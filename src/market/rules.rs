@@ -99,6 +99,27 @@ impl ChannelRules {
         said.copied().unwrap_or_default()
     }
 
+    /// The patterns whose channels are not of the class that they would be of for all that less specific ones say, by name, and
+    /// of which they are.
+    #[must_use]
+    pub fn special_classes(&self) -> Vec<(String, ChannelClass)> {
+        let usual = ChannelClass::default_for_kind;
+        let of_kind = |kind: &str| {
+            let said = self.kinds.get(kind).and_then(|rule| rule.class);
+            said.unwrap_or_else(|| usual(kind))
+        };
+        let kinds = self.kinds.keys().filter(|kind| of_kind(kind) != usual(kind));
+        let kinds = kinds.map(|kind| (format!("{kind}:*"), of_kind(kind)));
+        let names = self.named.keys().filter_map(|name| {
+            let name = ChannelName::parse(name).ok()?;
+            let class = self.class(name);
+            (class != of_kind(name.kind())).then(|| (name.to_string(), class))
+        });
+        let mut special: Vec<_> = kinds.chain(names).collect();
+        special.sort_by(|a, b| a.0.cmp(&b.0));
+        special
+    }
+
     /// The class of a channel.
     #[must_use]
     pub fn class(&self, name: ChannelName<'_>) -> ChannelClass {

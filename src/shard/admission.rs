@@ -175,6 +175,7 @@ impl Desk<'_> {
                 message_bytes: self.site.message_bytes_max.into(),
                 requests_per_s: Some(limits::COMMANDS_PER_SECOND_MAX.into()),
             },
+            classes: &self.site.classes,
         };
         self.site.text.clear();
         hello.write_to(&mut self.site.text);

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::deflaters::Deflaters;
 use crate::base::JournalCensus;
 use crate::dialect::errand::ShardEnd;
+use crate::dialect::native_json::Classes;
 use crate::dialect::{Encoding, Publishers};
 use crate::hub::{Slack, Terms};
 use crate::limits::{HEARTBEAT_MS, PING_INTERVAL_MS, REPLY_BYTES_MAX, TRACK_WINDOW_BITS};
@@ -58,6 +59,8 @@ pub struct Site {
     pub epoch: Box<str>,
     /// On which terms clients may be behind: those of the number that a channel has, or the first, if it is not there.
     pub terms: Vec<Terms>,
+    /// Of which class channels are, where that is not their kind's.
+    pub classes: Classes,
     /// What the server's journal counts, where it has one.
     pub journal: Option<Arc<JournalCensus>>,
     /// Who may publish what.
@@ -99,6 +102,12 @@ impl Site {
             epoch,
             ..Self::default()
         }
+    }
+
+    /// The same where channels are of these classes.
+    #[must_use]
+    pub fn classed(self, classes: Classes) -> Self {
+        Self { classes, ..self }
     }
 
     /// The same where `track` holds every message compressed for all who agree on its window.

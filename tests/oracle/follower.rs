@@ -153,7 +153,7 @@ impl Follower {
         }
         let value: Value = serde_json::from_str(text).unwrap_or_else(|error| panic!("{error}: {text}"));
         match value["t"].as_str() {
-            Some("hello") => self.hello(&value),
+            Some("hello") => self.hello(&value, truth),
             Some("ack") => self.acknowledged(&value, truth),
             Some("warn") => self.warned = true,
             Some("gap") => self.gap(&value, truth),
@@ -168,8 +168,19 @@ impl Follower {
         self.tick(&Tick::of_bytes(bytes), truth);
     }
 
-    fn hello(&mut self, value: &Value) {
+    fn hello(&mut self, value: &Value, truth: &Truth) {
         assert!(!self.greeted, "{value}");
+        for (name, kind, usual) in [
+            ("trade:BTCUSDT", "trade:*", "append"),
+            ("bbo:BTCUSDT", "bbo:*", "replace"),
+            ("book:BTCUSDT", "book:*", "book"),
+            ("room:1", "room:*", "append"),
+            ("room:2", "room:*", "append"),
+        ] {
+            let said = |pattern: &str| value["classes"][pattern].as_str();
+            let class = said(name).or_else(|| said(kind)).unwrap_or(usual);
+            assert_eq!(class, truth.manners(name).class.as_str(), "{name}: {value}");
+        }
         self.greeted = true;
         let epoch = value["epoch"].as_str().expect("hello names the epoch");
         if epoch != self.epoch {

@@ -6,6 +6,7 @@ use tickwire::base::{Census, Now, Orders, Prng};
 use tickwire::connection::{Bounds, Pools};
 use tickwire::dialect::Publishers;
 use tickwire::dialect::errand::way;
+use tickwire::dialect::native_json::Classes;
 use tickwire::limits;
 use tickwire::market::{BookUpdateKind, ChannelClass, Tick};
 use tickwire::ring::{Bell as _, Faults, Ring, SimNet, SimRing};
@@ -492,7 +493,9 @@ impl Server {
         let mut ends = Vec::new();
         let parts = rings.into_iter().zip(tapes).enumerate();
         let shards = parts.map(|(shard, (ring, tape))| {
-            let mut site = Site::new(shard, format!("epoch-{epoch}").into()).on_terms(terms.clone());
+            let mut site = Site::new(shard, format!("epoch-{epoch}").into())
+                .on_terms(terms.clone())
+                .classed(Classes::of(&configuration.rules()));
             if let Some(track) = formats.deflated_track() {
                 site = site.compressing(track);
             }

@@ -15,12 +15,13 @@ use serde_json::Value;
 use tickwire::dialect::Code;
 use tickwire::dialect::native_json::reply::{write_error, write_published, write_welcome};
 use tickwire::dialect::native_json::{
-    Ack, Command, GapCause, Hello, HelloLimits, Pong, Resume, ResumeFault, ServerMessage, Since, Stamp,
-    encode, write_gap, write_heartbeat, write_live, write_shutdown, write_warning,
+    Ack, Classes, Command, GapCause, Hello, HelloLimits, Pong, Resume, ResumeFault, ServerMessage, Since,
+    Stamp, encode, write_gap, write_heartbeat, write_live, write_shutdown, write_warning,
 };
 use tickwire::limits;
 use tickwire::market::{
-    BookUpdate, BookUpdateKind, ChannelClass, ChannelName, Decimal, Level, Quote, Side, Tick, Trade,
+    BookUpdate, BookUpdateKind, ChannelClass, ChannelName, ChannelRule, ChannelRules, Decimal, Level,
+    Pattern, Quote, Side, Tick, Trade,
 };
 
 #[test]
@@ -272,16 +273,23 @@ fn greetings() -> Vec<(&'static str, Vec<u8>)> {
         message_bytes: limits::MESSAGE_BYTES_MAX as u64,
         requests_per_s: Some(limits::COMMANDS_PER_SECOND_MAX.into()),
     };
+    let (usual, special) = (Classes::default(), Classes::of(&special_rules()));
     let hello = Hello {
         connection: "0-1a",
         epoch: "61f2c8d5a4b00",
         time_ns: 1_723_161_600_000_000_000,
         heartbeat_ms: Some(limits::HEARTBEAT_MS),
         limits,
+        classes: &usual,
     };
     let mute = Hello {
         connection: "0-1b",
         heartbeat_ms: None,
+        ..hello
+    };
+    let special = Hello {
+        connection: "0-1c",
+        classes: &special,
         ..hello
     };
     let write = |(name, hello): (&'static str, Hello<'_>)| {
@@ -289,7 +297,23 @@ fn greetings() -> Vec<(&'static str, Vec<u8>)> {
         hello.write_to(&mut out);
         (name, out)
     };
-    [("hello", hello), ("hello_mute", mute)].map(write).to_vec()
+    let all = [("hello", hello), ("hello_classes", special), ("hello_mute", mute)];
+    all.map(write).to_vec()
+}
+
+fn special_rules() -> ChannelRules {
+    let mut rules = ChannelRules::default();
+    for (pattern, class) in [
+        ("bbo:*", ChannelClass::Append),
+        ("bbo:BTC-USD", ChannelClass::Replace),
+        ("room:42", ChannelClass::Replace),
+    ] {
+        let pattern = Pattern::parse(pattern).expect("a pattern");
+        let class = Some(class);
+        let added = rules.add(pattern, ChannelRule { class, terms: 0 });
+        added.expect("a rule that fits");
+    }
+    rules
 }
 
 fn acknowledgements() -> Vec<(&'static str, Vec<u8>)> {

@@ -23,8 +23,13 @@ impl Side {
     }
 
     fn connect(&mut self, epoch: &str) -> Heard {
+        self.connect_to(&hello(epoch))
+    }
+
+    /// To a server that greets like this.
+    fn connect_to(&mut self, hello: &str) -> Heard {
         self.course.opened(self.now_ms);
-        self.hear(&hello(epoch))
+        self.hear(hello)
     }
 
     fn break_off(&mut self) -> u64 {
@@ -70,6 +75,13 @@ impl Side {
     fn trade(&mut self, channel: &str, seq: u64) -> Heard {
         self.hear(&trade(channel, seq))
     }
+}
+
+/// The same where all is said of classes that `classes` is.
+fn hello_with(epoch: &str, classes: &Value) -> String {
+    let mut hello: Value = serde_json::from_str(&hello(epoch)).unwrap();
+    hello["classes"] = classes.clone();
+    hello.to_string()
 }
 
 fn hello(epoch: &str) -> String {

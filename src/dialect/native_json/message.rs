@@ -17,6 +17,7 @@ use std::fmt;
 
 use serde::Deserialize;
 
+use super::classes::Told;
 use super::fields::{self, Fields, ReadError};
 use super::input::read_tick;
 use crate::dialect::Stamp;
@@ -81,6 +82,9 @@ pub struct Greeting<'a> {
     pub heartbeat_ms: Option<u64>,
     /// What the client may do.
     pub limits: Allowed,
+    /// Of which class channels are.
+    #[serde(default = "Told::usual")]
+    pub classes: Told,
 }
 
 /// What a client may do.

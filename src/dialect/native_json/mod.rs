@@ -2,6 +2,7 @@
 //!
 //! Never keeps anything between two messages, and never reads a clock: times are arguments.
 
+pub mod classes;
 pub mod command;
 pub mod encode;
 pub mod input;
@@ -14,6 +15,7 @@ mod fields;
 mod string;
 
 pub use super::Stamp;
+pub use classes::{Classes, Told};
 pub use command::{Command, CommandError, Label, Since};
 pub use encode::encode;
 pub use input::{Input, InputError};

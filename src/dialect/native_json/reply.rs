@@ -6,6 +6,7 @@
 //! [`REQUEST_CHANNELS_MAX`](crate::limits::REQUEST_CHANNELS_MAX) channels has at most
 //! [`REPLY_BYTES_MAX`](crate::limits::REPLY_BYTES_MAX) bytes.
 
+use super::classes::Classes;
 use super::string::{write_number, write_string, write_string_cut};
 use crate::dialect::Code;
 use crate::limits::{ACK_REASON_BYTES_MAX, ERROR_REASON_BYTES_MAX, REPLY_NAME_BYTES_MAX};
@@ -14,10 +15,12 @@ use crate::market::{ChannelClass, ChannelName};
 /// What the server says first.
 ///
 /// ```
-/// use tickwire::dialect::native_json::{Hello, HelloLimits};
+/// use tickwire::dialect::native_json::{Classes, Hello, HelloLimits};
 ///
 /// let limits = HelloLimits { subscriptions: 1024, message_bytes: 65536, requests_per_s: Some(50) };
-/// let hello = Hello { connection: "c1", epoch: "e1", time_ns: 7, heartbeat_ms: Some(15_000), limits };
+/// let classes = Classes::default();
+/// let hello =
+///     Hello { connection: "c1", epoch: "e1", time_ns: 7, heartbeat_ms: Some(15_000), limits, classes: &classes };
 /// let mut out = Vec::new();
 /// hello.write_to(&mut out);
 /// assert_eq!(
@@ -37,6 +40,8 @@ pub struct Hello<'a> {
     pub heartbeat_ms: Option<u64>,
     /// What the client may do.
     pub limits: HelloLimits,
+    /// Of which class channels are, where that is not their kind's.
+    pub classes: &'a Classes,
 }
 
 /// What a client may do.
@@ -63,7 +68,9 @@ impl Hello<'_> {
         write_number(out, self.limits.subscriptions);
         write_field(out, "msg", self.limits.message_bytes);
         write_optional(out, "rate", self.limits.requests_per_s);
-        out.extend_from_slice(b"}}");
+        out.push(b'}');
+        self.classes.write_to(out);
+        out.push(b'}');
     }
 }
 

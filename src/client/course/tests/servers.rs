@@ -62,12 +62,41 @@ fn a_server_that_asks_to_be_connected_to_at_once_is_not() {
 }
 
 #[test]
-fn quotes_of_a_pattern_are_not_taken_to_replace_each_other_for_nobody_said_so() {
+fn quotes_of_a_pattern_replace_each_other_where_the_server_does_not_say_that_they_do_not() {
+    let mut side = Side::new();
+    let quote = |name: &str, seq: u64| {
+        format!(
+            r#"{{"t":"bbo","ch":"{name}","seq":{seq},"ts":1,"pt":2,"bp":"1","bs":"1","ap":"2","as":"1"}}"#
+        )
+    };
+    side.connect("e");
+    let id = side.subscribe(&["bbo:*"]);
+    side.asked();
+    side.answer(id, &[json!({"ch": "bbo:*", "match": 2})], &[]);
+    side.hear(&quote("bbo:Y", 7));
+    assert_eq!(side.hear(&quote("bbo:Y", 9)), Heard::Told);
+    side.break_off();
+    // The next server's are of other classes.
+    side.connect_to(&hello_with("f", &json!({"bbo:*": "append", "bbo:Y": "replace"})));
+    for name in ["bbo:Y", "bbo:Z"] {
+        side.hear(&quote(name, 1));
+    }
+    assert_eq!(side.hear(&quote("bbo:Y", 3)), Heard::Told);
+    let hole = Heard::Hole {
+        channel: "bbo:Z".into(),
+        from: 2,
+        to: 2,
+    };
+    assert_eq!(side.hear(&quote("bbo:Z", 3)), hole, "each of these counts");
+}
+
+#[test]
+fn quotes_of_a_pattern_are_not_taken_to_replace_each_other_where_the_server_says_nothing() {
     let mut side = Side::new();
     let quote = |seq: u64| {
         format!(r#"{{"t":"bbo","ch":"bbo:Z","seq":{seq},"ts":1,"pt":2,"bp":"1","bs":"1","ap":"2","as":"1"}}"#)
     };
-    side.connect("e");
+    side.connect_to(&hello_with("e", &json!(null)));
     let id = side.subscribe(&["bbo:*"]);
     side.asked();
     side.answer(id, &[json!({"ch": "bbo:*", "match": 1})], &[]);
@@ -75,7 +104,7 @@ fn quotes_of_a_pattern_are_not_taken_to_replace_each_other_for_nobody_said_so() 
     assert_eq!(side.hear(&quote(9)), Heard::Unexplained { from: 8, to: 8 });
     assert_eq!(side.hear(&quote(9)), Heard::Told);
     side.break_off();
-    side.connect("e");
+    side.connect_to(&hello_with("e", &json!(null)));
     assert_eq!(side.hear(&quote(12)), Heard::Away { from: 10, to: 11 });
     assert_eq!(side.hear(&quote(12)), Heard::Told);
     // The server's word for one of them is in force from there on.

@@ -6,8 +6,8 @@ use super::*;
 use crate::dialect::Code;
 use crate::dialect::native_json::reply::{Ack, write_error};
 use crate::dialect::native_json::{
-    GapCause, Hello, HelloLimits, Pong, Resume, ResumeFault, Stamp, encode, write_gap, write_heartbeat,
-    write_live, write_shutdown, write_warning,
+    Classes, GapCause, Hello, HelloLimits, Pong, Resume, ResumeFault, Stamp, encode, write_gap,
+    write_heartbeat, write_live, write_shutdown, write_warning,
 };
 use crate::market::{BookUpdate, BookUpdateKind, ChannelClass, ChannelName, Decimal, Quote, Side, Trade};
 
@@ -158,6 +158,7 @@ fn a_greeting_is_read() {
         time_ns: 3,
         heartbeat_ms: Some(4),
         limits,
+        classes: &Classes::default(),
     };
     read_written(
         |out| hello.write_to(out),

@@ -29,6 +29,7 @@ fn hello_leaves_out_what_the_server_does_not_do() {
         time_ns: u64::MAX,
         heartbeat_ms: None,
         limits,
+        classes: &Classes::default(),
     };
     assert_eq!(
         written(|out| hello.write_to(out)),
@@ -126,7 +127,7 @@ proptest! {
         let error = value(&written(|out| write_error(out, id, Code::BadRequest, &message)));
         let hello = value(&written(|out| {
             let limits = HelloLimits { subscriptions: 1, message_bytes: 2, requests_per_s: Some(3) };
-            let hello = Hello { connection: &name, epoch: &name, time_ns: seq, heartbeat_ms: Some(1), limits };
+            let hello = Hello { connection: &name, epoch: &name, time_ns: seq, heartbeat_ms: Some(1), limits, classes: &Classes::default() };
             hello.write_to(out);
         }));
         prop_assert_eq!((&hello["conn"], &hello["epoch"], &hello["time"]), (&json!(name), &json!(name), &json!(seq)));

@@ -45,7 +45,10 @@ impl Backoff {
     pub(super) fn wait_ms(&mut self, told: Told) -> u64 {
         match told {
             Told::Nothing => self.jitter_ms(),
-            Told::NotBefore(ms) => ms.min(CLIENT_RETRY_MS_TOLD) + self.jitter_ms(),
+            Told::NotBefore(ms) => {
+                let least = ms.clamp(CLIENT_RETRY_MS_TOLD_LEAST, CLIENT_RETRY_MS_TOLD);
+                least + self.jitter_ms()
+            }
             Told::Within(least, most) => {
                 let least = least.clamp(CLIENT_RETRY_MS_TOLD_LEAST, CLIENT_RETRY_MS_TOLD);
                 let most = most.clamp(least, CLIENT_RETRY_MS_TOLD);

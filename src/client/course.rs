@@ -72,7 +72,7 @@ pub(super) struct Course {
     token: Option<Box<str>>,
     name: Name,
     /// Publications that are refused because the token was, and nobody was told.
-    nameless: VecDeque<u64>,
+    nameless: VecDeque<(u64, bool)>,
     /// The code and the words with which a token was refused last.
     refusal: (u16, Box<str>),
     /// The number of the newest request.
@@ -158,6 +158,8 @@ impl Course {
     pub(super) fn authenticate(&mut self, token: &str) {
         self.token = Some(token.into());
         if self.phase == Phase::Greeted {
+            // Of two tokens the later one counts.
+            self.requests.take_back_unsent_token();
             let asked = self.say_who();
             self.requests.put_first(asked);
         }
@@ -185,7 +187,12 @@ impl Course {
             return Err(RequestError::TooLong { bytes });
         }
         let is_refused = matches!((&op, &self.name), (Op::Publish { .. }, Name::Refused));
-        let asked = Asked { id, op, again: false };
+        let asked = Asked {
+            id,
+            op,
+            again: false,
+            doubtful: false,
+        };
         let has_room = self.unanswered() < CLIENT_REQUESTS_MAX;
         if !has_room || !is_refused && !self.requests.push(asked) {
             return Err(RequestError::TooManyUnanswered {
@@ -193,7 +200,7 @@ impl Course {
             });
         }
         if is_refused {
-            self.nameless.push_back(id);
+            self.nameless.push_back((id, false));
         }
         self.id = id;
         Ok(id)
@@ -378,11 +385,15 @@ impl Course {
 
     /// The next of these, with what the server said of the token.
     pub(super) fn take_nameless(&mut self) -> Option<RequestRefused<'static>> {
-        let id = self.nameless.pop_front()?;
+        let (id, doubtful) = self.nameless.pop_front()?;
+        let mut msg = self.refusal.1.to_string();
+        if doubtful {
+            msg += "; but it was sent on a connection that broke, and may have been published";
+        }
         Some(RequestRefused {
             id: Some(id),
             code: self.refusal.0,
-            msg: self.refusal.1.to_string().into(),
+            msg: msg.into(),
         })
     }
 
@@ -483,7 +494,7 @@ impl Course {
             self.pace.hold(now_ms);
             if refused.id.is_some_and(|id| self.requests.postponed(id)) {
                 if self.name == Name::Refused {
-                    self.nameless.extend(self.requests.take_unsent_publications());
+                    self.take_nameless_publications();
                 }
                 return Heard::Postponed;
             }
@@ -500,7 +511,13 @@ impl Course {
     fn refuse_publications(&mut self, refused: &RequestRefused<'_>) {
         self.name = Name::Refused;
         self.refusal = (refused.code, (&*refused.msg).into());
-        self.nameless.extend(self.requests.take_unsent_publications());
+        self.take_nameless_publications();
+    }
+
+    fn take_nameless_publications(&mut self) {
+        let taken = self.requests.take_unsent_publications().into_iter();
+        self.nameless
+            .extend(taken.map(|asked| (asked.id, asked.doubtful)));
     }
 
     fn ask_for_refused(&mut self, now_ms: u64) {
@@ -529,6 +546,7 @@ impl Course {
             id: self.id,
             op,
             again: true,
+            doubtful: false,
         }
     }
 

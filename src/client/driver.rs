@@ -11,7 +11,7 @@ use std::ops::ControlFlow;
 use std::pin::Pin;
 use std::time::Duration;
 
-use tokio::time::{Instant, sleep_until};
+use tokio::time::{Instant, sleep_until, timeout};
 
 use super::batch::Batch;
 use super::builder::Options;
@@ -199,6 +199,12 @@ impl Client {
     /// # Errors
     /// As [`next`](Self::next).
     pub async fn receive(&mut self) -> Result<Received<'_>, ClientError> {
+        if self.course.has_nameless() && self.disconnected.is_none() && self.batch.is_empty() {
+            // Whoever publishes anew for each that is refused must not keep the connection from its turn.
+            if let Ok(turned) = timeout(Duration::ZERO, self.turn()).await {
+                turned?;
+            }
+        }
         while !self.has_event() {
             self.turn().await?;
         }

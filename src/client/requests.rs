@@ -38,6 +38,8 @@ pub(super) struct Asked {
     pub(super) op: Op,
     /// Whether the client asks by itself, because it came back.
     pub(super) again: bool,
+    /// Whether it was sent on a connection that broke: it may have been carried out.
+    pub(super) doubtful: bool,
 }
 
 /// All of them, in the order in which they are made.
@@ -187,19 +189,30 @@ impl Requests {
 
     /// The connection broke: all are to be sent again, but for those that the client will make anew.
     pub(super) fn lost(&mut self) {
+        for asked in self.asked.iter_mut().take(self.sent) {
+            asked.doubtful = true;
+        }
         self.sent = 0;
         self.asked.retain(|asked| !asked.again);
         self.bytes = self.asked.iter().map(|asked| asked.op.bytes()).sum();
     }
 
-    /// Takes out all publications that are not sent; gives their numbers.
-    pub(super) fn take_unsent_publications(&mut self) -> Vec<u64> {
+    /// Takes back what was to say who the client is, where it is not sent.
+    pub(super) fn take_back_unsent_token(&mut self) {
+        let unsent = self.asked.split_off(self.sent);
+        let is_other = |asked: &Asked| !matches!(asked.op, Op::Authenticate(_));
+        self.asked.extend(unsent.into_iter().filter(is_other));
+        self.bytes = self.asked.iter().map(|asked| asked.op.bytes()).sum();
+    }
+
+    /// Takes out all publications that are not sent on this connection.
+    pub(super) fn take_unsent_publications(&mut self) -> Vec<Asked> {
         let unsent = self.asked.split_off(self.sent);
         let is_publication = |asked: &Asked| matches!(asked.op, Op::Publish { .. });
         let (taken, kept): (Vec<_>, Vec<_>) = unsent.into_iter().partition(is_publication);
         self.asked.extend(kept);
         self.bytes = self.asked.iter().map(|asked| asked.op.bytes()).sum();
-        taken.into_iter().map(|asked| asked.id).collect()
+        taken
     }
 
     /// How many there are.
@@ -228,6 +241,7 @@ mod tests {
                 key: format!("k-{id}").into(),
             },
             again: false,
+            doubtful: false,
         }
     }
 
@@ -284,12 +298,14 @@ mod tests {
         assert_eq!(requests.answered(4), None, "it was not sent");
         requests.put_first(vec![Asked {
             again: true,
+            doubtful: false,
             ..publication(9)
         }]);
         assert_eq!(requests.unsent().map(|asked| asked.id), Some(9));
         requests.lost();
         let again = [7, 8].map(|id| Asked {
             again: true,
+            doubtful: false,
             ..publication(id)
         });
         requests.put_first(again.into());
@@ -322,7 +338,8 @@ mod tests {
         });
         requests.push(publication(5));
         requests.sent();
-        assert_eq!(requests.take_unsent_publications(), [2, 3, 5]);
+        let taken = requests.take_unsent_publications();
+        assert!(taken.iter().map(|asked| asked.id).eq([2, 3, 5]));
         assert_eq!(unsent(&mut requests), [4]);
         assert_eq!(requests.len(), 2);
         assert!(requests.answered(1).is_some() && requests.answered(4).is_some());

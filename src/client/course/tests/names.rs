@@ -56,6 +56,40 @@ fn a_refused_token_is_told_and_so_is_each_publication_that_was_to_go_out_under_i
 }
 
 #[test]
+fn of_what_was_sent_before_nobody_says_that_it_was_not_published() {
+    let mut side = Side::new();
+    side.course.authenticate("secret");
+    side.connect("e");
+    let auth = side.asked_one()["id"].clone();
+    side.hear(&format!(r#"{{"t":"ack","id":{auth},"name":"desk"}}"#));
+    let sent = side.course.publish("room:42", "1", None).unwrap();
+    assert_eq!(side.asked_one()["id"], sent);
+    side.break_off();
+    let unsent = side.course.publish("room:42", "2", None).unwrap();
+    side.connect("e");
+    let auth = side.asked_one()["id"].clone();
+    side.hear(&json!({"t": "error", "id": auth, "code": 4007, "msg": "no"}).to_string());
+    let told: Vec<_> = std::iter::from_fn(|| side.course.take_nameless())
+        .map(|told| (told.id.unwrap(), told.msg.into_owned()))
+        .collect();
+    let doubtful = "no; but it was sent on a connection that broke, and may have been published";
+    assert_eq!(told, [(sent, doubtful.to_owned()), (unsent, "no".to_owned())]);
+}
+
+#[test]
+fn of_two_tokens_the_later_one_counts() {
+    let mut side = Side::new();
+    side.connect("e");
+    side.course.authenticate("a");
+    side.course.authenticate("b");
+    let auth = side.asked_one();
+    assert_eq!(auth["token"], "b");
+    side.hear(&format!(r#"{{"t":"ack","id":{},"name":"desk"}}"#, auth["id"]));
+    let published = side.course.publish("room:42", "1", None).unwrap();
+    assert_eq!(side.asked_one()["id"], published);
+}
+
+#[test]
 fn publications_that_a_refused_token_refuses_are_bounded_as_all_requests_are() {
     let mut side = Side::new();
     side.course.authenticate("secret");

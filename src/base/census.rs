@@ -35,8 +35,8 @@ pub struct Census {
 pub struct JournalCensus {
     /// The number of the newest message that was taken.
     pub messages: Gauge,
-    /// The number of the newest message that is on disk, with all before it: one that was acknowledged to be durable is
-    /// not above it.
+    /// The number of the newest message that is on disk, with all before it but those that a failure took: one that was
+    /// acknowledged to be durable is not above it.
     pub durable: Gauge,
     /// Bytes written.
     pub bytes: Gauge,

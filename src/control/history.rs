@@ -3,7 +3,7 @@
 //! Nothing is kept of it while messages are published: whoever asks has the tape's index walked once, on the control
 //! thread, from the head backwards. Never holds the writer up: a pin lasts for a bounded number of records.
 //!
-//! Invariant: what is known is what a `since` would have found when the last slice of the walk was read.
+//! Invariant: what is known is what a `since` would have found when the last slice of a walk was read that saw everything.
 
 use std::cmp::Reverse;
 use std::fmt;
@@ -17,6 +17,8 @@ use crate::tape::{ChannelId, Position, Reader};
 pub struct History {
     reader: Reader,
     walk: Walk,
+    /// What the last walk found that saw everything.
+    known: Vec<Seen>,
     /// When that was finished last, in the nanoseconds of the monotonic clock.
     walked_ns: Option<u64>,
 }
@@ -50,19 +52,38 @@ impl History {
         Self {
             reader,
             walk: Walk::default(),
+            known: Vec::new(),
             walked_ns: None,
         }
     }
 
     /// Walks the tape, letting other tasks run between slices.
     pub async fn walk(&mut self, now: Now) {
+        self.walk_by(limits::HISTORY_RECORDS_PER_PIN, now).await;
+    }
+
+    /// The same by so many records under one pin.
+    async fn walk_by(&mut self, records_max: usize, now: Now) {
         self.walk.begin();
         let mut slices = 0;
-        while !self.walk.slice(&mut self.reader, limits::HISTORY_RECORDS_PER_PIN)
-            && slices < self.walk.slices_max(limits::HISTORY_RECORDS_PER_PIN)
-        {
+        let is_whole = loop {
+            if self.walk.slice(&mut self.reader, records_max) {
+                break true;
+            }
             slices += 1;
+            if slices > self.walk.slices_max(records_max) {
+                break false;
+            }
             tokio::task::yield_now().await;
+        };
+        if is_whole {
+            self.known.clone_from(&self.walk.channels);
+        } else {
+            // What was found before has to do, but for numbers.
+            self.known.resize(self.walk.channels.len(), Seen::default());
+            for (known, seen) in self.known.iter_mut().zip(&self.walk.channels) {
+                known.newest_seq = seen.newest_seq;
+            }
         }
         self.walked_ns = Some(now.mono_ns);
     }
@@ -78,7 +99,7 @@ impl History {
 
     /// Of each channel the messages that are on the tape, in the order in which channels were opened.
     pub fn horizons(&self) -> impl ExactSizeIterator<Item = Horizon<'_>> {
-        let channels = self.walk.channels.iter().enumerate();
+        let channels = self.known.iter().enumerate();
         channels.map(|(channel, seen)| Horizon {
             channel: self.reader.channel(id(channel)).name,
             newest_seq: seen.newest_seq,
@@ -101,7 +122,7 @@ impl History {
     /// When the oldest message on the tape was published; `None` when there is none.
     #[must_use]
     pub fn reach_ns(&self) -> Option<u64> {
-        let oldest = self.walk.channels.iter().filter_map(|seen| seen.oldest);
+        let oldest = self.known.iter().filter_map(|seen| seen.oldest);
         oldest.map(|oldest| oldest.pt_ns).min()
     }
 
@@ -223,8 +244,8 @@ impl Walk {
     }
 }
 
-/// What a channel costs here.
-pub(super) const CHANNEL_BYTES: usize = size_of::<Seen>();
+/// What a channel costs here: what is known of it, and what a walk has seen.
+pub(super) const CHANNEL_BYTES: usize = 2 * size_of::<Seen>();
 
 fn id(channel: usize) -> ChannelId {
     ChannelId::new(u32::try_from(channel).expect("channels are numbered in 32 bits"))

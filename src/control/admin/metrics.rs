@@ -301,7 +301,7 @@ const JOURNAL: &[(&str, &str, Option<Unit>, MetricType, OfJournal)] = &[
     ),
     (
         "journal_durable",
-        "Number up to which all messages are on disk",
+        "Number up to which all messages are on disk, but those that a failure took",
         None,
         MetricType::Gauge,
         |journal| &journal.durable,

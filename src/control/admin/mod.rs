@@ -88,6 +88,8 @@ async fn serve(stream: TcpStream, vitals: Arc<Vitals>) {
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .keep_alive(false)
+        // Whoever has said all it has to say may shut its side while the tape is walked.
+        .half_close(true)
         .header_read_timeout(Duration::from_millis(limits::ADMIN_HEAD_MS))
         .max_headers(limits::HEAD_FIELDS_MAX)
         .max_buf_size(limits::ADMIN_HEAD_BYTES_MAX)

@@ -111,6 +111,7 @@ impl Journal {
         // Opened now, since there may be no descriptor left when it is needed.
         let standing = fs::OpenOptions::new().write(true).open(directory.epoch_file());
         background.want(next_segment);
+        census.messages.set(next_message.saturating_sub(1));
         Self {
             epoch,
             background,

@@ -89,7 +89,7 @@ pub const DERIVED_CHANNELS_MAX: usize = 4_096;
 pub const DERIVED_RECORDS_DIVISOR: usize = 16;
 /// Derived channels of one base that somebody has subscribed to: each message of the base is looked at for each of them.
 /// Beyond: error 4503 for the name of another.
-pub const DERIVED_PER_BASE_MAX: usize = 32;
+pub const DERIVED_PER_BASE_MAX: usize = 128;
 /// From finding no room for what a derived channel has to say, beside the states of all others, to the next attempt. It is
 /// late until then, and the server's log says so.
 pub const DERIVED_RETRY_MS: u64 = 1_000;
@@ -128,8 +128,8 @@ pub const CONFIG_FILE_BYTES_MAX: u64 = 1024 * 1024;
 
 /// Records of the tape's index that the control thread reads under one pin. Beyond: it lets go, and pins anew.
 pub const HISTORY_RECORDS_PER_PIN: usize = 4096;
-/// Times that the tape is walked before what was seen has to do: as often may its end overtake the walk. Beyond: of a
-/// channel whose messages leave the tape that fast, one is reported that has just left it.
+/// Times that the tape is walked until a walk has seen all of it: as often may its end overtake the walk. Beyond: what the walk
+/// before found is reported once more.
 pub const HISTORY_WALKS_MAX: u64 = 4;
 /// A walk that is not older does for whoever asks.
 pub const HISTORY_FRESH_MS: u64 = 1_000;

@@ -22,7 +22,7 @@ use toml::Spanned;
 use super::Bytes;
 use crate::dialect::Publishers;
 use crate::dialect::publisher::{Grants, Publisher};
-use crate::limits::{CONFIG_FILE_BYTES_MAX, TERMS_MAX};
+use crate::limits::{CONFIG_FILE_BYTES_MAX, DERIVED_PER_BASE_MAX, TERMS_MAX};
 use crate::market::{ChannelClass, ChannelRule, ChannelRules, Offer, OfferError, Pattern};
 use crate::ring::Descriptors;
 use crate::shard::{Policy, Slack, Terms};
@@ -358,6 +358,14 @@ impl ConfigFile {
                 let added = offer.add_interval(interval.get_ref());
                 added.map_err(|error| wrong(interval.span(), error))?;
             }
+        }
+        let (names, most) = (offer.names().0, DERIVED_PER_BASE_MAX);
+        if names > most {
+            let what = format!(
+                "[derived] comes to {names} channels of one book, more than the {most} that can be derived of it at once; \
+                 offer fewer depths or intervals"
+            );
+            return Err(self.origin.error(None, &what));
         }
         Ok(offer)
     }

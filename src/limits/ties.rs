@@ -75,6 +75,19 @@ const _: () = assert!(JOURNAL_SEGMENT_BYTES_DEFAULT <= JOURNAL_SEGMENT_BYTES_MOS
 const _: () = assert!(JOURNAL_RETAIN_BYTES_DEFAULT > JOURNAL_SEGMENT_BYTES_DEFAULT);
 const _: () = assert!(JOURNAL_SYNC_MS_DEFAULT <= JOURNAL_SYNC_MS_MOST);
 const _: () = assert!(SIM_BOOK_LEVELS <= BOOK_LEVELS_MAX);
+// All that is offered can be derived of a book at once.
+const _: () = assert!(
+    (DERIVED_DEPTHS_DEFAULT.len() + 1) * (DERIVED_INTERVALS_MS_DEFAULT.len() + 1) - 1 <= DERIVED_PER_BASE_MAX
+);
+const _: () = assert!(
+    DERIVED_DEPTHS_DEFAULT.len() <= DERIVED_OFFERS_MAX
+        && DERIVED_INTERVALS_MS_DEFAULT.len() <= DERIVED_OFFERS_MAX
+);
+// The longest greeting: each of the classes that it says, and 512 bytes for the rest.
+const _: () = assert!(HELLO_CLASSES_MAX * (CHANNEL_NAME_BYTES_MAX + 16) + 512 <= REPLY_BYTES_MAX);
+// Less is none that the server of the admin port takes.
+const _: () = assert!(ADMIN_HEAD_BYTES_MAX >= 8192 && ADMIN_HEAD_MS <= ADMIN_CONNECTION_MS);
+const _: () = assert!(READERS_MAX > SHARDS_MAX);
 const _: () = assert!(
     0 < DERIVED_INTERVAL_MS_LEAST
         && DERIVED_INTERVAL_MS_LEAST < 1000

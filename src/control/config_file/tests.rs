@@ -117,6 +117,13 @@ fn what_may_be_derived_is_what_the_file_says_or_what_comes() {
     assert_eq!(names(""), Ok(Offer::default().names()));
     assert_eq!(names("[derived]\ndepths = []\nintervals = [\"1s\"]"), Ok((1, 1)));
     assert_eq!(names("[derived]\nintervals = []"), Ok((10, 0)));
+    let depths: Vec<String> = (1..=15).map(|depth| depth.to_string()).collect();
+    let many = format!("[derived]\ndepths = [{}]", depths.join(", "));
+    let refused = names(&many).unwrap_err();
+    assert!(
+        refused.contains("143 channels of one book, more than the 128"),
+        "{refused}"
+    );
     for (text, said) in [
         ("depths = [0]", "a depth is a number from 1 to 6000"),
         ("depths = [5, 5]", "offered twice; say it once"),

@@ -9,7 +9,7 @@ use serde::{Deserialize, Deserializer};
 
 use super::string::write_string;
 use crate::limits::HELLO_CLASSES_MAX;
-use crate::market::{ChannelClass, ChannelName, ChannelRules};
+use crate::market::{ChannelClass, ChannelName, ChannelRules, Reading};
 
 /// What a server's greetings say, written once.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -67,9 +67,12 @@ impl Told {
     #[must_use]
     pub fn class(&self, name: ChannelName<'_>) -> Option<ChannelClass> {
         let special = self.0.as_ref()?;
-        let said = special
-            .get(name.as_str())
-            .or_else(|| special.get(&*format!("{}:*", name.kind())));
+        let by_name = special.get(name.as_str());
+        if by_name.is_none() && Reading::of(name).next().is_some() {
+            // It may be derived, and then it is of its base's class, which only an acknowledgement says.
+            return None;
+        }
+        let said = by_name.or_else(|| special.get(&*format!("{}:*", name.kind())));
         Some(said.map_or_else(|| ChannelClass::default_for_kind(name.kind()), |class| *class))
     }
 

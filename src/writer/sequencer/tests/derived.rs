@@ -300,8 +300,9 @@ fn what_cannot_be_derived_is_refused_with_why() {
     };
     let mut sequencer = Sequencer::new(tape::new(&shape).unwrap().0).ruled_by(wide());
     publish(&mut sequencer, "book:A", delta(&[level(2, 1)])).unwrap();
-    for depth in 1..=limits::DERIVED_PER_BASE_MAX {
-        open(&mut sequencer, &format!("book:A/{depth}"), 1).unwrap();
+    for n in 0..limits::DERIVED_PER_BASE_MAX {
+        let (depth, interval) = (n / 2 + 1, ["", "@5s"][n % 2]);
+        open(&mut sequencer, &format!("book:A/{depth}{interval}"), 1).unwrap();
     }
     assert_eq!(open(&mut sequencer, "book:A@1s", 1), Err(DeriveError::BaseFull));
     sequencer.close_derived(sequencer.ids["book:A/7"], 0);

@@ -19,33 +19,8 @@ use tickwire::limits::{CLIENT_AHEAD_BYTES, CLIENT_MESSAGE_BYTES_MAX};
 use tickwire::market::{Book, Tick};
 
 use scene::folder::Folder;
-use scene::process::{Process, run};
+use scene::process::{Process, own_host, run};
 use scene::{block_on, cannot_serve, within};
-
-/// Any port of an address of this machine that nobody else uses: while no server listens there, a connection from
-/// elsewhere could take the port, or the client's own could meet itself.
-fn own_host(number: u8) -> String {
-    let [.., high, low] = std::process::id().to_be_bytes();
-    format!("127.{}.{high}.{low}:0", 100 + number)
-}
-
-/// A server where there was one, once the kernel has let go of the listener of that: what waits in a ring outlives its
-/// process by a moment.
-fn again(serve: impl Fn() -> Process) -> Process {
-    loop {
-        let mut server = serve();
-        let line = loop {
-            let line = server.line("");
-            if line.contains("serving on ws://") || line.contains("the address is in use") {
-                break line;
-            }
-        };
-        if line.contains("serving on ws://") {
-            return server;
-        }
-        server.wait();
-    }
-}
 
 /// The book as it is after the message of that number, by all that was published.
 fn book_at(published: &BTreeMap<u64, String>, seq: u64) -> Book {
@@ -142,7 +117,7 @@ fn servers_that_are_killed_and_started_again_lose_nothing_for_a_client_and_its_b
                 follower.follow(5, 20).await;
                 server.signal("KILL");
                 drop(server.wait());
-                server = again(|| serve(&address));
+                server = Process::again(|| serve(&address)).0;
                 while follower.returns < returns {
                     follower.take().await;
                 }
@@ -323,7 +298,7 @@ fn sub_comes_back_by_itself_unless_it_was_told_not_to() {
     let ended = once.wait();
     assert_eq!(ended.status.code(), Some(1), "{}", ended.stderr);
     sub.line("trying again in");
-    let server = again(|| serve(&address, 0));
+    let server = Process::again(|| serve(&address, 0)).0;
     sub.line("connected again; the server has begun anew");
     sub.signal("TERM");
     let ended = sub.wait();
@@ -386,7 +361,7 @@ fn lines_are_published_once_and_in_order_however_often_the_server_is_killed() {
             }
             server.signal("KILL");
             drop(server.wait());
-            server = again(|| serve(&address));
+            server = Process::again(|| serve(&address)).0;
         }
         server
     });

@@ -19,7 +19,7 @@ use super::follower::Counts;
 use super::manners::{Configuration, Said};
 use super::scene::DEADLINE;
 use super::scene::folder::Folder;
-use super::scene::process::Process;
+use super::scene::process::{Process, own_host};
 use super::truth::Truth;
 use super::wire::Wire;
 
@@ -82,7 +82,7 @@ impl Play {
                 .map(|seed| scope.spawn(move || self.follow(seed)))
                 .collect();
             let publisher = scope.spawn(|| self.publish());
-            let mut server = self.start("127.0.0.1:0");
+            let mut server = self.start(&own_host(90));
             let address = self.standing().address.expect("it serves");
             for kill in 1..=kills {
                 // Not at the same step of a batch each time.
@@ -105,12 +105,13 @@ impl Play {
 
     fn start(&self, listen: &str) -> Process {
         let folder = self.folder.display();
-        let mut server = Process::start(&format!(
-            "serve --config {folder}/config --source none --ingest unix:{folder}/publish --listen {listen} --shards 2 --connections 256 \
+        let (server, address) = Process::again(|| {
+            Process::start(&format!(
+                "serve --config {folder}/config --source none --ingest unix:{folder}/publish --listen {listen} --shards 2 --connections 256 \
              --binary on --compression on --tape-records 8192 --journal {folder}/journal --journal-sync each \
              --journal-segment 1M"
-        ));
-        let address = server.address();
+            ))
+        });
         let mut standing = self.standing();
         standing.address = Some(address);
         standing.servers += 1;

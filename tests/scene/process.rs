@@ -50,12 +50,25 @@ impl Process {
 
     /// The address it says that it serves on.
     pub(crate) fn address(&mut self) -> SocketAddr {
-        let line = self.line("serving on ws://");
-        let (address, _path) = line
-            .trim_start_matches("serving on ws://")
-            .split_once('/')
-            .unwrap_or_else(|| panic!("{line} names no path"));
-        address.parse().unwrap_or_else(|error| panic!("{error}: {line}"))
+        address_in(&self.line("serving on ws://"))
+    }
+
+    /// A server where there was one, once the kernel has let go of the listener of that: what waits in a ring outlives its
+    /// process by a moment. Gives the address that it serves on as well.
+    pub(crate) fn again(start: impl Fn() -> Self) -> (Self, SocketAddr) {
+        loop {
+            let mut server = start();
+            let line = loop {
+                let line = server.line("");
+                if line.contains("serving on ws://") || line.contains("the address is in use") {
+                    break line;
+                }
+            };
+            if line.contains("serving on ws://") {
+                return (server, address_in(&line));
+            }
+            server.wait();
+        }
     }
 
     /// The next line that it says with `part` in it.
@@ -124,6 +137,22 @@ impl Process {
             stderr: self.said.join("\n"),
         }
     }
+}
+
+/// Any port of an address of this machine that nobody else uses: while no server listens there, a connection from
+/// elsewhere could take the port, or the client's own could meet itself.
+pub(crate) fn own_host(number: u8) -> String {
+    let [.., high, low] = std::process::id().to_be_bytes();
+    format!("127.{}.{high}.{low}:0", 100 + number)
+}
+
+/// The address in the line that says where a server serves.
+fn address_in(line: &str) -> SocketAddr {
+    let (address, _path) = line
+        .trim_start_matches("serving on ws://")
+        .split_once('/')
+        .unwrap_or_else(|| panic!("{line} names no path"));
+    address.parse().unwrap_or_else(|error| panic!("{error}: {line}"))
 }
 
 impl Drop for Process {

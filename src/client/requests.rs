@@ -199,17 +199,17 @@ impl Requests {
 
     /// Takes back what was to say who the client is, where it is not sent.
     pub(super) fn take_back_unsent_token(&mut self) {
-        let unsent = self.asked.split_off(self.sent);
-        let is_other = |asked: &Asked| !matches!(asked.op, Op::Authenticate(_));
-        self.asked.extend(unsent.into_iter().filter(is_other));
-        self.bytes = self.asked.iter().map(|asked| asked.op.bytes()).sum();
+        self.take_unsent(|op| matches!(op, Op::Authenticate(_)));
     }
 
     /// Takes out all publications that are not sent on this connection.
     pub(super) fn take_unsent_publications(&mut self) -> Vec<Asked> {
-        let unsent = self.asked.split_off(self.sent);
-        let is_publication = |asked: &Asked| matches!(asked.op, Op::Publish { .. });
-        let (taken, kept): (Vec<_>, Vec<_>) = unsent.into_iter().partition(is_publication);
+        self.take_unsent(|op| matches!(op, Op::Publish { .. }))
+    }
+
+    fn take_unsent(&mut self, is_taken: impl Fn(&Op) -> bool) -> Vec<Asked> {
+        let unsent = self.asked.split_off(self.sent).into_iter();
+        let (taken, kept): (Vec<_>, Vec<_>) = unsent.partition(|asked| is_taken(&asked.op));
         self.asked.extend(kept);
         self.bytes = self.asked.iter().map(|asked| asked.op.bytes()).sum();
         taken
@@ -298,14 +298,12 @@ mod tests {
         assert_eq!(requests.answered(4), None, "it was not sent");
         requests.put_first(vec![Asked {
             again: true,
-            doubtful: false,
             ..publication(9)
         }]);
         assert_eq!(requests.unsent().map(|asked| asked.id), Some(9));
         requests.lost();
         let again = [7, 8].map(|id| Asked {
             again: true,
-            doubtful: false,
             ..publication(id)
         });
         requests.put_first(again.into());
